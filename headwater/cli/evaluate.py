@@ -1,0 +1,24 @@
+"""``headwater evaluate``: metrics with 95 % intervals, and the confusion matrix."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headwater.cli import options
+from headwater.cli.output import answer
+
+
+def command(
+    run: options.TrainedRun,
+    test: Annotated[Path, typer.Argument(help="The labelled test file.")],
+    text: options.Text = None,
+    label: options.Label = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Judge a fine-tuned RUN on labelled rows."""
+    from headwater.run.verbs import open_run
+
+    result = open_run(run).evaluate(test, text=options.columns(text), label=label, quiet=quiet)
+    answer(result.to_dict(), str(result), as_json=json)

@@ -1,0 +1,50 @@
+"""``headwater finetune``: a pre-trained model (or 'scratch') and a few labels → a model that answers."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headwater.cli import options
+from headwater.cli.output import answer
+
+
+def command(
+    run: options.Run,
+    train: options.Train,
+    out: options.Out = Path("runs/finetuned"),
+    task: Annotated[str, typer.Option("--task", help="What the labels mean: classification.")] = "classification",
+    text: options.Text = None,
+    label: options.Label = None,
+    validation: options.Validation = None,
+    size: options.Size = None,
+    steps: options.Steps = None,
+    minutes: options.Minutes = None,
+    adapt: Annotated[str | None, typer.Option("--adapt", help="full, or head: the backbone stays frozen.")] = None,
+    seed: options.Seed = 0,
+    set_: options.Set = None,
+    from_: options.From = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Fine-tune RUN on labelled rows. A fine-tuned RUN gets a new head."""
+    from headwater.run.verbs import finetune
+
+    tuned = finetune(
+        run,
+        train,
+        out=out,
+        task=task,
+        settings=from_,
+        assign=set_ or (),
+        quiet=quiet,
+        text=options.columns(text),
+        label=label,
+        validation=validation,
+        size=size,
+        steps=steps,
+        minutes=minutes,
+        adapt=adapt,
+        seed=seed or None,
+    )
+    answer(tuned.to_dict(), str(tuned), as_json=json)

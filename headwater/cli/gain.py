@@ -1,0 +1,48 @@
+"""``headwater gain``: what pre-training bought, with intervals."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headwater.cli import options
+from headwater.cli.output import answer
+
+
+def command(
+    run: options.TrainedRun,
+    train: options.Train,
+    test: Annotated[Path, typer.Option("--test", help="The labelled test file.")],
+    task: Annotated[str, typer.Option("--task", help="What the labels mean: classification.")] = "classification",
+    text: options.Text = None,
+    label: options.Label = None,
+    validation: options.Validation = None,
+    shifted_test: Annotated[
+        Path | None, typer.Option("--shifted-test", help="A test of other origin with the same labels.")
+    ] = None,
+    budgets: Annotated[str, typer.Option("--budgets", help="Labels a class: 8,32,128,all.")] = "8,32,128,all",
+    seeds: Annotated[int, typer.Option("--seeds", help="How often everything is repeated.")] = 3,
+    minutes: options.Minutes = None,
+    set_: options.Set = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Measure RUN against scratch, recurrent, convolutional and bag-of-words arms."""
+    from headwater.experiments.gain import gain
+
+    result = gain(
+        run,
+        train,
+        test=test,
+        task=task,
+        text=options.columns(text),
+        label=label,
+        validation=validation,
+        shifted_test=shifted_test,
+        budgets=budgets,
+        seeds=seeds,
+        minutes=minutes,
+        assign=set_ or (),
+        quiet=quiet,
+    )
+    answer(result.to_dict(), str(result), as_json=json)

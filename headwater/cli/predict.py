@@ -1,0 +1,18 @@
+"""``headwater predict``: answers, one JSON line a row."""
+
+from headwater.cli import options
+from headwater.cli.output import row
+
+
+def command(
+    run: options.TrainedRun,
+    rows: options.Rows = "-",
+    text: options.Text = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Answer each row of a file, or of standard input, as JSON lines."""
+    from headwater.run.verbs import open_run
+
+    for prediction in open_run(run).predict_rows(rows, text=options.columns(text), quiet=quiet):
+        row(prediction)

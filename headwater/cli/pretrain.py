@@ -1,0 +1,54 @@
+"""``headwater pretrain``: unlabelled data → a Transformer of your own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headwater.cli import options
+from headwater.cli.output import answer
+
+
+def command(
+    data: Annotated[list[Path] | None, typer.Argument(help="Files or folders of unlabelled data.")] = None,
+    out: options.Out = Path("runs/pretrained"),
+    objective: Annotated[str | None, typer.Option("--objective", help="The pretext task: masked_tokens.")] = None,
+    size: options.Size = None,
+    steps: options.Steps = None,
+    minutes: options.Minutes = None,
+    text: options.Text = None,
+    hold_out: Annotated[
+        list[Path] | None, typer.Option("--hold-out", help="Rows like those of this file stay out of the pool.")
+    ] = None,
+    probe: Annotated[Path | None, typer.Option("--probe", help="Labelled rows to probe the model on as it learns.")] = None,
+    continue_run: Annotated[Path | None, typer.Option("--continue", help="A run whose weights to go on from.")] = None,
+    stop_when_flat: Annotated[
+        bool, typer.Option("--stop-when-flat", help="End when the held-out loss no longer falls.")
+    ] = False,
+    seed: options.Seed = 0,
+    set_: options.Set = None,
+    from_: options.From = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Pre-train on unlabelled data. Without --steps or --minutes: 10 minutes."""
+    from headwater.run.verbs import pretrain
+
+    run = pretrain(
+        data or (),
+        out=out,
+        settings=from_,
+        assign=set_ or (),
+        quiet=quiet,
+        objective=objective,
+        size=size,
+        steps=steps,
+        minutes=minutes,
+        text=options.columns(text),
+        hold_out=hold_out,
+        probe=probe,
+        start_from=continue_run,
+        stop_when_flat=stop_when_flat or None,
+        seed=seed or None,
+    )
+    answer(run.to_dict(), str(run), as_json=json)

@@ -1,0 +1,83 @@
+"""What a pretext task and a labelled task have in common: inputs in, loss terms out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar, Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from headwater.models.model import Model
+from headwater.randomness import Draws
+from headwater.sequence import Batch
+
+Reads = Literal["both", "past", "any"]
+
+
+class LossTerm(NamedTuple):
+    """One unit of loss: summed here, divided once by the count of the whole step."""
+
+    name: str
+    total: Tensor
+    count: int
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A batch with its targets made; ``counts`` says for each loss term how many units it will sum."""
+
+    batch: Batch
+    counts: Mapping[str, int]
+
+    def to(self, device: torch.device) -> Self:
+        """The same task with its tensors on ``device``."""
+        moved = {
+            field.name: value.to(device)
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor | Batch)
+        }
+        return replace(self, **moved)
+
+
+class Row(NamedTuple):
+    """What a labelled objective answers for one example."""
+
+    item: int
+    label: str
+    probabilities: Mapping[str, float]
+
+
+class Objective(nn.Module, ABC):
+    """A rule that turns examples into inputs and targets, and the loss between answer and target.
+
+    It owns the parameters that are thrown away after training; what is shipped lives in the model.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[Reads] = "any"
+    couples_examples: ClassVar[bool] = False  # contrastive losses: a micro-batch is not a part of a batch
+
+    @abstractmethod
+    def prepare(self, batch: Batch, draws: Draws) -> Task:
+        """Hide, corrupt or pair: random, without parameters or gradient; knows its counts."""
+
+    @abstractmethod
+    def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
+        """The loss terms of a prepared task; deterministic but for dropout."""
+
+    def after_step(self, model: Model) -> None:
+        """Called after each optimiser step; moving-average teachers follow the model here."""
+
+
+class LabelledObjective(Objective):
+    """An objective whose targets were given by people, and which therefore can answer."""
+
+    @abstractmethod
+    def scores(self, model: Model, batch: Batch) -> Tensor:
+        """Probabilities or values, one row an example."""
+
+    @abstractmethod
+    def predict(self, model: Model, batch: Batch) -> list[Row]:
+        """Answers in the user's own words, one an example of the batch."""

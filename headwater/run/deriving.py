@@ -1,0 +1,109 @@
+"""Every number that a user did not give, derived from the size and the budget by rules that stand here."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from headwater.errors import SettingsError
+from headwater.models import SIZES
+from headwater.run.settings import RunSettings
+from headwater.settings import unknown
+from headwater.training.precision import Machine
+
+DEFAULT_MINUTES = 10.0
+EVALUATIONS = 10
+"""Held-out evaluations in one run, the last one included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What follows from a size: tokens a window, tokens a step, peak learning rate of AdamW."""
+
+    length: int
+    batch_tokens: int
+    learning_rate: float
+
+
+PRETRAINING = {
+    "nano": Rule(128, 2_048, 3e-3),
+    "tiny": Rule(256, 4_096, 2e-3),
+    "small": Rule(512, 8_192, 1e-3),
+    "base": Rule(512, 65_536, 6e-4),
+    "large": Rule(1_024, 262_144, 4e-4),
+}
+FINE_TUNING_RATES = {"nano": 1e-3, "tiny": 3e-4, "small": 2e-4, "base": 5e-5, "large": 3e-5}
+FINE_TUNING_ROWS = 32
+FINE_TUNING_STEPS = 150
+FINE_TUNING_EPOCHS = 3
+
+
+def size_rule(size: str) -> Rule:
+    """The rule of a size name."""
+    if size not in PRETRAINING or size not in SIZES:
+        raise SettingsError(unknown("model.size", size, list(PRETRAINING)))
+    return PRETRAINING[size]
+
+
+def derive_machine(settings: RunSettings, machine: Machine) -> RunSettings:
+    """Device, threads and precision, from what the machine is at this moment."""
+    mine = settings.machine
+    return settings.having(
+        machine={
+            "device": mine.device or machine.device,
+            "threads": mine.threads or machine.threads,
+            "precision": mine.precision or machine.precision,
+            "compile": bool(mine.compile),
+        }
+    )
+
+
+def derive_pretraining(settings: RunSettings) -> RunSettings:
+    """Window, batch, rate and schedule of a pre-training run; the number of steps comes from elsewhere."""
+    rule = size_rule(settings.model.size)
+    mine = settings.training
+    minutes = mine.minutes if mine.minutes or mine.steps else DEFAULT_MINUTES
+    derived: dict[str, Any] = {
+        "minutes": minutes,
+        "length": mine.length or rule.length,
+        "batch_tokens": mine.batch_tokens or rule.batch_tokens,
+        "learning_rate": mine.learning_rate or rule.learning_rate,
+        "weight_decay": 0.01 if mine.weight_decay is None else mine.weight_decay,
+        "schedule": mine.schedule or "linear",
+    }
+    return settings.having(training=derived)
+
+
+def derive_finetuning(settings: RunSettings, rows: int, size: str) -> RunSettings:
+    """Steps, rows a batch and rate of a fine-tuning run with this many labelled rows."""
+    mine = settings.training
+    batch_rows = mine.batch_rows or FINE_TUNING_ROWS
+    derived: dict[str, Any] = {
+        "steps": mine.steps if mine.steps or mine.minutes else finetuning_steps(rows, batch_rows),
+        "length": mine.length or 256,
+        "batch_rows": batch_rows,
+        "learning_rate": mine.learning_rate or FINE_TUNING_RATES.get(size, 3e-4),
+        "weight_decay": 0.01 if mine.weight_decay is None else mine.weight_decay,
+        "schedule": mine.schedule or "linear",
+    }
+    return settings.having(training=derived)
+
+
+def finetuning_steps(rows: int, batch_rows: int = FINE_TUNING_ROWS) -> int:
+    """At least 150 steps, and three passes over the labelled rows where there are many."""
+    return max(FINE_TUNING_STEPS, FINE_TUNING_EPOCHS * rows // batch_rows)
+
+
+def derive_rhythm(settings: RunSettings, *, evaluate: bool) -> RunSettings:
+    """Warm-up, evaluations and checkpoints, once the number of steps is known."""
+    mine = settings.training
+    assert mine.steps is not None
+    every = mine.evaluation_steps or (max(1, mine.steps // EVALUATIONS) if evaluate else None)
+    warmup = max(1, mine.steps // 20) if mine.warmup_steps is None else mine.warmup_steps
+    decay = max(1, mine.steps // 5) if mine.decay_steps is None else mine.decay_steps
+    return settings.having(
+        training={
+            "warmup_steps": min(warmup, mine.steps),
+            "decay_steps": min(decay, mine.steps),
+            "evaluation_steps": every,
+            "checkpoint_steps": mine.checkpoint_steps or max(1, min(mine.steps // 10, 500)),
+        }
+    )

@@ -1,0 +1,152 @@
+"""The run folder: the only state. Layout and names as in docs/architecture.md."""
+
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from headwater.errors import MissingInputError, StorageError, UsageError
+from headwater.run.settings import RunSettings
+from headwater.settings import read_toml, write_toml
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Names the files of one run, and writes those that are replaced whole."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.name
+
+    @property
+    def checkpoints(self) -> Path:
+        """Private state, one folder a saved step."""
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """What is shipped."""
+        return self.path / "model"
+
+    @property
+    def reports(self) -> Path:
+        """gain, doctor, attention, compare."""
+        return self.path / "reports"
+
+    @property
+    def finished(self) -> bool:
+        """True once the shipped model stands."""
+        return (self.model / "headwater.json").is_file()
+
+    @classmethod
+    def create(cls, path: str | Path, settings: RunSettings) -> "RunFolder":
+        """A new run folder that already says what it is going to do; a folder in use is refused."""
+        folder = cls(Path(path))
+        if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
+            resume = f", or go on with it: headwater resume {path}" if (folder.path / "settings.toml").is_file() else ""
+            raise UsageError(f"{path} exists and is not empty; name another folder with --out{resume}")
+        with storage(folder.path):
+            folder.path.mkdir(parents=True, exist_ok=True)
+            folder.write_settings(settings)
+            folder.write_json("environment.json", environment())
+        return folder
+
+    @classmethod
+    def open(cls, path: str | Path) -> "RunFolder":
+        """An existing run."""
+        folder = cls(Path(path))
+        if not (folder.path / "settings.toml").is_file():
+            raise MissingInputError(
+                f"{path} is not a run: it holds no settings.toml. See the runs you have with: headwater runs"
+            )
+        return folder
+
+    def settings(self) -> RunSettings:
+        """What the run was told, and what it derived."""
+        return RunSettings.from_mapping(read_toml(self.path / "settings.toml"))
+
+    def write_settings(self, settings: RunSettings) -> None:
+        """Replace settings.toml in one step."""
+        aside = self._aside("settings.toml")
+        write_toml(aside, settings.to_mapping())
+        self._replace(aside, "settings.toml")
+
+    def write_json(self, name: str, values: Mapping[str, Any]) -> None:
+        """Replace a JSON file in one step."""
+        aside = self._aside(name)
+        aside.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        self._replace(aside, name)
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A JSON file of the run; empty if it was not written yet."""
+        path = self.path / name
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    def _aside(self, name: str) -> Path:
+        return self.path / f".{name}.{uuid.uuid4().hex[:8]}"
+
+    def _replace(self, aside: Path, name: str) -> None:
+        with aside.open("rb") as written:
+            os.fsync(written.fileno())
+        aside.replace(self.path / name)
+
+
+@contextlib.contextmanager
+def storage(path: Path) -> Any:
+    """Say in plain words what a disk refused."""
+    try:
+        yield
+    except OSError as problem:
+        raise StorageError(
+            f"cannot write to {path}: {problem.strerror or problem}. Free some space, or name a folder that can "
+            "be written with --out"
+        ) from problem
+
+
+def environment() -> dict[str, Any]:
+    """Versions, hardware and git state, for whoever compares two runs later."""
+    packages = ("headwater", "torch", "numpy", "tokenizers", "safetensors", "pyarrow", "scikit-learn")
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "packages": {name: _version(name) for name in packages},
+        "git": _git_commit(),
+        "arguments": sys.argv[1:],
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _git_commit() -> str | None:
+    command = ["git", "-C", str(Path.cwd()), "rev-parse", "HEAD"]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+        return answer.stdout.strip() or None
+    return None

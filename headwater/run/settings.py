@@ -1,0 +1,143 @@
+"""What a user decides about a run. Values left at None are derived, printed and written back before step 0."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from headwater.errors import SettingsError
+from headwater.settings import from_mapping, to_mapping
+
+Precision = Literal["fp32", "bf16"]
+
+
+def _positive(where: str, **numbers: float | None) -> None:
+    for name, number in numbers.items():
+        if number is not None and number <= 0:
+            raise SettingsError(f"{where}.{name} = {number}; expected a number above 0")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataSettings:
+    """Where the data are and what of them is read."""
+
+    paths: tuple[str, ...]
+    text: tuple[str, ...] | None = None
+    label: str | None = None
+    hold_out: tuple[str, ...] = ()
+    weights: tuple[float, ...] | None = None
+    validation: str | None = None
+    probe: str | None = None
+    cache: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSettings:
+    """Which model: one dial for the size, and overrides for whoever knows better."""
+
+    size: str = "tiny"
+    backbone: Literal["transformer", "recurrent", "convolutional"] = "transformer"
+    vocabulary_size: int | None = None
+    depth: int | None = None
+    width: int | None = None
+    num_heads: int | None = None
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        _positive("model", vocabulary_size=self.vocabulary_size, depth=self.depth, width=self.width)
+        if not 0.0 <= self.dropout < 1.0:
+            raise SettingsError(f"model.dropout = {self.dropout}; expected a share from 0 to below 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectiveSettings:
+    """Which rule makes the targets."""
+
+    name: str = "masked_tokens"
+    share: float = 0.3
+    label_smoothing: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingSettings:
+    """How long, how fast, in which portions; all lengths in steps or tokens, never in epochs."""
+
+    steps: int | None = None
+    minutes: float | None = None
+    seed: int = 0
+    length: int | None = None
+    batch_tokens: int | None = None
+    batch_rows: int | None = None
+    micro_batches: int = 1
+    packed: bool = False
+    length_grouping: bool = True
+    optimizer: str = "adamw"
+    learning_rate: float | None = None
+    layer_decay: float = 1.0
+    weight_decay: float | None = None
+    schedule: str | None = None
+    warmup_steps: int | None = None
+    decay_steps: int | None = None
+    clip: float | None = 1.0
+    adapt: Literal["full", "head"] = "full"
+    average: Literal["none", "exponential"] = "none"
+    early_stopping: int | None = None
+    stop_when_flat: bool = False
+    activation_checkpointing: bool = False
+    checkpoint_steps: int | None = None
+    evaluation_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        _positive(
+            "training",
+            steps=self.steps,
+            minutes=self.minutes,
+            length=self.length,
+            batch_tokens=self.batch_tokens,
+            batch_rows=self.batch_rows,
+            micro_batches=self.micro_batches,
+            learning_rate=self.learning_rate,
+            clip=self.clip,
+            early_stopping=self.early_stopping,
+            checkpoint_steps=self.checkpoint_steps,
+            evaluation_steps=self.evaluation_steps,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MachineSettings:
+    """What the machine decides; measured once, then kept for the life of the run."""
+
+    device: str | None = None
+    threads: int | None = None
+    precision: Precision | None = None
+    compile: bool | None = None
+    kernel: str | None = None
+    prefetch: int = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSettings:
+    """Everything that a run is made from; the resolved form stands in the run folder's settings.toml."""
+
+    kind: Literal["pretrain", "finetune"]
+    data: DataSettings
+    start_from: str | None = None  # a run, a model folder, or None for random weights
+    task: str | None = None
+    model: ModelSettings = field(default_factory=ModelSettings)
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    machine: MachineSettings = field(default_factory=MachineSettings)
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any]) -> "RunSettings":
+        """Settings from TOML tables, strictly."""
+        return from_mapping(cls, values)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The same as TOML tables."""
+        return to_mapping(self)
+
+    def having(self, **tables: dict[str, Any]) -> "RunSettings":
+        """These settings with some values of some tables replaced: ``having(training={"steps": 10})``."""
+        changed = {name: dataclasses.replace(getattr(self, name), **values) for name, values in tables.items()}
+        return dataclasses.replace(self, **changed)

@@ -1,0 +1,238 @@
+"""The verbs of Python and of the command line: pretrain, finetune, resume, and what a run can do.
+
+``run = hw.pretrain("notes/", size="tiny"); clf = hw.finetune(run, "labels.csv"); clf.predict(["a text"])``
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwater.errors import UsageError
+from headwater.evaluation.metrics import ClassificationReport
+from headwater.run.answering import Answerer, read_rows
+from headwater.run.finetuning import carry_on_finetuning
+from headwater.run.folder import RunFolder
+from headwater.run.pretraining import carry_on_pretraining
+from headwater.run.settings import RunSettings
+from headwater.run.summary import RunsTable, RunSummary, Verification, summary_of, verification_of
+from headwater.settings import assignments, merged, read_toml
+from headwater.training.progress import Progress
+
+Paths = str | Path | Sequence[str | Path]
+SCRATCH = "scratch"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder, and what one can do with it."""
+
+    folder: RunFolder
+
+    @property
+    def path(self) -> Path:
+        """Where the run is."""
+        return self.folder.path
+
+    @property
+    def summary(self) -> RunSummary:
+        """What the run is, how far it is, how good."""
+        return summary_of(self.folder)
+
+    def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """The answer to each text: its label and the probability of every label."""
+        return list(self._answerer().predict([(text,) for text in texts]))
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One vector a text: the mean of its last hidden states. Shape (texts, width)."""
+        return self._answerer().embed([(text,) for text in texts])
+
+    def evaluate(
+        self, test: str | Path, *, text: Sequence[str] | None = None, label: str | None = None, quiet: bool = True
+    ) -> ClassificationReport:
+        """Metrics on labelled rows, each with its 95 % interval, and the confusion matrix."""
+        with Progress(quiet=quiet) as progress:
+            return self._answerer().evaluate(Path(test), text=text, label=label, progress=progress)
+
+    def predict_rows(
+        self, rows: str, *, text: Sequence[str] | None = None, quiet: bool = True
+    ) -> Iterator[dict[str, Any]]:
+        """The answer to each row of a file, or of standard input where ``rows`` is "-"."""
+        answerer = self._answerer()
+        for examples in read_rows(rows, text=text or answerer.text_columns):
+            yield from answerer.predict([example.texts for example in examples])
+
+    def embed_rows(
+        self, rows: str, *, text: Sequence[str] | None = None, quiet: bool = True
+    ) -> Iterator[dict[str, Any]]:
+        """The vector of each row of a file, or of standard input."""
+        answerer = self._answerer()
+        for examples in read_rows(rows, text=text or answerer.text_columns):
+            for vector in answerer.embed([example.texts for example in examples]):
+                yield {"vector": [round(float(number), 6) for number in vector]}
+
+    def embed_file(
+        self, rows: str, out: Path, *, text: Sequence[str] | None = None, quiet: bool = True
+    ) -> dict[str, Any]:
+        """Write the vectors of a file's rows as a numpy array."""
+        answerer = self._answerer()
+        parts = [
+            answerer.embed([example.texts for example in examples])
+            for examples in read_rows(rows, text=text or answerer.text_columns)
+        ]
+        vectors = np.concatenate(parts) if parts else np.zeros((0, answerer.width), np.float32)
+        np.save(out, vectors)
+        return {"out": str(out), "rows": len(vectors), "width": int(vectors.shape[1])}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run's summary as plain values."""
+        return self.summary.to_dict()
+
+    def _answerer(self) -> Answerer:
+        return Answerer.load(self.folder)
+
+    def __str__(self) -> str:
+        return str(self.summary)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path}: {self.summary.line}>"
+
+    def _repr_html_(self) -> str:
+        return self.summary.html()
+
+
+def pretrain(
+    data: Paths = (),
+    *,
+    out: str | Path = "runs/pretrained",
+    settings: str | Path | None = None,
+    assign: Sequence[str] = (),
+    quiet: bool = False,
+    **choices: Any,
+) -> Run:
+    """Pre-train on unlabelled data and give back the run.
+
+    ``choices`` are the command line's options: objective, size, steps, minutes, text, hold_out, probe,
+    start_from, stop_when_flat, seed. ``assign`` holds ``a.b=c`` texts for any other setting.
+    """
+    values = _settings("pretrain", settings, _choices(choices, paths=_paths(data) or None), assign)
+    folder = RunFolder.create(out, values)
+    return _carry_on(folder, quiet)
+
+
+def finetune(
+    run: "str | Path | Run",
+    train: str | Path,
+    *,
+    out: str | Path = "runs/finetuned",
+    task: str = "classification",
+    settings: str | Path | None = None,
+    assign: Sequence[str] = (),
+    quiet: bool = False,
+    **choices: Any,
+) -> Run:
+    """Fine-tune a run (or "scratch": random weights) on labelled rows and give back the new run.
+
+    ``choices``: text, label, validation, size, steps, minutes, adapt, seed.
+    """
+    start = _start(run)
+    if start is not None:
+        RunFolder.open(start) if (Path(start) / "settings.toml").is_file() else None
+    given = _choices(choices, paths=_paths(train), task=task, start_from=start)
+    folder = RunFolder.create(out, _settings("finetune", settings, given, assign))
+    return _carry_on(folder, quiet)
+
+
+def resume(run: "str | Path | Run", *, quiet: bool = False) -> Run:
+    """Go on with a run where its newest checkpoint stands; a finished run is given back as it is."""
+    folder = RunFolder.open(_path(run))
+    return Run(folder) if folder.finished else _carry_on(folder, quiet)
+
+
+def verify_run(run: "str | Path | Run") -> Verification:
+    """Prove that the newest checkpoint and the shipped model of a run are whole, or say what is not."""
+    return verification_of(RunFolder.open(_path(run)))
+
+
+def open_run(run: "str | Path | Run") -> Run:
+    """A run that stands in a folder."""
+    return Run(RunFolder.open(_path(run)))
+
+
+def runs(folder: str | Path = "runs") -> RunsTable:
+    """All runs below a folder."""
+    return RunsTable.of(Path(folder))
+
+
+def _carry_on(folder: RunFolder, quiet: bool) -> Run:
+    go_on = {"pretrain": carry_on_pretraining, "finetune": carry_on_finetuning}[folder.settings().kind]
+    with Progress(quiet=quiet) as progress:
+        go_on(folder, progress)
+    return Run(folder)
+
+
+def _path(run: "str | Path | Run") -> Path:
+    return run.path if isinstance(run, Run) else Path(run)
+
+
+def _start(run: "str | Path | Run") -> str | None:
+    return None if str(run) == SCRATCH else str(_path(run))
+
+
+def _paths(paths: Paths) -> tuple[str, ...]:
+    return (str(paths),) if isinstance(paths, str | Path) else tuple(map(str, paths))
+
+
+_TABLES = {
+    "paths": "data",
+    "text": "data",
+    "label": "data",
+    "hold_out": "data",
+    "validation": "data",
+    "probe": "data",
+    "size": "model",
+    "objective": "objective",
+    "steps": "training",
+    "minutes": "training",
+    "seed": "training",
+    "adapt": "training",
+    "stop_when_flat": "training",
+    "start_from": None,
+    "task": None,
+}
+"""Which table of the settings each option belongs to."""
+
+
+def _choices(choices: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Options as tables of settings; what was not given is left out."""
+    tables: dict[str, Any] = {}
+    for name, value in {**choices, **more}.items():
+        if name not in _TABLES:
+            raise UsageError(f"unknown option '{name}'; known: {', '.join(_TABLES)}, and any setting through assign")
+        if value is None:
+            continue
+        table = _TABLES[name]
+        key = "name" if name == "objective" else name
+        (tables if table is None else tables.setdefault(table, {}))[key] = _plain(value, name)
+    return tables
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Paths as texts, and one path or column where several are possible as a list of one."""
+    if name in ("text", "hold_out", "paths"):
+        return list(_paths(value))
+    return str(value) if isinstance(value, Path) else value
+
+
+def _settings(
+    kind: str, base: str | Path | None, choices: Mapping[str, Any], assign: Iterable[str]
+) -> RunSettings:
+    values = read_toml(Path(base)) if base is not None else {}
+    values = merged(merged(values, choices), assignments(list(assign)))
+    values["kind"] = kind
+    if not values.get("data", {}).get("paths"):
+        raise UsageError("no data were named; expected files or folders: headwater pretrain notes/ --out runs/notes")
+    return RunSettings.from_mapping(values)
