@@ -1,0 +1,78 @@
+"""The keys and values of tokens already read, so that generation computes each only once.
+
+Shape letters: B batch, T new tokens, S tokens held, K key-value heads, D head dim.
+"""
+
+import torch
+from torch import Tensor
+
+from headwater.errors import UsageError
+from headwater.sequence import PADDING, SequenceLayout
+
+
+class KeyValueCache:
+    """Keys and values of one attention layer, in memory allocated once for ``capacity`` tokens a row.
+
+    Every held token keeps its document and position, so prompts of different lengths, chunks and single
+    tokens may be appended in any division: what a query reads is decided by the mask, never by where a token
+    is stored.
+    """
+
+    def __init__(
+        self,
+        batch: int,
+        capacity: int,
+        num_key_value_heads: int,
+        head_dim: int,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
+    ) -> None:
+        shape = (batch, capacity, num_key_value_heads, head_dim)
+        self._keys = torch.zeros(shape, dtype=dtype, device=device)
+        self._values = torch.zeros_like(self._keys)
+        self._documents = torch.full((batch, capacity), PADDING, device=device)
+        self._positions = torch.zeros_like(self._documents)
+        self.length = 0
+
+    @property
+    def capacity(self) -> int:
+        """Tokens a row can hold."""
+        return self._keys.shape[1]
+
+    def append(
+        self, key: Tensor, value: Tensor, layout: SequenceLayout
+    ) -> tuple[Tensor, Tensor, SequenceLayout]:
+        """Hold these tokens too; gives all keys and values (B, S, K, D) held now, and their layout."""
+        self._check(key)
+        start, end = self.length, self.length + key.shape[1]
+        self._keys[:, start:end] = key
+        self._values[:, start:end] = value
+        self._documents[:, start:end] = layout.documents
+        self._positions[:, start:end] = layout.positions
+        self.length = end
+        if start == 0:  # the first tokens are all there is: their own layout keeps its promises
+            return key, value, layout
+        return self.held()
+
+    def held(self) -> tuple[Tensor, Tensor, SequenceLayout]:
+        """All keys and values held, (B, S, K, D), and their layout."""
+        end = self.length
+        layout = SequenceLayout(self._documents[:, :end], self._positions[:, :end])
+        return self._keys[:, :end], self._values[:, :end], layout
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows, in this order; beam search drops and doubles rows."""
+        self._keys, self._values, self._documents, self._positions = (
+            tensor.index_select(0, rows)
+            for tensor in (self._keys, self._values, self._documents, self._positions)
+        )
+
+    def _check(self, key: Tensor) -> None:
+        if torch.is_grad_enabled() and key.requires_grad:
+            raise UsageError("a key-value cache passes no gradients; generate under torch.no_grad()")
+        if self.length + key.shape[1] > self.capacity:
+            raise UsageError(
+                f"the key-value cache holds {self.length} of {self.capacity} tokens a row and cannot take "
+                f"{key.shape[1]} more; make it with a larger capacity"
+            )
