@@ -1,0 +1,101 @@
+"""Rows that could not be used: counted by reason, the first of them kept with their place."""
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+KEPT_PER_REASON = 20
+
+
+class Problem(NamedTuple):
+    """One row (or, with ``row`` 0, one whole file) that was left out, and why."""
+
+    path: str
+    row: int
+    reason: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.path} row {self.row}" if self.row else self.path
+        return f"{place}: {self.reason}{f' ({self.detail})' if self.detail else ''}"
+
+
+class Problems:
+    """What was left out of the user's data, so that nothing is lost silently.
+
+    Rows used + rows reported here = rows in the files. All problems are counted; the first twenty of each
+    reason are kept with path and row. ``notes`` are facts that cost no row, such as a document cut in two.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.notes: Counter[str] = Counter()
+        self._row_counts: Counter[str] = Counter()
+        self._file_counts: Counter[str] = Counter()
+        self._kept: dict[str, list[Problem]] = {}
+
+    def add(self, path: str, row: int, reason: str, detail: str = "") -> None:
+        """Report one row, or a whole file as row 0. ``reason`` is counted, so it holds no numbers."""
+        (self._row_counts if row else self._file_counts)[reason] += 1
+        kept = self._kept.setdefault(reason, [])
+        if len(kept) < KEPT_PER_REASON:
+            kept.append(Problem(path, row, reason, detail))
+
+    def note(self, fact: str, count: int = 1) -> None:
+        """Count a fact worth saying that left no row out."""
+        self.notes[fact] += count
+
+    @property
+    def total(self) -> int:
+        """How many rows were left out."""
+        return self._row_counts.total()
+
+    @property
+    def files(self) -> int:
+        """How many files could not be read, or not to their end."""
+        return self._file_counts.total()
+
+    def by_reason(self) -> dict[str, int]:
+        """Rows and files left out, by reason, the most frequent first."""
+        return dict((self._row_counts + self._file_counts).most_common())
+
+    def first(self, count: int = KEPT_PER_REASON) -> list[Problem]:
+        """The first problems of each reason, ``count`` in all, the most frequent reason first."""
+        return [problem for reason in self.by_reason() for problem in self._kept[reason]][:count]
+
+    def absorb(self, other: "Problems") -> None:
+        """Take over what ``other`` has counted and kept."""
+        self.rows += other.rows
+        self.notes += other.notes
+        self._row_counts += other._row_counts
+        self._file_counts += other._file_counts
+        for reason, problems in other._kept.items():
+            kept = self._kept.setdefault(reason, [])
+            kept.extend(problems[: KEPT_PER_REASON - len(kept)])
+
+    def summary(self) -> str:
+        """One line: ``12 of 5,712 rows left out: 9 empty text, 3 bad quotes (first: a.csv row 17)``."""
+        parts = [f"{self.total:,} of {self.rows:,} rows left out{_reasons(self._row_counts)}"]
+        if self.files:
+            parts.append(f"{self.files:,} files not read to their end{_reasons(self._file_counts)}")
+        if first := self.first(1):
+            place = f"{first[0].path} row {first[0].row}" if first[0].row else first[0].path
+            parts[-1] += f" (first: {place})"
+        return "; ".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain values for JSON."""
+        return {
+            "rows": self.rows,
+            "left_out": self.total,
+            "files": self.files,
+            "by_reason": self.by_reason(),
+            "notes": dict(self.notes),
+            "first": [problem._asdict() for kept in self._kept.values() for problem in kept],
+        }
+
+    def __str__(self) -> str:
+        return self.summary()
+
+
+def _reasons(counts: Counter[str]) -> str:
+    return ": " * bool(counts) + ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
