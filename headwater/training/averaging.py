@@ -1,0 +1,88 @@
+"""Averages of weights: often better than the last weights, for the price of one copy."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from headwater.errors import SettingsError
+
+
+class WeightAverage:
+    """An exponential moving average of named parameters: a ← d·a + (1 − d)·θ after each step.
+
+    The decay starts low, d = min(decay, (1 + k) / (10 + k)) at step k, so that the random weights of the
+    beginning are forgotten; as a function of the step it needs no state. Why not
+    ``torch.optim.swa_utils.AveragedModel``: it keeps a second module with its own names and a counter, where
+    a checkpoint wants flat tensors under the parameters' names. Tests compare the two.
+
+    Source: Polyak and Juditsky 1992, doi:10.1137/0330046; the warm-up is TensorFlow's.
+    """
+
+    def __init__(self, named_parameters: Iterable[tuple[str, nn.Parameter]], *, decay: float = 0.999) -> None:
+        if not 0.0 <= decay < 1.0:
+            raise SettingsError(f"decay={decay} of the weight average; expected 0 to below 1, like 0.999")
+        self.decay = decay
+        self._parameters = dict(named_parameters)
+        self._averages = {name: p.detach().clone() for name, p in self._parameters.items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights as they are after ``step``, counted from 0."""
+        weight = 1.0 - min(self.decay, (1 + step) / (10 + step))
+        averages = [self._averages[name] for name in self._parameters]
+        torch._foreach_lerp_(averages, list(self._parameters.values()), weight)
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Inside the block the parameters hold the average; afterwards what they held before, bit by bit."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The average by parameter name: for the checkpoint."""
+        return dict(self._averages)
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what ``tensors`` gave."""
+        if set(tensors) != set(self._averages):
+            odd = sorted(set(tensors) ^ set(self._averages))[:3]
+            raise SettingsError(
+                f"the saved weight average has other parameters than the model ({', '.join(odd)} …); "
+                "resume with the settings that the run was started with"
+            )
+        for name, average in self._averages.items():
+            average.copy_(tensors[name])
+
+    @torch.no_grad()
+    def _exchange(self) -> None:
+        # The values move, not the tensors: optimisers and tied layers hold on to the parameters themselves.
+        for name, parameter in self._parameters.items():
+            kept = parameter.detach().clone()
+            parameter.copy_(self._averages[name])
+            self._averages[name].copy_(kept)
+
+
+def mean_of_weights(checkpoints: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The plain mean of the same weights at several steps, summed in fp64; whole numbers come from the last.
+
+    Source: Vaswani et al. 2017, section 6.1, arXiv:1706.03762, who average the last 5 to 20 checkpoints.
+    """
+    if not checkpoints:
+        raise SettingsError("there is no checkpoint to average; expected at least one")
+    *_, last = checkpoints
+    return {
+        name: _mean([weights[name] for weights in checkpoints])
+        if tensor.is_floating_point()
+        else tensor.clone()
+        for name, tensor in last.items()
+    }
+
+
+def _mean(tensors: Sequence[Tensor]) -> Tensor:
+    total = torch.stack([tensor.double() for tensor in tensors]).mean(dim=0)
+    return total.to(tensors[-1].dtype)
