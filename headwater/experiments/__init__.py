@@ -1,0 +1,1 @@
+"""Experiments: which cells to train, and what their results mean together."""
