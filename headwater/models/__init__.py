@@ -1,0 +1,44 @@
+"""Models: a backbone, the heads shipped with it, its cost, and how it is written to disk."""
+
+from headwater.models.backbone import Backbone, EncoderDecoder
+from headwater.models.building import build_backbone
+from headwater.models.cost import Cost, cost_of
+from headwater.models.heads import HeadSettings
+from headwater.models.model import Model, build_model
+from headwater.models.settings import (
+    BackboneSettings,
+    ConvolutionalSettings,
+    RecurrentSettings,
+    TransformerSettings,
+)
+from headwater.models.sizes import (
+    SIZES,
+    decoder_settings,
+    encoder_settings,
+    matched_settings,
+    paper_base,
+    paper_big,
+    vocabulary_size_for,
+)
+
+__all__ = [
+    "SIZES",
+    "Backbone",
+    "BackboneSettings",
+    "ConvolutionalSettings",
+    "Cost",
+    "EncoderDecoder",
+    "HeadSettings",
+    "Model",
+    "RecurrentSettings",
+    "TransformerSettings",
+    "build_backbone",
+    "build_model",
+    "cost_of",
+    "decoder_settings",
+    "encoder_settings",
+    "matched_settings",
+    "paper_base",
+    "paper_big",
+    "vocabulary_size_for",
+]

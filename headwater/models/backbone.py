@@ -1,0 +1,58 @@
+"""What every backbone promises, whatever it is made of. Shape letters: B batch, T tokens, C width."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from headwater.nn.block import BlockCache
+from headwater.sequence import SequenceLayout
+
+Reads = Literal["both", "past"]
+
+
+class Backbone(nn.Module, ABC):
+    """Tokens in, one vector a token out.
+
+    ``reads`` says what a token's vector may know: the tokens before it ("past"), or those on both sides
+    ("both"). ``checkpoint_activations`` set to True trades time for memory: activations are computed again
+    in the backward pass.
+    """
+
+    width: int
+    vocabulary_size: int
+    reads: Reads
+    checkpoint_activations: bool = False
+
+    @property
+    @abstractmethod
+    def token_embedding(self) -> nn.Embedding:
+        """The table that embeds tokens, (V, C): what a tied head decodes with."""
+
+    @abstractmethod
+    def embed(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:
+        """Token numbers (B, T) → vectors (B, T, C)."""
+
+    @abstractmethod
+    def encode(self, embedded: Tensor, layout: SequenceLayout) -> Tensor:
+        """Vectors (B, T, C) → vectors that have read each other (B, T, C)."""
+
+    def forward(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:
+        """Embed, then encode."""
+        return self.encode(self.embed(inputs, layout), layout)
+
+
+class EncoderDecoder(Backbone):
+    """A backbone with a second stack that writes while it reads the first one's output."""
+
+    @abstractmethod
+    def decode(
+        self,
+        embedded: Tensor,
+        layout: SequenceLayout,
+        memory: Tensor,
+        memory_layout: SequenceLayout,
+        cache: Sequence[BlockCache] | None = None,
+    ) -> Tensor:
+        """Target vectors (B, T, C) that read their own past and the encoded source (B, S, C) → (B, T, C)."""

@@ -1,0 +1,30 @@
+"""From settings to a backbone."""
+
+from headwater.errors import SettingsError
+from headwater.models.backbone import Backbone
+from headwater.models.convolutional import ConvolutionalBackbone
+from headwater.models.recurrent import RecurrentBackbone
+from headwater.models.settings import (
+    BackboneSettings,
+    ConvolutionalSettings,
+    RecurrentSettings,
+    TransformerSettings,
+)
+from headwater.models.transformer import TransformerBackbone
+from headwater.nn.initialization import initialize
+
+
+def build_backbone(settings: BackboneSettings, *, seed: int | None = None) -> Backbone:
+    """The backbone that the settings describe, its first weights a function of ``seed`` (None: torch's own)."""
+    match settings:
+        case TransformerSettings():
+            backbone: Backbone = TransformerBackbone(settings)
+        case RecurrentSettings():
+            backbone = RecurrentBackbone(settings)
+        case ConvolutionalSettings():
+            backbone = ConvolutionalBackbone(settings)
+        case _:
+            raise SettingsError(f"there is no backbone for {type(settings).__name__}")
+    if seed is not None:
+        initialize(backbone, seed=seed, name="backbone")
+    return backbone

@@ -1,0 +1,159 @@
+"""What a model costs before it is bought: parameters, floating-point operations, memory for activations.
+
+Only *necessary* operations count: two for each weight a token passes, two products for each pair of a query
+and a key it may read (a causal row has half of them, a window its own), the output layer only where a loss
+is taken. Shape letters: C width, H heads, K key-value heads, D head width, F feed-forward width, V
+vocabulary.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from headwater.models.backbone import Backbone
+from headwater.models.building import build_backbone
+from headwater.models.settings import (
+    BackboneSettings,
+    ConvolutionalSettings,
+    RecurrentSettings,
+    TransformerSettings,
+)
+
+MATRIX_LAYERS = (nn.Linear, nn.Conv1d, nn.LSTM, nn.GRU)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """The cost of one row of ``length`` tokens, of which ``loss_positions`` reach the output layer."""
+
+    parameters: int
+    embedding_parameters: int
+    length: int
+    loss_positions: float
+    forward_flops: float
+    activation_bytes: float
+
+    @property
+    def body_parameters(self) -> int:
+        """Parameters besides the tables of tokens and positions."""
+        return self.parameters - self.embedding_parameters
+
+    @property
+    def training_flops(self) -> float:
+        """Forward, gradient of the inputs, gradient of the weights: three times the forward pass."""
+        return 3.0 * self.forward_flops
+
+    @property
+    def forward_flops_per_token(self) -> float:
+        """Forward operations of one token of the row."""
+        return self.forward_flops / self.length
+
+    @property
+    def training_flops_per_token(self) -> float:
+        """Training operations of one token of the row."""
+        return self.training_flops / self.length
+
+
+def cost_of(
+    backbone: BackboneSettings | Backbone, *, length: int, loss_share: float = 0.0, value_bytes: int = 4
+) -> Cost:
+    """The cost of one row of ``length`` tokens.
+
+    ``loss_share`` is the share of tokens whose words are predicted (0.3 of masked tokens, 1 for next tokens,
+    0 when there is a classifier instead); ``value_bytes`` the bytes of one activation (4 in fp32, 2 in
+    bf16).
+    """
+    built = backbone if isinstance(backbone, Backbone) else _on_paper(backbone)
+    settings = backbone if isinstance(backbone, BackboneSettings) else _settings_of(backbone)
+    loss_positions = loss_share * length
+    matrices = 2.0 * length * _matrix_weights(built)
+    output = 2.0 * loss_positions * settings.width * settings.vocabulary_size
+    held = length * _held_per_token(settings) * value_bytes
+    # The loss keeps the logits and their log-softmax, both in single precision.
+    held += loss_positions * settings.vocabulary_size * 8
+    return Cost(
+        parameters=sum(parameter.numel() for parameter in built.parameters()),
+        embedding_parameters=_table_weights(built),
+        length=length,
+        loss_positions=loss_positions,
+        forward_flops=matrices + _attention_flops(settings, length) + output,
+        activation_bytes=held,
+    )
+
+
+def body_parameters(settings: BackboneSettings) -> int:
+    """Parameters of a backbone besides its embeddings; nothing is allocated."""
+    built = _on_paper(settings)
+    return sum(parameter.numel() for parameter in built.parameters()) - _table_weights(built)
+
+
+def readable_pairs(length: int, *, causal: bool, window: int | None) -> int:
+    """How many (query, key) pairs a row of ``length`` tokens has under a mask."""
+    reach = length if window is None else min(window, length)  # positions back, its own included
+    past = reach * (reach + 1) // 2 + (length - reach) * reach
+    return past if causal else 2 * past - length
+
+
+def _on_paper(settings: BackboneSettings) -> Backbone:
+    with torch.device("meta"):
+        return build_backbone(settings)
+
+
+def _settings_of(backbone: Backbone) -> BackboneSettings:
+    settings = getattr(backbone, "settings", None)
+    if not isinstance(settings, BackboneSettings):
+        raise TypeError(f"the cost of a {type(backbone).__name__} is not known: it has no settings")
+    return settings
+
+
+def _matrix_weights(module: nn.Module) -> int:
+    layers = (part for part in module.modules() if isinstance(part, MATRIX_LAYERS))
+    return sum(
+        weight.numel() for layer in layers for weight in layer.parameters(recurse=False) if weight.dim() > 1
+    )
+
+
+def _table_weights(module: nn.Module) -> int:
+    return sum(part.weight.numel() for part in module.modules() if isinstance(part, nn.Embedding))
+
+
+def _attention_flops(settings: BackboneSettings, length: int) -> float:
+    if isinstance(settings, RecurrentSettings) and settings.attention == "additive":
+        states = settings.hidden_width * (2 if settings.bidirectional else 1)
+        pairs = readable_pairs(length, causal=not settings.bidirectional, window=None)
+        # The score map was counted once a token among the matrices; here it acts once a pair.
+        return 2.0 * pairs * (max(1, states // 4) + states)
+    if not isinstance(settings, TransformerSettings):
+        return 0.0
+    pairs = sum(
+        readable_pairs(length, causal=settings.causal, window=settings.window_of(number))
+        for number in range(settings.depth)
+    )
+    return 4.0 * pairs * settings.num_heads * settings.head_width
+
+
+def _held_per_token(settings: BackboneSettings) -> int:
+    """Numbers that one token leaves behind for the backward pass, without dropout and with fused attention."""
+    C = settings.width
+    match settings:
+        case TransformerSettings():
+            H, K, D, F = (
+                settings.num_heads,
+                settings.key_value_heads,
+                settings.head_width,
+                settings.feed_forward_width,
+            )
+            gated = settings.feed_forward in ("swiglu", "geglu")
+            # the stream before each norm and each norm's output; queries, keys, values; what was read, as
+            # attention leaves it and as the output map takes it; the feed-forward's halves.
+            attention = 2 * C + (H + 2 * K) * D + 2 * H * D
+            return settings.depth * (attention + 2 * C + (4 * F if gated else 2 * F)) + 2 * C
+        case RecurrentSettings():
+            gates = 5 if settings.cell == "lstm" else 4
+            directions = 2 if settings.bidirectional else 1
+            return settings.depth * directions * (gates + 2) * settings.hidden_width + 3 * C
+        case ConvolutionalSettings():
+            return settings.depth * (4 * C + 4 * settings.hidden_width) + 2 * C
+        case _:
+            raise TypeError(f"the activations of {type(settings).__name__} are not known")

@@ -1,0 +1,243 @@
+"""What a user decides about a backbone: three frozen classes that check themselves.
+
+Shape letters: C width, H heads, K key-value heads, D head width, V vocabulary.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
+
+from headwater.errors import SettingsError
+from headwater.nn.block import NORM_POSITIONS, NormPosition
+from headwater.nn.feed_forward import FEED_FORWARD_KINDS, FeedForwardKind
+from headwater.nn.norm import NORM_KINDS, NormKind
+from headwater.settings import from_mapping
+
+Positions = Literal["rotary", "learned", "sinusoidal", "relative", "alibi", "none"]
+Cell = Literal["lstm", "gru"]
+RecurrentAttention = Literal["none", "additive"]
+
+# Far above anything that is trained, far below what would exhaust a machine: a settings file from elsewhere
+# is refused before a single weight is allocated.
+LARGEST = {
+    "vocabulary_size": 1 << 22,
+    "width": 1 << 16,
+    "hidden_width": 1 << 18,
+    "feed_forward_width": 1 << 18,
+    "depth": 1024,
+    "num_heads": 1024,
+    "num_key_value_heads": 1024,
+    "head_dim": 1 << 12,
+    "max_length": 1 << 24,
+    "kernel": 1 << 10,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSettings:
+    """What every backbone has: a vocabulary, a width, a depth."""
+
+    vocabulary_size: int
+    width: int
+    depth: int
+    pad_token: int | None = 0
+
+    def __post_init__(self) -> None:
+        _check_counts(self, ("vocabulary_size", "width", "depth"))
+        if self.pad_token is not None and not 0 <= self.pad_token < self.vocabulary_size:
+            raise SettingsError(
+                f"pad_token={self.pad_token} is not in the vocabulary of {self.vocabulary_size} tokens; "
+                f"choose 0 … {self.vocabulary_size - 1}, or None"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every setting by name, as JSON knows it."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> Self:
+        """The reverse; an unknown name is a SettingsError that proposes the nearest one."""
+        return from_mapping(cls, values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerSettings(BackboneSettings):
+    """A stack of one kind of block; encoder or decoder, the 2017 original or its descendants.
+
+    ``windows`` gives each block's reach in positions (|q − k| < window; None reads everything); empty means
+    None for all. ``rotary_theta`` turns the blocks without a window, ``local_rotary_theta`` those with one
+    (None: the same). ``embedding_scale`` multiplies token vectors. ``max_length`` is the length of a learned
+    or sinusoidal table; elsewhere it is only what is written down for others. ``num_key_value_heads`` None
+    means one per head, ``head_dim`` None means width / heads.
+    """
+
+    num_heads: int
+    feed_forward_width: int
+    num_key_value_heads: int | None = None
+    head_dim: int | None = None
+    feed_forward: FeedForwardKind = "geglu"
+    norm: NormKind = "layer_without_bias"
+    norm_position: NormPosition = "before"
+    norm_epsilon: float = 1e-5
+    linear_bias: bool = False
+    positions: Positions = "rotary"
+    rotary_theta: float = 10_000.0
+    local_rotary_theta: float | None = None
+    causal: bool = False
+    windows: tuple[int | None, ...] = ()
+    embedding_norm: bool = False
+    first_attention_norm: bool = True
+    final_norm: bool = True
+    embedding_scale: float = 1.0
+    embedding_dropout: float = 0.0
+    attention_dropout: float = 0.0
+    feed_forward_dropout: float = 0.0
+    residual_dropout: float = 0.0
+    stochastic_depth: float = 0.0
+    max_length: int = 2048
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_counts(
+            self, ("num_heads", "feed_forward_width", "num_key_value_heads", "head_dim", "max_length")
+        )
+        _check_choice(self, "feed_forward", FEED_FORWARD_KINDS)
+        _check_choice(self, "norm", NORM_KINDS)
+        _check_choice(self, "norm_position", NORM_POSITIONS)
+        _check_choice(self, "positions", get_args(Positions))
+        _check_shares(self, [name for name in vars(self) if name.endswith("dropout")] + ["stochastic_depth"])
+        _check_positive(self, ("norm_epsilon", "rotary_theta", "local_rotary_theta", "embedding_scale"))
+        self._check_heads()
+        self._check_windows()
+        if self.norm_position == "after" and not self.first_attention_norm:
+            raise SettingsError(
+                "first_attention_norm=False needs norm_position='before': it leaves out a norm in front"
+            )
+
+    @property
+    def key_value_heads(self) -> int:
+        """Key-value heads K, resolved."""
+        return self.num_heads if self.num_key_value_heads is None else self.num_key_value_heads
+
+    @property
+    def head_width(self) -> int:
+        """Width D of one head, resolved."""
+        return self.width // self.num_heads if self.head_dim is None else self.head_dim
+
+    def window_of(self, block: int) -> int | None:
+        """How far block number ``block`` reads."""
+        return self.windows[block] if self.windows else None
+
+    def theta_of(self, block: int) -> float:
+        """The base of block number ``block``'s rotary frequencies."""
+        local = self.window_of(block) is not None and self.local_rotary_theta is not None
+        return self.local_rotary_theta if local and self.local_rotary_theta else self.rotary_theta
+
+    def _check_heads(self) -> None:
+        if self.head_dim is None and self.width % self.num_heads:
+            fitting = [heads for heads in range(1, self.num_heads + 1) if self.width % heads == 0]
+            raise SettingsError(
+                f"num_heads={self.num_heads} does not divide width={self.width}; "
+                f"choose {', '.join(map(str, fitting[-4:]))}, or give head_dim"
+            )
+        if self.num_heads % self.key_value_heads:
+            raise SettingsError(
+                f"num_key_value_heads={self.key_value_heads} does not divide num_heads={self.num_heads}: "
+                "each key-value head serves an equal group of heads"
+            )
+        if self.positions == "rotary" and self.head_width % 2:
+            raise SettingsError(
+                f"rotary positions turn pairs of numbers, but a head has {self.head_width}; make it even"
+            )
+
+    def _check_windows(self) -> None:
+        if self.windows and len(self.windows) != self.depth:
+            raise SettingsError(
+                f"windows names {len(self.windows)} blocks, depth is {self.depth}; give one for each block"
+            )
+        for window in self.windows:
+            if window is not None and (type(window) is not int or window < 1):
+                raise SettingsError(
+                    f"windows holds {window!r}; a window is a whole number above 0, or None for no limit"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurrentSettings(BackboneSettings):
+    """A stack of LSTM or GRU layers, one-directional ("past") or bidirectional ("both").
+
+    With ``attention="additive"`` every token's state also reads the states of its document, as Bahdanau's
+    decoder reads its encoder. ``dropout`` acts between layers.
+    """
+
+    hidden_width: int
+    cell: Cell = "lstm"
+    bidirectional: bool = True
+    attention: RecurrentAttention = "none"
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_counts(self, ("hidden_width",))
+        _check_choice(self, "cell", get_args(Cell))
+        _check_choice(self, "attention", get_args(RecurrentAttention))
+        _check_shares(self, ("dropout",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvolutionalSettings(BackboneSettings):
+    """A stack of gated dilated convolutions, causal ("past") or centred ("both").
+
+    Block i looks ``kernel`` tokens wide with gaps of 2^(i mod ``dilation_cycle``), so the reach doubles with
+    depth.
+    """
+
+    hidden_width: int
+    kernel: int = 5
+    dilation_cycle: int = 6
+    causal: bool = False
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_counts(self, ("hidden_width", "kernel", "dilation_cycle"))
+        _check_shares(self, ("dropout",))
+        if not self.causal and self.kernel % 2 == 0:
+            raise SettingsError(
+                f"kernel={self.kernel} has no middle; a centred convolution wants an odd one: {self.kernel + 1}"
+            )
+
+
+def _check_counts(settings: BackboneSettings, names: Sequence[str]) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if value is None:
+            continue
+        if type(value) is not int or value < 1:
+            raise SettingsError(f"{name}={value!r}; expected a whole number above 0")
+        if value > LARGEST.get(name, value):
+            raise SettingsError(
+                f"{name}={value} is beyond what this program will allocate; the most is {LARGEST[name]}"
+            )
+
+
+def _check_choice(settings: BackboneSettings, name: str, choices: Sequence[str]) -> None:
+    value = getattr(settings, name)
+    if value not in choices:
+        raise SettingsError(f"{name}={value!r} does not exist; choose one of {', '.join(choices)}")
+
+
+def _check_shares(settings: BackboneSettings, names: Sequence[str]) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if not 0.0 <= value < 1.0:  # also refuses nan
+            raise SettingsError(f"{name}={value!r} is not a probability below 1; choose 0 … 0.99")
+
+
+def _check_positive(settings: BackboneSettings, names: Sequence[str]) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not 0.0 < value < float("inf"):
+            raise SettingsError(f"{name}={value!r}; expected a number above 0")

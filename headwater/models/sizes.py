@@ -1,0 +1,187 @@
+"""One dial: the sizes by name, the vocabulary that fits a corpus, and baselines of equal parameters."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+from headwater.errors import SettingsError
+from headwater.models.cost import body_parameters
+from headwater.models.settings import ConvolutionalSettings, RecurrentSettings, TransformerSettings
+from headwater.settings import unknown
+
+
+class Size(NamedTuple):
+    """Depth, width and heads; every head is 32 (nano) or 64 numbers wide."""
+
+    depth: int
+    width: int
+    num_heads: int
+
+
+SIZES: dict[str, Size] = {
+    "nano": Size(2, 128, 4),
+    "tiny": Size(4, 256, 4),
+    "small": Size(6, 384, 6),
+    "base": Size(12, 768, 12),
+    "large": Size(24, 1024, 16),
+}
+
+SMALLEST_VOCABULARY, LARGEST_VOCABULARY = 4096, 32768
+BYTES_PER_WORD_OF_VOCABULARY = 2048
+"""A subword should be seen often: with 2 kB of text for each entry, each is seen about 500 times."""
+
+
+def vocabulary_size_for(corpus_bytes: int) -> int:
+    """The largest power of two that leaves each entry 2,048 bytes of corpus: 4,096 below 16 MiB, 32,768 from 64 MiB."""
+    entries = max(1, corpus_bytes // BYTES_PER_WORD_OF_VOCABULARY)
+    return min(LARGEST_VOCABULARY, max(SMALLEST_VOCABULARY, 1 << (entries.bit_length() - 1)))
+
+
+def size_named(name: str) -> Size:
+    """The size of that name."""
+    if name not in SIZES:
+        raise SettingsError(unknown("model.size", name, list(SIZES)))
+    return SIZES[name]
+
+
+def gated_width(width: int) -> int:
+    """Hidden width of a gated feed-forward: 8/3 of the width, to the nearest multiple of 64.
+
+    Three matrices of that width hold what the two of the classic 4 · width hold (Shazeer 2020,
+    arXiv:2002.05202); multiples of 64 keep matrix products on their fast path.
+    """
+    return max(64, round(width * 8 / 3 / 64) * 64)
+
+
+def encoder_settings(size: str, vocabulary_size: int, *, max_length: int = 8192) -> TransformerSettings:
+    """An encoder in ModernBERT's layout: GeGLU, rotary positions, layer norm without bias.
+
+    Every third block reads everything, the others 64 positions to either side. Source: Warner et al. 2024, section
+    2.1, arXiv:2412.13663.
+    """
+    depth, width, num_heads = size_named(size)
+    return TransformerSettings(
+        vocabulary_size=vocabulary_size,
+        width=width,
+        depth=depth,
+        num_heads=num_heads,
+        feed_forward_width=gated_width(width),
+        windows=tuple(None if number % 3 == 0 else 65 for number in range(depth)),
+        embedding_norm=True,
+        first_attention_norm=False,
+        max_length=max_length,
+    )
+
+
+def decoder_settings(size: str, vocabulary_size: int, *, max_length: int = 2048) -> TransformerSettings:
+    """A decoder in Llama's layout: SwiGLU, rotary positions, RMS norm (Touvron et al. 2023, arXiv:2302.13971)."""
+    depth, width, num_heads = size_named(size)
+    return TransformerSettings(
+        vocabulary_size=vocabulary_size,
+        width=width,
+        depth=depth,
+        num_heads=num_heads,
+        feed_forward_width=gated_width(width),
+        feed_forward="swiglu",
+        norm="rms",
+        causal=True,
+        max_length=max_length,
+    )
+
+
+def paper_base(vocabulary_size: int, *, causal: bool = False) -> TransformerSettings:
+    """One stack of the paper's base model. Source: Vaswani et al. 2017, table 3, arXiv:1706.03762."""
+    return TransformerSettings(
+        vocabulary_size=vocabulary_size,
+        width=512,
+        depth=6,
+        num_heads=8,
+        feed_forward_width=2048,
+        feed_forward="relu",
+        norm="layer",
+        norm_position="after",
+        norm_epsilon=1e-6,
+        linear_bias=True,
+        positions="sinusoidal",
+        causal=causal,
+        final_norm=False,
+        embedding_scale=512**0.5,
+        embedding_dropout=0.1,
+        residual_dropout=0.1,
+        max_length=512,
+    )
+
+
+def paper_big(vocabulary_size: int, *, causal: bool = False) -> TransformerSettings:
+    """One stack of the paper's big model (English to German: dropout 0.3)."""
+    return replace(
+        paper_base(vocabulary_size, causal=causal),
+        width=1024,
+        num_heads=16,
+        feed_forward_width=4096,
+        embedding_scale=1024**0.5,
+        embedding_dropout=0.3,
+        residual_dropout=0.3,
+    )
+
+
+BaselineKind = Literal["recurrent", "convolutional"]
+
+
+def matched_settings(
+    target_parameters: int,
+    kind: BaselineKind,
+    vocabulary_size: int,
+    *,
+    width: int | None = None,
+    depth: int | None = None,
+    causal: bool = False,
+) -> RecurrentSettings | ConvolutionalSettings:
+    """A baseline with ``target_parameters`` besides its embeddings, within 5 %.
+
+    The width stays that of the Transformer, so that embeddings and heads match too; the hidden width is
+    searched. Without ``width``, that of the named size nearest to the target. Two recurrent layers by
+    default, as many convolutions as the nearest size has blocks.
+    """
+    nearest = min(SIZES.values(), key=lambda size: abs(12 * size.depth * size.width**2 - target_parameters))
+    own_width = nearest.width if width is None else width
+
+    def with_hidden(hidden_width: int) -> RecurrentSettings | ConvolutionalSettings:
+        if kind == "recurrent":
+            return RecurrentSettings(
+                vocabulary_size=vocabulary_size,
+                width=own_width,
+                depth=2 if depth is None else depth,
+                hidden_width=hidden_width,
+                bidirectional=not causal,
+            )
+        return ConvolutionalSettings(
+            vocabulary_size=vocabulary_size,
+            width=own_width,
+            depth=nearest.depth if depth is None else depth,
+            hidden_width=hidden_width,
+            causal=causal,
+        )
+
+    if kind not in ("recurrent", "convolutional"):
+        raise SettingsError(f"baseline {kind!r} does not exist; choose 'recurrent' or 'convolutional'")
+    found = with_hidden(_search(lambda hidden: body_parameters(with_hidden(hidden)), target_parameters))
+    error = abs(body_parameters(found) / target_parameters - 1)
+    if error > 0.05:
+        raise SettingsError(
+            f"no {kind} backbone of width {own_width} comes within 5 % of {target_parameters:,} parameters "
+            f"(nearest: {body_parameters(found):,}); give another width or depth"
+        )
+    return found
+
+
+def _search(parameters: Callable[[int], int], target: int) -> int:
+    """The whole number whose count is nearest to the target; counts grow with it."""
+    high = 1
+    while parameters(high) < target:
+        high *= 2
+    low = max(1, high // 2)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if parameters(middle) >= target else (middle, high)
+    return min((low, high), key=lambda hidden: abs(parameters(hidden) - target))

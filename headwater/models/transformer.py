@@ -1,0 +1,217 @@
+"""The Transformer: encoder, decoder, and both together. Shape letters: B batch, T tokens, S source tokens, C width."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from headwater.errors import SettingsError
+from headwater.models.backbone import Backbone, EncoderDecoder
+from headwater.models.settings import TransformerSettings
+from headwater.nn.attention import AttentionMask, MultiHeadAttention, PositionBias
+from headwater.nn.block import Block, BlockCache, BlockNorms
+from headwater.nn.embedding import TokenEmbedding
+from headwater.nn.feed_forward import build_feed_forward
+from headwater.nn.norm import build_norm
+from headwater.nn.positions import LearnedPositions, LinearBias, RelativeBuckets, Rotary, SinusoidalPositions
+from headwater.nn.residual import Residual
+from headwater.nn.shared_layout import share
+from headwater.sequence import SequenceLayout
+
+
+class TransformerBackbone(Backbone):
+    """Embedding, blocks, final norm. Causal settings make a decoder, others an encoder.
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762; the default settings: Warner et al. 2024, arXiv:2412.13663.
+    """
+
+    def __init__(self, settings: TransformerSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.width, self.vocabulary_size = settings.width, settings.vocabulary_size
+        self.reads = "past" if settings.causal else "both"
+        self.embedding = build_embedding(settings)
+        self.blocks = nn.ModuleList(build_block(settings, number) for number in range(settings.depth))
+        self.final_norm = build_final_norm(settings)
+
+    @property
+    def token_embedding(self) -> nn.Embedding:
+        """The table that embeds tokens."""
+        return self.embedding.tokens
+
+    def embed(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T) → (B, T, C)
+        """Token vectors, with absolute positions where the settings have them."""
+        return self.embedding(inputs, layout)
+
+    def encode(
+        self, embedded: Tensor, layout: SequenceLayout, *, caches: Sequence[BlockCache] | None = None
+    ) -> Tensor:  # (B, T, C) → (B, T, C)
+        """Pass through all blocks; ``caches``, one a block, hold what earlier calls have read."""
+        layout = share(layout)
+        hidden_states = embedded
+        for number, block in enumerate(self.blocks):
+            cache = None if caches is None else caches[number]
+            hidden_states = self._through(block, hidden_states, layout, cache)
+        return self.final_norm(hidden_states)
+
+    def _through(
+        self, block: nn.Module, hidden_states: Tensor, layout: SequenceLayout, cache: BlockCache | None
+    ) -> Tensor:
+        if self.checkpoint_activations and self.training:
+            return checkpoint(block, hidden_states, layout, use_reentrant=False)  # pyright:
+            ignore[reportReturnType]
+        return block(hidden_states, layout, cache=cache)
+
+
+class TransformerEncoderDecoder(EncoderDecoder):
+    """Two stacks of the same block over one embedding: the second reads the first through cross-attention.
+
+    Source: Vaswani et al. 2017, section 3.1 and 3.4 (one matrix for both embeddings), arXiv:1706.03762.
+    """
+
+    def __init__(self, encoder: TransformerSettings, decoder: TransformerSettings) -> None:
+        super().__init__()
+        _check_pair(encoder, decoder)
+        self.encoder_settings, self.decoder_settings = encoder, decoder
+        self.width, self.vocabulary_size, self.reads = encoder.width, encoder.vocabulary_size, "both"
+        self.embedding = build_embedding(encoder)
+        self.blocks = nn.ModuleList(build_block(encoder, number) for number in range(encoder.depth))
+        self.final_norm = build_final_norm(encoder)
+        self.decoder_blocks = nn.ModuleList(
+            build_block(decoder, number, reads_memory=True) for number in range(decoder.depth)
+        )
+        self.decoder_norm = build_final_norm(decoder)
+
+    @property
+    def token_embedding(self) -> nn.Embedding:
+        """The table that embeds source and target tokens."""
+        return self.embedding.tokens
+
+    def embed(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T) → (B, T, C)
+        """Token vectors of a source or of a target."""
+        return self.embedding(inputs, layout)
+
+    def encode(self, embedded: Tensor, layout: SequenceLayout) -> Tensor:  # (B, S, C) → (B, S, C)
+        """Source vectors → the memory that the decoder reads."""
+        layout = share(layout)
+        for block in self.blocks:
+            embedded = block(embedded, layout)
+        return self.final_norm(embedded)
+
+    def decode(
+        self,
+        embedded: Tensor,
+        layout: SequenceLayout,
+        memory: Tensor,
+        memory_layout: SequenceLayout,
+        cache: Sequence[BlockCache] | None = None,
+    ) -> Tensor:  # (B, T, C) and (B, S, C) → (B, T, C)
+        """Target vectors that have read their own past and the whole source."""
+        layout, memory_layout = share(layout), share(memory_layout)
+        for number, block in enumerate(self.decoder_blocks):
+            block_cache = None if cache is None else cache[number]
+            embedded = block(embedded, layout, memory=memory, memory_layout=memory_layout, cache=block_cache)
+        return self.decoder_norm(embedded)
+
+
+def build_embedding(settings: TransformerSettings) -> TokenEmbedding:
+    """Token table, absolute positions if any, norm if any."""
+    norm = (
+        build_norm(settings.norm, settings.width, settings.norm_epsilon) if settings.embedding_norm else None
+    )
+    return TokenEmbedding(
+        settings.vocabulary_size,
+        settings.width,
+        positions=_absolute_positions(settings),
+        norm=norm,
+        scale=settings.embedding_scale,
+        dropout=settings.embedding_dropout,
+    )
+
+
+def build_block(settings: TransformerSettings, number: int, *, reads_memory: bool = False) -> Block:
+    """Block ``number`` of the stack that the settings describe."""
+
+    def norm() -> nn.Module:
+        return build_norm(settings.norm, settings.width, settings.norm_epsilon)
+
+    bare = number == 0 and not settings.first_attention_norm
+    # Deeper updates are left out more often: the linear rule of Huang et al. 2016, section 3.
+    stochastic_depth = settings.stochastic_depth * (number + 1) / settings.depth
+    return Block(
+        build_attention(settings, number),
+        build_feed_forward(
+            settings.feed_forward,
+            settings.width,
+            settings.feed_forward_width,
+            bias=settings.linear_bias,
+            dropout=settings.feed_forward_dropout,
+        ),
+        BlockNorms(nn.Identity() if bare else norm(), norm(), norm() if reads_memory else None),
+        norm_position=settings.norm_position,
+        cross_attention=build_cross_attention(settings) if reads_memory else None,
+        residual=Residual(dropout=settings.residual_dropout, stochastic_depth=stochastic_depth),
+    )
+
+
+def build_attention(settings: TransformerSettings, number: int) -> MultiHeadAttention:
+    """The self-attention of block ``number``, with its window, its rotation or its bias."""
+    rotary = (
+        Rotary(settings.head_width, settings.theta_of(number)) if settings.positions == "rotary" else None
+    )
+    return MultiHeadAttention(
+        settings.width,
+        settings.num_heads,
+        num_key_value_heads=settings.num_key_value_heads,
+        head_dim=settings.head_dim,
+        mask=AttentionMask(causal=settings.causal, window=settings.window_of(number)),
+        rotary=rotary,
+        bias=_position_bias(settings),
+        linear_bias=settings.linear_bias,
+        dropout=settings.attention_dropout,
+    )
+
+
+def build_cross_attention(settings: TransformerSettings) -> MultiHeadAttention:
+    """Attention from a target to a whole source: positions of the two do not compare, so neither mask nor rotation."""
+    return MultiHeadAttention(
+        settings.width,
+        settings.num_heads,
+        num_key_value_heads=settings.num_key_value_heads,
+        head_dim=settings.head_dim,
+        mask=AttentionMask(),
+        linear_bias=settings.linear_bias,
+        dropout=settings.attention_dropout,
+    )
+
+
+def build_final_norm(settings: TransformerSettings) -> nn.Module:
+    """The norm after the last block, or nothing."""
+    if not settings.final_norm:
+        return nn.Identity()
+    return build_norm(settings.norm, settings.width, settings.norm_epsilon)
+
+
+def _absolute_positions(settings: TransformerSettings) -> nn.Module | None:
+    if settings.positions == "learned":
+        return LearnedPositions(settings.max_length, settings.width)
+    return SinusoidalPositions(settings.width) if settings.positions == "sinusoidal" else None
+
+
+def _position_bias(settings: TransformerSettings) -> PositionBias | None:
+    if settings.positions == "relative":
+        return RelativeBuckets(settings.num_heads, both_sides=not settings.causal)
+    return LinearBias(settings.num_heads) if settings.positions == "alibi" else None
+
+
+def _check_pair(encoder: TransformerSettings, decoder: TransformerSettings) -> None:
+    for name in ("vocabulary_size", "width", "positions", "embedding_scale"):
+        if getattr(encoder, name) != getattr(decoder, name):
+            raise SettingsError(
+                f"encoder and decoder share one embedding, but {name} is {getattr(encoder, name)} in one and "
+                f"{getattr(decoder, name)} in the other; make them equal"
+            )
+    if encoder.causal or not decoder.causal:
+        raise SettingsError(
+            "in an encoder-decoder the encoder reads both sides and the decoder the past: set causal so"
+        )

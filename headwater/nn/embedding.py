@@ -1,0 +1,40 @@
+"""From token numbers to vectors. Shape letters: B batch, T tokens, C width, V vocabulary."""
+
+from torch import Tensor, nn
+
+from headwater.sequence import SequenceLayout
+
+
+class TokenEmbedding(nn.Module):
+    """``dropout(norm(scale · E[token] + P(position)))``; each part but E may be absent.
+
+    ``positions`` maps a layout to vectors (B, T, C); rotary positions and score biases act inside attention
+    and need none. ``scale`` is √C in the paper, 1 elsewhere.
+
+    Source: Vaswani et al. 2017, sections 3.4 and 3.5, arXiv:1706.03762.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        width: int,
+        *,
+        positions: nn.Module | None = None,
+        norm: nn.Module | None = None,
+        scale: float = 1.0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(vocabulary_size, width)
+        self.scale = scale
+        self.positions = positions
+        self.norm = norm if norm is not None else nn.Identity()
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T) → (B, T, C)
+        embedded = self.tokens(tokens)
+        if self.scale != 1.0:
+            embedded = embedded * self.scale
+        if self.positions is not None:
+            embedded = embedded + self.positions(layout)
+        return self.dropout(self.norm(embedded))
