@@ -2,7 +2,7 @@
 
 from headwater.models.backbone import Backbone, EncoderDecoder
 from headwater.models.building import build_backbone
-from headwater.models.cost import Cost, cost_of
+from headwater.models.cost import Cost, body_parameters, cost_of
 from headwater.models.heads import HeadSettings
 from headwater.models.model import Model, build_model
 from headwater.models.settings import (
@@ -15,6 +15,7 @@ from headwater.models.sizes import (
     SIZES,
     decoder_settings,
     encoder_settings,
+    gated_width,
     matched_settings,
     paper_base,
     paper_big,
@@ -32,11 +33,13 @@ __all__ = [
     "Model",
     "RecurrentSettings",
     "TransformerSettings",
+    "body_parameters",
     "build_backbone",
     "build_model",
     "cost_of",
     "decoder_settings",
     "encoder_settings",
+    "gated_width",
     "matched_settings",
     "paper_base",
     "paper_big",

@@ -15,7 +15,7 @@ from headwater.nn.initialization import initialize
 
 
 def build_backbone(settings: BackboneSettings, *, seed: int | None = None) -> Backbone:
-    """The backbone that the settings describe, its first weights a function of ``seed`` (None: torch's own)."""
+    """The backbone that the settings describe, first weights drawn by ``seed`` (None: torch's own)."""
     match settings:
         case TransformerSettings():
             backbone: Backbone = TransformerBackbone(settings)

@@ -134,7 +134,7 @@ def _attention_flops(settings: BackboneSettings, length: int) -> float:
 
 
 def _held_per_token(settings: BackboneSettings) -> int:
-    """Numbers that one token leaves behind for the backward pass, without dropout and with fused attention."""
+    """Numbers one token leaves behind for the backward pass, without dropout and with fused attention."""
     C = settings.width
     match settings:
         case TransformerSettings():

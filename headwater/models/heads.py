@@ -2,7 +2,7 @@
 
 | style | masked_tokens, next_token | classification, regression | tagging |
 |---|---|---|---|
-| modernbert: layer norm | dense, GELU, norm, tied with bias; tied | pool, dense, GELU, norm, classifier | without pool |
+| modernbert: layer norm | dense, GELU, norm, tied; tied | pool, dense, GELU, norm, classifier | no pool |
 | eurobert: RMS norm, both sides | tied | pool, dense with bias, GELU, classifier | classifier |
 | llama: RMS norm, the past | tied | last token, classifier without bias | classifier |
 """

@@ -1,6 +1,7 @@
 """A model: one backbone and the heads that are shipped with it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -27,21 +28,16 @@ class Model(nn.Module):
         """Hidden states of a batch: (B, T, C)."""
         return self.backbone(batch.inputs, batch.layout)
 
-    def add_head(self, settings: HeadSettings, *, seed: int) -> None:
-        """Give the model a new head whose first weights depend on ``seed`` and its name alone."""
-        head = build_head(self.backbone, settings)
-        initialize(head, seed=seed, name=f"heads.{settings.name}")
-        self.heads[settings.name] = head
-
-    def replace_heads(self, settings: HeadSettings, *, seed: int) -> None:
-        """Take the old heads off and put a new one on: what fine-tuning begins with."""
-        self.heads = nn.ModuleDict()
-        self.add_head(settings, seed=seed)
+    def add_head(self, name: str, *, seed: int, **options: Any) -> None:
+        """Give the model a new head whose first weights depend on ``seed`` and its name; options: HeadSettings."""
+        head = build_head(self.backbone, HeadSettings(name=name, **options))
+        initialize(head, seed=seed, name=f"heads.{name}")
+        self.heads[name] = head
 
 
-def build_model(settings: BackboneSettings, *, head: HeadSettings | None = None, seed: int) -> Model:
-    """A fresh model with at most one head, all its first weights a function of ``seed``."""
+def build_model(settings: BackboneSettings, *, head: str | None = None, seed: int, **options: Any) -> Model:
+    """A fresh model with at most one head, its first weights a function of ``seed``; options: HeadSettings."""
     model = Model(build_backbone(settings, seed=seed))
     if head is not None:
-        model.add_head(head, seed=seed)
+        model.add_head(head, seed=seed, **options)
     return model

@@ -206,7 +206,7 @@ class ConvolutionalSettings(BackboneSettings):
         _check_shares(self, ("dropout",))
         if not self.causal and self.kernel % 2 == 0:
             raise SettingsError(
-                f"kernel={self.kernel} has no middle; a centred convolution wants an odd one: {self.kernel + 1}"
+                f"kernel={self.kernel} has no middle; a centred convolution is odd: {self.kernel + 1}"
             )
 
 

@@ -32,7 +32,7 @@ BYTES_PER_WORD_OF_VOCABULARY = 2048
 
 
 def vocabulary_size_for(corpus_bytes: int) -> int:
-    """The largest power of two that leaves each entry 2,048 bytes of corpus: 4,096 below 16 MiB, 32,768 from 64 MiB."""
+    """The largest power of two that leaves each entry 2 kB of corpus: 4,096 below 16 MiB, 32,768 from 64."""
     entries = max(1, corpus_bytes // BYTES_PER_WORD_OF_VOCABULARY)
     return min(LARGEST_VOCABULARY, max(SMALLEST_VOCABULARY, 1 << (entries.bit_length() - 1)))
 
@@ -56,8 +56,8 @@ def gated_width(width: int) -> int:
 def encoder_settings(size: str, vocabulary_size: int, *, max_length: int = 8192) -> TransformerSettings:
     """An encoder in ModernBERT's layout: GeGLU, rotary positions, layer norm without bias.
 
-    Every third block reads everything, the others 64 positions to either side. Source: Warner et al. 2024, section
-    2.1, arXiv:2412.13663.
+    Every third block reads everything, the others 64 positions to either side.
+    Source: Warner et al. 2024, section 2.1, arXiv:2412.13663.
     """
     depth, width, num_heads = size_named(size)
     return TransformerSettings(
@@ -74,7 +74,10 @@ def encoder_settings(size: str, vocabulary_size: int, *, max_length: int = 8192)
 
 
 def decoder_settings(size: str, vocabulary_size: int, *, max_length: int = 2048) -> TransformerSettings:
-    """A decoder in Llama's layout: SwiGLU, rotary positions, RMS norm (Touvron et al. 2023, arXiv:2302.13971)."""
+    """A decoder in Llama's layout: SwiGLU, rotary positions, RMS norm.
+
+    Source: Touvron et al. 2023, arXiv:2302.13971.
+    """
     depth, width, num_heads = size_named(size)
     return TransformerSettings(
         vocabulary_size=vocabulary_size,

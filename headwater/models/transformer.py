@@ -1,4 +1,7 @@
-"""The Transformer: encoder, decoder, and both together. Shape letters: B batch, T tokens, S source tokens, C width."""
+"""The Transformer: encoder, decoder, and both together.
+
+Shape letters: B batch, T tokens, S source tokens, C width.
+"""
 
 from collections.abc import Sequence
 
@@ -58,8 +61,7 @@ class TransformerBackbone(Backbone):
         self, block: nn.Module, hidden_states: Tensor, layout: SequenceLayout, cache: BlockCache | None
     ) -> Tensor:
         if self.checkpoint_activations and self.training:
-            return checkpoint(block, hidden_states, layout, use_reentrant=False)  # pyright:
-            ignore[reportReturnType]
+            return checkpoint(block, hidden_states, layout, use_reentrant=False)
         return block(hidden_states, layout, cache=cache)
 
 
@@ -173,7 +175,7 @@ def build_attention(settings: TransformerSettings, number: int) -> MultiHeadAtte
 
 
 def build_cross_attention(settings: TransformerSettings) -> MultiHeadAttention:
-    """Attention from a target to a whole source: positions of the two do not compare, so neither mask nor rotation."""
+    """Attention from a target to a whole source; their positions do not compare: no mask, no rotation."""
     return MultiHeadAttention(
         settings.width,
         settings.num_heads,
