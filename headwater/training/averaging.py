@@ -1,7 +1,7 @@
 """Averages of weights: often better than the last weights, for the price of one copy."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -32,10 +32,10 @@ class WeightAverage:
         """Take in the weights as they are after ``step``, counted from 0."""
         weight = 1.0 - min(self.decay, (1 + step) / (10 + step))
         averages = [self._averages[name] for name in self._parameters]
-        torch._foreach_lerp_(averages, list(self._parameters.values()), weight)
+        torch._foreach_lerp_(averages, list(self._parameters.values()), weight)  # pyright: ignore[reportPrivateImportUsage]
 
     @contextlib.contextmanager
-    def in_place(self) -> Iterator[None]:
+    def in_place(self) -> Generator[None]:
         """Inside the block the parameters hold the average; afterwards what they held before, bit by bit."""
         self._exchange()
         try:
