@@ -1,0 +1,182 @@
+"""Numbers in words: the one sentence a manager can read, and the console table.
+
+No percentage without its interval, and no "better" where the paired test does not say so.
+"""
+
+from collections.abc import Sequence
+
+from headwater.experiments.judgement import LabelEquivalence, Pretraining, Summary, Verdict
+from headwater.experiments.plan import Budget, budget_order
+
+FLOOR_IS_NEAR = 0.01
+"""One point: below this difference the floor is worth mentioning."""
+WORTH_SAYING = 1.15
+"""Fewer times the labels than this are not worth a clause of their own."""
+
+
+def points(share: float, *, signed: bool = False) -> str:
+    """A share as points with one decimal: 0.1239 → 12.4, signed: +12.4."""
+    text = f"{100 * share:+.1f}" if signed else f"{100 * share:.1f}"
+    text = {"-0.0": "0.0", "+0.0": "0.0"}.get(text, text)
+    return text.replace("-", "−")
+
+
+def interval_words(low: float, high: float) -> str:
+    """The 95 % interval in points."""
+    return f"95 % {points(low)} … {points(high)}"
+
+
+def at_budget(budget: Budget) -> str:
+    """ "at 32 labels per class", or "with all labels"."""
+    return "with all labels" if budget == "all" else f"at {budget} labels per class"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a reader would say them: 50 seconds, 11 minutes, 2.5 hours, 3.1 days."""
+    for unit, size, enough in (("seconds", 1, 90), ("minutes", 60, 90), ("hours", 3600, 48)):
+        if seconds / size < enough:
+            number = seconds / size
+            return f"{number:.0f} {unit}" if number >= 10 or unit == "seconds" else f"{number:.1f} {unit}"
+    return f"{seconds / 86400:.1f} days"
+
+
+def p_words(p: float) -> str:
+    """A p-value with as many digits as it deserves."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def seeds_words(count: int) -> str:
+    """ "1 seed", "3 seeds"."""
+    return f"{count} seed" if count == 1 else f"{count} seeds"
+
+
+def _difference(verdict: Verdict) -> str:
+    return f"{points(verdict.difference, signed=True)} points ({interval_words(verdict.low, verdict.high)})"
+
+
+def _subject(pretraining: Pretraining) -> str:
+    if pretraining.megabytes is None:
+        return "Pre-training"
+    size = pretraining.megabytes
+    amount = (
+        f"{size:.0f} MB"
+        if 1 <= size < 1000
+        else (f"{size / 1000:.1f} GB" if size >= 1000 else f"{size:.2f} MB")
+    )
+    return f"Pre-training on {amount} of your {pretraining.what}"
+
+
+def amount_of(megabytes: float) -> str:
+    """Megabytes as a reader would say them: 0.35 MB, 41 MB, 1.2 GB."""
+    if megabytes >= 1000:
+        return f"{megabytes / 1000:.1f} GB"
+    return f"{megabytes:.0f} MB" if megabytes >= 10 else f"{megabytes:.2g} MB"
+
+
+def _cost(pretraining: Pretraining) -> str:
+    return "" if pretraining.seconds is None else f"; it cost {duration(pretraining.seconds)}"
+
+
+def equivalence_words(equivalence: LabelEquivalence | None) -> str:
+    """ "about what 4 times the labels would bring"; empty when there is nothing worth saying."""
+    if equivalence is None or equivalence.times < WORTH_SAYING:
+        return ""
+    if equivalence.beyond:
+        return f"more than {_floored(equivalence.times)} times the labels would bring"
+    return f"about what {_rounded(equivalence.times)} times the labels would bring"
+
+
+def _rounded(times: float) -> str:
+    if times < 2:
+        return f"{times:.1f}"
+    return f"{times:.0f}" if times < 20 else f"{round(times, -1):.0f}"
+
+
+def _floored(times: float) -> str:
+    # "More than" must stay true, so it is never rounded up.
+    return f"{int(times)}" if times >= 2 else f"{int(times * 10) / 10:.1f}"
+
+
+def gain_sentence(
+    verdict: Verdict,
+    *,
+    pretraining: Pretraining,
+    equivalence: LabelEquivalence | None = None,
+    against_floor: Verdict | None = None,
+    against_parent: Verdict | None = None,
+) -> str:
+    """What the numbers say at the headline budget; a second sentence where floor or parent matter."""
+    sentences = [_main_sentence(verdict, pretraining, equivalence)]
+    sentences += [_parent_sentence(against_parent)] if against_parent else []
+    sentences += [_floor_sentence(against_floor)] if against_floor else []
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _main_sentence(verdict: Verdict, pretraining: Pretraining, equivalence: LabelEquivalence | None) -> str:
+    subject, where, cost = _subject(pretraining), at_budget(verdict.budget), _cost(pretraining)
+    if verdict.verdict == "helped":
+        labels = equivalence_words(equivalence)
+        return f"{subject} is worth {_difference(verdict)} {where}{', ' + labels if labels else ''}{cost}."
+    if verdict.verdict == "hurt":
+        return f"{subject} made things worse: {_difference(verdict)} {where}{cost}."
+    if verdict.p is None:
+        return (
+            f"{seeds_words(verdict.seeds).capitalize()} cannot say whether pre-training helped: {where} the "
+            f"difference was "
+            f"{_difference(verdict)}, and another seed may turn it round; run at least 3 seeds."
+        )
+    return (
+        f"{subject} made no difference that {seeds_words(verdict.seeds)} can show: {_difference(verdict)} "
+        f"{where} "
+        f"(paired test, {p_words(verdict.p)}){cost}."
+    )
+
+
+def _parent_sentence(verdict: Verdict) -> str:
+    subject = "Against the model it was continued from, this run"
+    if verdict.verdict == "helped":
+        return f"{subject} is worth {_difference(verdict)}."
+    if verdict.verdict == "hurt":
+        return f"{subject} made things worse: {_difference(verdict)}."
+    if verdict.p is None:
+        return (
+            f"{subject} differs by {_difference(verdict)}, which {seeds_words(verdict.seeds)} cannot judge."
+        )
+    return (
+        f"{subject} made no difference that {seeds_words(verdict.seeds)} can show: {_difference(verdict)}, "
+        f"{p_words(verdict.p)}."
+    )
+
+
+def _floor_sentence(verdict: Verdict) -> str:
+    """Pre-trained minus floor: silent when the pre-trained arm is more than a point above."""
+    if verdict.verdict == "hurt":
+        above = f"{points(-verdict.difference)} points ({interval_words(-verdict.high, -verdict.low)})"
+        return f"The bag-of-words floor scores {above} above it: this task may not need a Transformer."
+    if abs(verdict.difference) <= FLOOR_IS_NEAR:
+        return "The bag-of-words floor is within 1 point: this task may not need a Transformer."
+    if verdict.difference < 0:
+        above = f"{points(-verdict.difference, signed=True)} points, "
+        above += interval_words(-verdict.high, -verdict.low)
+        return f"The bag-of-words floor is not below it ({above}): this task may not need a Transformer."
+    return ""
+
+
+def plain_table(summary: Sequence[Summary]) -> str:
+    """Accuracy in points with its 95 % interval, one line an arm and one column a budget."""
+    arms = list(dict.fromkeys(row.arm for row in summary))
+    budgets: list[Budget] = sorted(dict.fromkeys(row.budget for row in summary), key=budget_order)
+    cells = {(row.arm, row.budget): row for row in summary}
+    lines = [["labels per class", *(str(budget) for budget in budgets)]]
+    for arm in arms:
+        found = [cells.get((arm, budget)) for budget in budgets]
+        lines.append([arm, *("–" if row is None else _table_cell(row) for row in found)])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _table_cell(row: Summary) -> str:
+    return f"{points(row.mean)} ({points(row.low)} … {points(row.high)})"
