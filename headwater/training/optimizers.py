@@ -15,13 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from headwater.errors import SettingsError
+from headwater.nn.attention import MultiHeadAttention
+from headwater.nn.feed_forward import GatedFeedForward
 from headwater.training.muon import Muon
 
 NamedParameters = Iterable[tuple[str, nn.Parameter]]
 Group = dict[str, Any]
 Betas = tuple[float, float]
 
-_BLOCK = re.compile(r"(?:^|\.)(?:blocks|layers)\.(\d+)\.")
+_BLOCK = re.compile(r"(?:^|\.)(?:\w*blocks|layers)\.(\d+)\.")
 _EMBEDDING = re.compile(r"(?:^|\.)\w*embedding\w*\.")
 _SGD_MOMENTUM = 0.9
 
@@ -114,6 +116,18 @@ def depths(names: Iterable[str]) -> dict[str, int]:
     numbers = {name: int(found.group(1)) + 1 for name in names if (found := _BLOCK.search(name))}
     top = max(numbers.values(), default=0) + 1
     return {name: numbers.get(name, 0 if _EMBEDDING.search(name) else top) for name in names}
+
+
+def fused_rows(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    """The matrices that hold several projections, and the rows of each: for ``build_optimizer``."""
+    rows: dict[str, tuple[int, ...]] = {}
+    for name, part in module.named_modules():
+        if isinstance(part, MultiHeadAttention):
+            rows[f"{name}.qkv.weight"] = part.split
+        elif isinstance(part, GatedFeedForward):
+            half = part.inner.out_features // 2
+            rows[f"{name}.inner.weight"] = (half, half)
+    return rows
 
 
 def freeze_below(named_parameters: NamedParameters, depth: int) -> None:
