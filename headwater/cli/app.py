@@ -46,8 +46,12 @@ def _remember_debug(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
-    debug: bool = typer.Option(False, "--debug", callback=_remember_debug, help="Show the traceback of an error."),
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Show the version."
+    ),
+    debug: bool = typer.Option(
+        False, "--debug", callback=_remember_debug, help="Show the traceback of an error."
+    ),
 ) -> None:
     """Options that stand before the verb."""
 

@@ -10,7 +10,9 @@ from headwater.cli.output import answer
 
 
 def command(
-    out: Annotated[Path, typer.Option("--out", help="Where the demo's runs and report go.")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option("--out", help="Where the demo's runs and report go.")] = Path(
+        "runs/demo"
+    ),
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:

@@ -12,7 +12,9 @@ from headwater.cli.output import answer, row
 def command(
     run: options.TrainedRun,
     rows: options.Rows = "-",
-    out: Annotated[Path | None, typer.Option("--out", help="Write a numpy array here instead: vectors.npy.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write a numpy array here instead: vectors.npy.")
+    ] = None,
     text: options.Text = None,
     json: options.Json = False,
     quiet: options.Quiet = False,

@@ -13,14 +13,18 @@ def command(
     run: options.Run,
     train: options.Train,
     out: options.Out = Path("runs/finetuned"),
-    task: Annotated[str, typer.Option("--task", help="What the labels mean: classification.")] = "classification",
+    task: Annotated[
+        str, typer.Option("--task", help="What the labels mean: classification.")
+    ] = "classification",
     text: options.Text = None,
     label: options.Label = None,
     validation: options.Validation = None,
     size: options.Size = None,
     steps: options.Steps = None,
     minutes: options.Minutes = None,
-    adapt: Annotated[str | None, typer.Option("--adapt", help="full, or head: the backbone stays frozen.")] = None,
+    adapt: Annotated[
+        str | None, typer.Option("--adapt", help="full, or head: the backbone stays frozen.")
+    ] = None,
     seed: options.Seed = 0,
     set_: options.Set = None,
     from_: options.From = None,

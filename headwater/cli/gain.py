@@ -13,7 +13,9 @@ def command(
     run: options.TrainedRun,
     train: options.Train,
     test: Annotated[Path, typer.Option("--test", help="The labelled test file.")],
-    task: Annotated[str, typer.Option("--task", help="What the labels mean: classification.")] = "classification",
+    task: Annotated[
+        str, typer.Option("--task", help="What the labels mean: classification.")
+    ] = "classification",
     text: options.Text = None,
     label: options.Label = None,
     validation: options.Validation = None,

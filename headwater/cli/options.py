@@ -5,22 +5,33 @@ from typing import Annotated
 
 import typer
 
-Data = Annotated[list[Path], typer.Argument(help="Files or folders: txt, jsonl, csv, tsv, parquet, arrow; .gz and .zip of them.")]
+Data = Annotated[
+    list[Path],
+    typer.Argument(help="Files or folders: txt, jsonl, csv, tsv, parquet, arrow; .gz and .zip of them."),
+]
 Run = Annotated[str, typer.Argument(help="A run folder, or 'scratch' for random weights.")]
 TrainedRun = Annotated[Path, typer.Argument(help="The folder of a run.")]
 Rows = Annotated[str, typer.Argument(help="A file with one text a row, or - for standard input.")]
 Train = Annotated[Path, typer.Argument(help="The labelled training file or folder.")]
 Out = Annotated[Path, typer.Option("--out", help="The run folder to make.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output; progress goes to standard error.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="One JSON object on standard output; progress goes to standard error.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Text = Annotated[str | None, typer.Option("--text", help="The text column, or several: title,text.")]
 Label = Annotated[str | None, typer.Option("--label", help="The label column.")]
-Validation = Annotated[Path | None, typer.Option("--validation", help="A labelled file to choose settings on.")]
+Validation = Annotated[
+    Path | None, typer.Option("--validation", help="A labelled file to choose settings on.")
+]
 Steps = Annotated[int | None, typer.Option("--steps", help="Optimiser steps.")]
-Minutes = Annotated[float | None, typer.Option("--minutes", help="Time to spend; turned into steps before step 0.")]
+Minutes = Annotated[
+    float | None, typer.Option("--minutes", help="Time to spend; turned into steps before step 0.")
+]
 Seed = Annotated[int, typer.Option("--seed", help="The seed of everything random.")]
 Size = Annotated[str | None, typer.Option("--size", help="nano, tiny, small, base or large.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Any setting: --set training.learning_rate=0.001")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="Any setting: --set training.learning_rate=0.001")
+]
 From = Annotated[Path | None, typer.Option("--from", help="Settings to start from: RUN/settings.toml.")]
 
 

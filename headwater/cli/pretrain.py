@@ -12,16 +12,23 @@ from headwater.cli.output import answer
 def command(
     data: Annotated[list[Path] | None, typer.Argument(help="Files or folders of unlabelled data.")] = None,
     out: options.Out = Path("runs/pretrained"),
-    objective: Annotated[str | None, typer.Option("--objective", help="The pretext task: masked_tokens.")] = None,
+    objective: Annotated[
+        str | None, typer.Option("--objective", help="The pretext task: masked_tokens.")
+    ] = None,
     size: options.Size = None,
     steps: options.Steps = None,
     minutes: options.Minutes = None,
     text: options.Text = None,
     hold_out: Annotated[
-        list[Path] | None, typer.Option("--hold-out", help="Rows like those of this file stay out of the pool.")
+        list[Path] | None,
+        typer.Option("--hold-out", help="Rows like those of this file stay out of the pool."),
     ] = None,
-    probe: Annotated[Path | None, typer.Option("--probe", help="Labelled rows to probe the model on as it learns.")] = None,
-    continue_run: Annotated[Path | None, typer.Option("--continue", help="A run whose weights to go on from.")] = None,
+    probe: Annotated[
+        Path | None, typer.Option("--probe", help="Labelled rows to probe the model on as it learns.")
+    ] = None,
+    continue_run: Annotated[
+        Path | None, typer.Option("--continue", help="A run whose weights to go on from.")
+    ] = None,
     stop_when_flat: Annotated[
         bool, typer.Option("--stop-when-flat", help="End when the held-out loss no longer falls.")
     ] = False,

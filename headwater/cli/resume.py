@@ -10,7 +10,9 @@ from headwater.cli.output import answer
 
 def command(
     run: options.TrainedRun,
-    verify: Annotated[bool, typer.Option("--verify", help="Only prove that the last checkpoint is whole.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Only prove that the last checkpoint is whole.")
+    ] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:

@@ -23,7 +23,9 @@ class Classification(LabelledObjective):
     def __init__(self, labels: Sequence[str], *, label_smoothing: float = 0.0) -> None:
         super().__init__()
         if len(labels) < 2:
-            raise SettingsError(f"classification needs at least two labels; found {len(labels)}: {list(labels)}")
+            raise SettingsError(
+                f"classification needs at least two labels; found {len(labels)}: {list(labels)}"
+            )
         self.labels = tuple(labels)
         self.label_smoothing = label_smoothing
 

@@ -7,7 +7,7 @@ from headwater.errors import SettingsError
 from headwater.models import SIZES
 from headwater.run.settings import RunSettings
 from headwater.settings import unknown
-from headwater.training.precision import Machine
+from headwater.training.precision import Machine, decide_precision
 
 DEFAULT_MINUTES = 10.0
 EVALUATIONS = 10
@@ -49,8 +49,8 @@ def derive_machine(settings: RunSettings, machine: Machine) -> RunSettings:
     return settings.having(
         machine={
             "device": mine.device or machine.device,
-            "threads": mine.threads or machine.threads,
-            "precision": mine.precision or machine.precision,
+            "threads": mine.threads or machine.free_cores,
+            "precision": mine.precision or decide_precision("auto", machine.device),
             "compile": bool(mine.compile),
         }
     )

@@ -1,40 +1,43 @@
 """Drives the loop: logs every step, saves, evaluates, averages, and stops when asked."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
-import torch
-from torch import Tensor
+from torch import nn
 
 from headwater.errors import InterruptedRunError, PreemptedError
 from headwater.run.folder import RunFolder
+from headwater.run.learning import named_parameters
 from headwater.run.settings import TrainingSettings
 from headwater.sequence import Batch
-from headwater.training.checkpoint import Checkpoint, CheckpointFolder, optimizer_tensors, restore_optimizer
+from headwater.training.averaging import WeightAverage
+from headwater.training.checkpoint import Checkpoint, CheckpointFolder, module_tensors, restore_module
 from headwater.training.events import EventLog
 from headwater.training.loop import Learner, Plan, StepRecord, train
+from headwater.training.optimizers import optimizer_tensors, restore_optimizer
 from headwater.training.progress import Progress
 from headwater.training.signals import StopRequests
 
 Evaluate = Callable[[], dict[str, float]]
 
 
-class Average(Protocol):
-    """Weights averaged over steps."""
-
-    def update(self) -> None: ...
-    def tensors(self) -> dict[str, Tensor]: ...
-    def restore(self, tensors: Mapping[str, Tensor]) -> None: ...
-
-
 @dataclass(slots=True)
 class Journey:
     """What a run remembers besides tensors: its evaluations, and the best of them."""
 
-    evaluations: list[dict[str, float]] = field(default_factory=list)
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    evaluations: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
     best: float | None = None
     best_step: int = 0
+
+    def add(self, record: StepRecord) -> None:
+        """Count a step."""
+        self.step = record.step
+        self.tokens += record.tokens
+        self.seconds += record.seconds
 
     def note(self, step: int, numbers: Mapping[str, float]) -> bool:
         """Keep an evaluation; True when its loss is the lowest so far."""
@@ -58,18 +61,19 @@ class Drive:
     progress: Progress
     stop: StopRequests
     evaluate: Evaluate | None = None
-    average: Average | None = None
+    average: WeightAverage | None = None
 
     def __call__(self) -> Journey:
         """Train to the end; raises InterruptedRunError or PreemptedError after saving when asked to stop."""
         store = CheckpointFolder(self.folder.checkpoints)
         start, journey = self._restore(store.newest())
-        with EventLog(self.folder.path, resume_at=start) as log:
+        with EventLog(self.folder.path) as log:
             self._note_resumed(log, start)
             self.progress.stage(self.folder.name, self.plan.steps, start=start)
             for record in train(self.learner, self.batch_of, self.plan, start=start):
                 if self.average is not None:
-                    self.average.update()
+                    self.average.update(record.step - 1)
+                journey.add(record)
                 self._log(log, record)
                 flat = self._evaluate_when_due(log, record.step, journey)
                 ended = record.step == self.plan.steps or flat
@@ -84,37 +88,38 @@ class Drive:
     def _restore(self, newest: Checkpoint | None) -> tuple[int, Journey]:
         if newest is None:
             return 0, Journey()
-        self.learner.model.load_state_dict(newest.tensors("model"))
-        self.learner.objective.load_state_dict(newest.tensors("objective"))
-        restore_optimizer(self.learner.optimizer, newest.tensors("optimizer"), self._names())
+        restore_module(self.learner.model, newest.tensors("model"))
+        restore_module(self.learner.objective, newest.tensors("objective"))
+        restore_optimizer(self.learner.optimizer, self._named_parameters(), newest.tensors("optimizer"))
         if self.average is not None:
             self.average.restore(newest.tensors("average"))
         return newest.step, Journey(**newest.state)
 
     def _save(self, store: CheckpointFolder, step: int, journey: Journey) -> None:
         tensors = {
-            "model": self.learner.model.state_dict(),
-            "objective": self.learner.objective.state_dict(),
-            "optimizer": optimizer_tensors(self.learner.optimizer, self._names()),
+            "model": module_tensors(self.learner.model),
+            "objective": module_tensors(self.learner.objective),
+            "optimizer": optimizer_tensors(self.learner.optimizer, self._named_parameters()),
         }
         if self.average is not None:
             tensors["average"] = self.average.tensors()
-        state: dict[str, Any] = {
-            "evaluations": journey.evaluations,
-            "best": journey.best,
-            "best_step": journey.best_step,
-        }
-        store.save(step, tensors, state, best=journey.best_step == step)
+        store.save(step, tensors, dataclasses.asdict(journey), best=journey.best_step == step)
 
-    def _names(self) -> dict[str, torch.nn.Parameter]:
-        both = [("model", self.learner.model), ("objective", self.learner.objective)]
-        return {f"{owner}.{name}": parameter for owner, part in both for name, parameter in part.named_parameters()}
+    def _named_parameters(self) -> list[tuple[str, nn.Parameter]]:
+        return named_parameters(self.learner.model, self.learner.objective)
 
     def _log(self, log: EventLog, record: StepRecord) -> None:
         rate = record.learning_rate_factor * (self.training.learning_rate or 0.0)
         numbers = {**record.losses, "gradient_norm": record.gradient_norm, "learning_rate": rate}
         speed = record.tokens / record.seconds
-        log.write("train", step=record.step, **numbers, tokens=record.tokens, tokens_per_second=speed)
+        log.write(
+            "train",
+            step=record.step,
+            **numbers,
+            tokens=record.tokens,
+            seconds=record.seconds,
+            tokens_per_second=speed,
+        )
         if not record.finite:
             log.write("skipped", step=record.step, reason="non-finite loss or gradient")
         self.progress.update(record.step, loss=record.loss, tokens=record.tokens)
@@ -128,15 +133,17 @@ class Drive:
         numbers = self.evaluate()
         self.learner.model.train()
         journey.note(step, numbers)
-        log.write("evaluation", step=step, **numbers)
+        log.write("eval", step=step, **numbers)
         patience = self.training.early_stopping or (3 if self.training.stop_when_flat else None)
         return patience is not None and step - journey.best_step >= patience * every
 
     def _note_resumed(self, log: EventLog, start: int) -> None:
         if start:
-            log.write("resumed", step=start)
+            log.resume(start)
             self.progress.say(f"resuming {self.folder.name} at step {start} of {self.plan.steps}")
 
     def _stopped(self, step: int) -> InterruptedRunError | PreemptedError:
         kind = InterruptedRunError if self.stop.requested == "interrupt" else PreemptedError
-        return kind(f"stopped and saved at step {step} of {self.plan.steps}; go on with: headwater resume {self.folder.path}")
+        return kind(
+            f"stopped and saved at step {step} of {self.plan.steps}; go on with: headwater resume {self.folder.path}"
+        )

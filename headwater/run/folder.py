@@ -54,7 +54,11 @@ class RunFolder:
         """A new run folder that already says what it is going to do; a folder in use is refused."""
         folder = cls(Path(path))
         if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
-            resume = f", or go on with it: headwater resume {path}" if (folder.path / "settings.toml").is_file() else ""
+            resume = (
+                f", or go on with it: headwater resume {path}"
+                if (folder.path / "settings.toml").is_file()
+                else ""
+            )
             raise UsageError(f"{path} exists and is not empty; name another folder with --out{resume}")
         with storage(folder.path):
             folder.path.mkdir(parents=True, exist_ok=True)

@@ -139,5 +139,7 @@ class RunSettings:
 
     def having(self, **tables: dict[str, Any]) -> "RunSettings":
         """These settings with some values of some tables replaced: ``having(training={"steps": 10})``."""
-        changed = {name: dataclasses.replace(getattr(self, name), **values) for name, values in tables.items()}
+        changed = {
+            name: dataclasses.replace(getattr(self, name), **values) for name, values in tables.items()
+        }
         return dataclasses.replace(self, **changed)

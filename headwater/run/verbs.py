@@ -51,7 +51,12 @@ class Run:
         return self._answerer().embed([(text,) for text in texts])
 
     def evaluate(
-        self, test: str | Path, *, text: Sequence[str] | None = None, label: str | None = None, quiet: bool = True
+        self,
+        test: str | Path,
+        *,
+        text: Sequence[str] | None = None,
+        label: str | None = None,
+        quiet: bool = True,
     ) -> ClassificationReport:
         """Metrics on labelled rows, each with its 95 % interval, and the confusion matrix."""
         with Progress(quiet=quiet) as progress:
@@ -62,16 +67,16 @@ class Run:
     ) -> Iterator[dict[str, Any]]:
         """The answer to each row of a file, or of standard input where ``rows`` is "-"."""
         answerer = self._answerer()
-        for examples in read_rows(rows, text=text or answerer.text_columns):
-            yield from answerer.predict([example.texts for example in examples])
+        for texts in self._watched_rows(answerer, rows, text, quiet):
+            yield from answerer.predict(texts)
 
     def embed_rows(
         self, rows: str, *, text: Sequence[str] | None = None, quiet: bool = True
     ) -> Iterator[dict[str, Any]]:
         """The vector of each row of a file, or of standard input."""
         answerer = self._answerer()
-        for examples in read_rows(rows, text=text or answerer.text_columns):
-            for vector in answerer.embed([example.texts for example in examples]):
+        for texts in self._watched_rows(answerer, rows, text, quiet):
+            for vector in answerer.embed(texts):
                 yield {"vector": [round(float(number), 6) for number in vector]}
 
     def embed_file(
@@ -79,13 +84,22 @@ class Run:
     ) -> dict[str, Any]:
         """Write the vectors of a file's rows as a numpy array."""
         answerer = self._answerer()
-        parts = [
-            answerer.embed([example.texts for example in examples])
-            for examples in read_rows(rows, text=text or answerer.text_columns)
-        ]
+        parts = [answerer.embed(texts) for texts in self._watched_rows(answerer, rows, text, quiet)]
         vectors = np.concatenate(parts) if parts else np.zeros((0, answerer.width), np.float32)
         np.save(out, vectors)
         return {"out": str(out), "rows": len(vectors), "width": int(vectors.shape[1])}
+
+    def _watched_rows(
+        self, answerer: Answerer, rows: str, text: Sequence[str] | None, quiet: bool
+    ) -> Iterator[list[tuple[str, ...]]]:
+        """The texts of a file's rows, about a thousand at a time, with progress on standard error."""
+        done = 0
+        with Progress(quiet=quiet) as progress:
+            progress.stage("rows")
+            for examples in read_rows(rows, text=text or answerer.text_columns):
+                yield [example.texts for example in examples]
+                done += len(examples)
+                progress.update(done)
 
     def to_dict(self) -> dict[str, Any]:
         """The run's summary as plain values."""
@@ -211,7 +225,9 @@ def _choices(choices: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     tables: dict[str, Any] = {}
     for name, value in {**choices, **more}.items():
         if name not in _TABLES:
-            raise UsageError(f"unknown option '{name}'; known: {', '.join(_TABLES)}, and any setting through assign")
+            raise UsageError(
+                f"unknown option '{name}'; known: {', '.join(_TABLES)}, and any setting through assign"
+            )
         if value is None:
             continue
         table = _TABLES[name]
@@ -234,5 +250,7 @@ def _settings(
     values = merged(merged(values, choices), assignments(list(assign)))
     values["kind"] = kind
     if not values.get("data", {}).get("paths"):
-        raise UsageError("no data were named; expected files or folders: headwater pretrain notes/ --out runs/notes")
+        raise UsageError(
+            "no data were named; expected files or folders: headwater pretrain notes/ --out runs/notes"
+        )
     return RunSettings.from_mapping(values)

@@ -1,0 +1,163 @@
+"""The arms of the gain experiment, and how one cell of a neural arm is trained."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from headwater.errors import MissingInputError
+from headwater.experiments.plan import Cell, CellResult, Cost
+from headwater.models import cost_of
+from headwater.objectives import Classification
+from headwater.run.choosing_model import matched_to
+from headwater.run.fitting import EncodedRows, probabilities_of
+from headwater.run.learning import build_learner, build_plan
+from headwater.run.measuring import seconds_a_step
+from headwater.run.settings import RunSettings
+from headwater.run.starting import StartingPoint
+from headwater.training.distributed import World
+from headwater.training.loop import train
+from headwater.training.precision import peak_memory
+
+LEARNING_RATES: Mapping[str, tuple[float, ...]] = {
+    "pretrained": (1e-4, 3e-4, 1e-3),
+    "parent": (1e-4, 3e-4, 1e-3),
+    "scratch": (3e-4, 1e-3, 3e-3),
+    "recurrent": (1e-3, 3e-3, 1e-2),
+    "convolutional": (3e-4, 1e-3, 3e-3),
+}
+"""The rates that each arm may choose from, on the validation rows: as many for each, around what suits it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The rows of one experiment, as every neural arm reads them."""
+
+    train: EncodedRows
+    validation: EncodedRows
+    test: EncodedRows
+    shifted: EncodedRows | None
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One fine-tuning run with one learning rate."""
+
+    learning_rate: float
+    validation_score: float
+    validation_loss: float
+    test: NDArray[np.float32]
+    shifted: NDArray[np.float32] | None
+    cost: Cost
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Higher is better: accuracy first, and the smaller loss among equals."""
+        return self.validation_score, -self.validation_loss
+
+
+def starting_points(run: StartingPoint) -> dict[str, StartingPoint]:
+    """Every neural arm of a run by name; ``parent`` only where the run was continued from another."""
+    arms = {
+        "pretrained": run,
+        "scratch": run.without_weights(),
+        "recurrent": run.having(matched_to(run.settings, "recurrent")),
+        "convolutional": run.having(matched_to(run.settings, "convolutional")),
+    }
+    parent = run.card.get("parent")
+    if parent:
+        try:
+            arms["parent"] = StartingPoint.of_run(parent["run"])
+        except MissingInputError as problem:
+            raise MissingInputError(
+                f"this run was continued from {parent['run']}, which is not there any more: {problem}. Put it back, "
+                "or measure the run without its parent: --set arms.parent=false"
+            ) from problem
+    return arms
+
+
+def measured_seconds(start: StartingPoint, task: Task, settings: RunSettings) -> float:
+    """The estimated time of one fine-tuning run of an arm, from a few steps that are then undone."""
+    training = settings.training
+    model = start.model("classification", seed=0, classes=len(task.labels))
+    learner = build_learner(model, Classification(task.labels), training)
+    batches = task.train.batches(
+        start.tokenizer,
+        rows=min(training.batch_rows or 32, len(task.train)),
+        length=training.length or 256,
+        seed=0,
+    )
+    step = seconds_a_step(learner, batches.batch, build_plan(settings, torch.device("cpu"), World()), steps=2)
+    judged = len(task.validation) + len(task.test)
+    return step * (
+        (training.steps or 1) + judged / (training.batch_rows or 32) / 3
+    )  # a forward pass is a third
+
+
+def train_cell(
+    cell: Cell,
+    start: StartingPoint,
+    task: Task,
+    rows: NDArray[np.int64],
+    rates: tuple[float, ...],
+    settings: RunSettings,
+) -> CellResult:
+    """Fine-tune one arm on one draw of rows, once for each rate; the best on validation is the result."""
+    attempts = [_attempt(start, task, rows, rate, settings) for rate in rates]
+    best = max(attempts, key=lambda attempt: attempt.rank)
+    predictions = best.test.argmax(axis=1)
+    return CellResult(
+        arm=cell.arm,
+        budget=cell.budget,
+        seed=cell.seed,
+        score=float((predictions == task.test.labels).mean()),
+        predictions=tuple(predictions.tolist()),
+        cost=best.cost,
+        learning_rate=best.learning_rate,
+        tried=tuple((f"{attempt.learning_rate:g}", attempt.validation_score) for attempt in attempts),
+        probabilities=tuple(tuple(round(float(share), 5) for share in row) for row in best.test),
+        shifted_predictions=None if best.shifted is None else tuple(best.shifted.argmax(axis=1).tolist()),
+    )
+
+
+def _attempt(
+    start: StartingPoint, task: Task, rows: NDArray[np.int64], rate: float, settings: RunSettings
+) -> Attempt:
+    began = time.perf_counter()
+    settings = settings.having(training={"learning_rate": rate})
+    training = settings.training
+    assert training.length is not None
+    objective = Classification(task.labels, label_smoothing=settings.objective.label_smoothing)
+    model = start.model(objective.name, seed=training.seed, classes=len(task.labels))
+    learner = build_learner(model, objective, training)
+    chosen = task.train.take(rows)
+    batch_rows = min(training.batch_rows or 32, len(chosen))
+    batches = chosen.batches(start.tokenizer, rows=batch_rows, length=training.length, seed=training.seed)
+    plan = build_plan(settings, torch.device("cpu"), World())
+    records = list(train(learner, batches.batch, plan))
+    tokens = sum(record.tokens for record in records)
+
+    def scores(part: EncodedRows) -> NDArray[np.float32]:
+        return probabilities_of(model, objective, part, start.tokenizer, length=training.length or 256)
+
+    validation = scores(task.validation)
+    given = validation[np.arange(len(validation)), task.validation.labels]
+    cost = cost_of(model.backbone, length=max(1, tokens // (len(records) * batch_rows)))
+    return Attempt(
+        learning_rate=rate,
+        validation_score=float((validation.argmax(axis=1) == task.validation.labels).mean()),
+        validation_loss=float(-np.log(np.clip(given, 1e-9, 1.0)).mean()),
+        test=scores(task.test),
+        shifted=None if task.shifted is None else scores(task.shifted),
+        cost=Cost(
+            seconds=time.perf_counter() - began,
+            tokens=tokens,
+            flops=tokens * cost.training_flops_per_token,
+            peak_memory=peak_memory(),
+            steps=len(records),
+        ),
+    )

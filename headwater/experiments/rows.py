@@ -1,0 +1,138 @@
+"""The rows of a gain experiment: who may learn from what, who is judged on what, and what leaked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwater.data.examples import Example, LabelledSet
+from headwater.data.readers import read_labelled
+from headwater.data.splits import Fingerprints, text_digest
+from headwater.errors import BadDataError
+from headwater.experiments.judgement import Leaks
+from headwater.experiments.plan import rows_apart, take_validation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GainRows:
+    """Training, validation, test and shifted test rows, disjoint by text, over the same labels."""
+
+    train: Sequence[Example]
+    validation: Sequence[Example]
+    test: Sequence[Example]
+    shifted: Sequence[Example] | None
+    names: tuple[str, ...]
+    text: tuple[str, ...]
+    label: str | None
+    leaks: Leaks
+    notes: tuple[str, ...]
+
+    @property
+    def train_labels(self) -> list[str]:
+        """The label of each training row."""
+        return [example.label or "" for example in self.train]
+
+    @property
+    def train_digests(self) -> list[int]:
+        """The digest of each training row's text."""
+        return digests_of(self.train)
+
+    def numbers(self, rows: Sequence[Example]) -> NDArray[np.int64]:
+        """The label of each row by number."""
+        return np.array([self.names.index(example.label or "") for example in rows], dtype=np.int64)
+
+
+def gain_rows(
+    train: Path,
+    test: Path,
+    *,
+    pool: Fingerprints | None,
+    text: Sequence[str] | None = None,
+    label: str | None = None,
+    validation: Path | None = None,
+    shifted: Path | None = None,
+) -> GainRows:
+    """Read the files and draw the borders between them.
+
+    Training rows that equal a test or validation row are dropped. Without a validation file, a tenth of each class is
+    taken out of the training rows before any budget is drawn. ``pool`` holds the fingerprints of the
+    text that the run was pre-trained on: test rows found there have leaked.
+    """
+    notes: list[str] = []
+    given = read_labelled(train, text=text, label=label, split="train")
+    names = given.labels
+    if len(names) < 2:
+        raise BadDataError(
+            f"{train} holds {len(names)} label(s): {', '.join(names)}; gain needs at least two"
+        )
+    columns = _Columns(given)
+    judged = columns.read(test, "test", names, notes)
+    other = None if shifted is None else columns.read(shifted, "test", names, notes)
+    checked = [] if validation is None else columns.read(validation, "validation", names, notes)
+
+    learnt = list(given.examples)
+    held_out = {*digests_of(judged), *digests_of(checked), *digests_of(other or ())}
+    apart = rows_apart(digests_of(learnt), held_out)
+    dropped = int((~apart).sum())
+    learnt = [example for example, keep in zip(learnt, apart, strict=True) if keep]
+    if dropped:
+        notes.append(f"{dropped} training rows equal a test or validation row and were dropped")
+    if validation is None:
+        chosen = take_validation([example.label or "" for example in learnt], digests_of(learnt))
+        checked = [example for example, taken in zip(learnt, chosen, strict=True) if taken]
+        learnt = [example for example, taken in zip(learnt, chosen, strict=True) if not taken]
+        notes.append(
+            f"{len(checked)} labelled rows, a tenth of {train.name}, were taken out to choose settings on"
+        )
+    return GainRows(
+        train=learnt,
+        validation=checked,
+        test=judged,
+        shifted=other,
+        names=names,
+        text=given.text_columns,
+        label=given.label_column,
+        leaks=_leaks(judged, pool, dropped),
+        notes=tuple(notes),
+    )
+
+
+def digests_of(rows: Sequence[Example]) -> list[int]:
+    """The content digest of each row."""
+    return [text_digest(example.text) for example in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Reads further files with the columns that the training file has."""
+
+    train: LabelledSet
+
+    def read(self, path: Path, split: str, names: Sequence[str], notes: list[str]) -> list[Example]:
+        part = read_labelled(path, text=self.train.text_columns, label=self.train.label_column, split=split)
+        known = [example for example in part.examples if example.label in names]
+        if len(known) < len(part.examples):
+            strange = sorted({example.label or "" for example in part.examples} - set(names))
+            notes.append(
+                f"{len(part.examples) - len(known)} rows of {path.name} carry labels that no training row has "
+                f"({', '.join(strange[:5])}) and were left out"
+            )
+        if not known:
+            raise BadDataError(
+                f"no row of {path} carries a label of the training file ({', '.join(names[:5])} …); "
+                "is it the same task?"
+            )
+        return known
+
+
+def _leaks(test: Sequence[Example], pool: Fingerprints | None, dropped: int) -> Leaks:
+    if pool is None:
+        return Leaks(dropped_train_rows=dropped)
+    found = pool.matches_many([example.text for example in test])
+    return Leaks(
+        exact=tuple(row for row, match in enumerate(found) if match == "exact"),
+        near=tuple(row for row, match in enumerate(found) if match == "near"),
+        dropped_train_rows=dropped,
+    )

@@ -1,0 +1,64 @@
+"""Which backbone a pre-training run trains: by size, with overrides, or its parent's."""
+
+import dataclasses
+from pathlib import Path
+
+from headwater.data.tokenizer import Tokenizer
+from headwater.errors import SettingsError
+from headwater.models import (
+    BackboneSettings,
+    Model,
+    TransformerSettings,
+    build_model,
+    cost_of,
+    encoder_settings,
+    load_bundle,
+    matched_settings,
+)
+from headwater.models.sizes import BaselineKind, gated_width
+from headwater.run.settings import ModelSettings
+from headwater.run.starting import model_folder
+
+
+def chosen_settings(model: ModelSettings, vocabulary_size: int) -> BackboneSettings:
+    """The settings of the backbone that the dial and its overrides name."""
+    transformer = _overridden(encoder_settings(model.size, vocabulary_size), model)
+    if model.backbone == "transformer":
+        return transformer
+    return matched_to(transformer, model.backbone)
+
+
+def matched_to(settings: BackboneSettings, kind: BaselineKind) -> BackboneSettings:
+    """A baseline of another kind: the same vocabulary and width, parameters besides embeddings within 5 %."""
+    target = cost_of(settings, length=1).body_parameters
+    return matched_settings(target, kind, settings.vocabulary_size, width=settings.width)
+
+
+def pretraining_model(model: ModelSettings, tokenizer: Tokenizer, head: str, *, seed: int) -> Model:
+    """A fresh model with the head that the pretext task trains."""
+    return build_model(chosen_settings(model, tokenizer.size), head=head, seed=seed)
+
+
+def continued_model(parent: str, head: str) -> Model:
+    """The model of an earlier run, its weights included; a head of the same task goes on as well."""
+    model = load_bundle(model_folder(Path(parent))).model
+    if head not in model.heads:
+        raise SettingsError(
+            f"{parent} was made for {', '.join(model.heads) or 'no task'}, not for {head}; continue a pre-trained run"
+        )
+    return model
+
+
+def _overridden(settings: TransformerSettings, model: ModelSettings) -> TransformerSettings:
+    width = model.width or settings.width
+    depth = model.depth or settings.depth
+    return dataclasses.replace(
+        settings,
+        width=width,
+        depth=depth,
+        num_heads=model.num_heads or settings.num_heads,
+        feed_forward_width=settings.feed_forward_width if width == settings.width else gated_width(width),
+        windows=tuple(None if number % 3 == 0 else 65 for number in range(depth)),
+        residual_dropout=model.dropout,
+        embedding_dropout=model.dropout,
+    )

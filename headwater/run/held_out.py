@@ -1,0 +1,59 @@
+"""Judging a pretext task while it trains: the loss on held-out batches whose hidden words never change."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from headwater.models import Model
+from headwater.objectives import Objective, Task
+from headwater.randomness import Draws
+from headwater.sequence import Batch
+from headwater.training.precision import autocast
+
+BATCHES = 8
+HELD_OUT_SEED = 20_240_902
+"""The same for every run, so that two runs on the same data hide the same words."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Fixed tasks, prepared once."""
+
+    objective: Objective
+    tasks: Sequence[Task]
+    precision: str
+    device: torch.device
+
+    @classmethod
+    def of(
+        cls, objective: Objective, batches: Sequence[Batch], *, precision: str, device: torch.device
+    ) -> "HeldOut":
+        """Prepare the tasks of these batches with draws that do not depend on the run's seed."""
+        tasks = [
+            objective.prepare(batch, Draws(HELD_OUT_SEED, 0, batch.items.numpy())).to(device)
+            for batch in batches
+        ]
+        return cls(objective, tasks, precision, device)
+
+    @torch.no_grad()
+    def __call__(self, model: Model) -> dict[str, float]:
+        """The mean of each loss term over all tasks, and their weighted sum as ``loss``."""
+        totals: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
+        weights: dict[str, float] = {}
+        for task in self.tasks:
+            with autocast(self.precision, self.device):
+                terms = self.objective.loss(model, task)
+            for term in terms:
+                totals[term.name] += float(term.total)
+                counts[term.name] += term.count
+                weights[term.name] = term.weight
+        means = {name: totals[name] / max(counts[name], 1) for name in counts}
+        return {**means, "loss": sum(weights[name] * mean for name, mean in means.items())}
+
+
+def first_batches(batch_of: Callable[[int], Batch], available: int) -> list[Batch]:
+    """The first few batches of a stream: enough for a steady number, few enough to cost little."""
+    return [batch_of(number) for number in range(min(BATCHES, available))]

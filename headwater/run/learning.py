@@ -1,0 +1,75 @@
+"""From settings to what the loop takes: a learner, a plan, a prepared machine."""
+
+import torch
+from torch import nn
+
+from headwater.errors import SettingsError
+from headwater.models import Model
+from headwater.objectives import Objective
+from headwater.run.settings import MachineSettings, RunSettings, TrainingSettings
+from headwater.training.distributed import World
+from headwater.training.loop import Learner, Plan
+from headwater.training.optimizers import build_optimizer
+from headwater.training.precision import tune_allocator, use_deterministic_algorithms, use_threads
+from headwater.training.schedules import build_schedule
+
+
+def use_machine(settings: MachineSettings) -> torch.device:
+    """Set threads, allocator and determinism as the run decided; the device that it trains on."""
+    device = torch.device(settings.device or "cpu")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise SettingsError(
+            "this run was decided for a CUDA device and there is none here; run it where there is one, or start "
+            "a new run: the two would not give the same bits"
+        )
+    tune_allocator()
+    use_threads(settings.threads or 1)
+    use_deterministic_algorithms(device.type)
+    return device
+
+
+def build_learner(model: Model, objective: Objective, training: TrainingSettings) -> Learner:
+    """The model and its objective with an optimiser over everything that is to be learnt."""
+    if training.adapt == "head":
+        model.backbone.requires_grad_(False)
+    optimizer = build_optimizer(
+        training.optimizer,
+        named_parameters(model, objective),
+        learning_rate=training.learning_rate or 1e-3,
+        weight_decay=training.weight_decay or 0.0,
+        layer_decay=training.layer_decay,
+    )
+    return Learner(model, objective, optimizer)
+
+
+def named_parameters(model: Model, objective: Objective) -> list[tuple[str, nn.Parameter]]:
+    """Every parameter of a learner, under a name that lasts from one process to the next."""
+    owners = (("model", model), ("objective", objective))
+    return [
+        (f"{owner}.{name}", parameter)
+        for owner, part in owners
+        for name, parameter in part.named_parameters()
+    ]
+
+
+def build_plan(settings: RunSettings, device: torch.device, world: World) -> Plan:
+    """The plan of a run whose number of steps is known."""
+    training = settings.training
+    assert training.steps is not None, "the number of steps is decided before the plan"
+    schedule = build_schedule(
+        training.schedule or "linear",
+        steps=training.steps,
+        warmup_steps=training.warmup_steps or 0,
+        decay_steps=training.decay_steps or 0,
+    )
+    return Plan(
+        steps=training.steps,
+        seed=training.seed,
+        schedule=schedule,
+        micro_batches=training.micro_batches,
+        clip=training.clip,
+        precision=settings.machine.precision or "fp32",
+        device=device,
+        prefetch=settings.machine.prefetch,
+        world=world,
+    )

@@ -1,0 +1,176 @@
+"""Pre-training, composed: pool → windows → batches → objective → loop → the shipped model."""
+
+from collections.abc import Callable
+
+import torch
+from headwater.data.pool import Pool, build_pool
+from headwater.evaluation.stopping import advice
+
+from headwater.data.batches import TokenBatches
+from headwater.data.tokenizer import Tokenizer
+from headwater.data.windows import Windows
+from headwater.errors import SettingsError
+from headwater.models import Model, cost_of
+from headwater.objectives import PRETEXT_OBJECTIVES, MaskedTokens, Objective
+from headwater.run.choosing_model import continued_model, pretraining_model
+from headwater.run.deriving import derive_machine, derive_pretraining, derive_rhythm
+from headwater.run.driving import Drive
+from headwater.run.folder import RunFolder
+from headwater.run.held_out import HeldOut, first_batches
+from headwater.run.learning import build_learner, build_plan, use_machine
+from headwater.run.measuring import seconds_a_step, steps_in
+from headwater.run.probing import Probe
+from headwater.run.settings import ObjectiveSettings, RunSettings
+from headwater.run.shipping import Parent, ship_pretrained
+from headwater.settings import unknown
+from headwater.training import distributed
+from headwater.training.loop import Learner
+from headwater.training.precision import look_at_machine
+from headwater.training.progress import Progress
+from headwater.training.signals import StopRequests
+
+EVALUATION_SHARE = 0.04
+"""The share of a run that its evaluations take: eight forward passes every tenth of the way, and the probe."""
+SHORTEST_RUN = 10
+"""Steps that even the shortest time buys."""
+
+
+def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
+    """Pre-train from the newest checkpoint, or from the beginning, to the shipped model."""
+    world = distributed.start()
+    with StopRequests() as stop:
+        settings = folder.settings()
+        settings = derive_pretraining(derive_machine(settings, look_at_machine(settings.machine.device)))
+        device = use_machine(settings.machine)
+        parent = Parent.of(settings.start_from)
+        pool = _pool(settings, parent, progress, stop)
+        if world.first:
+            folder.write_json("data.json", pool.facts)
+            pool.fingerprints.save(folder.path / "fingerprints.arrow")
+
+        objective = pretext_objective(settings.objective, pool.tokenizer)
+        model = _model(settings, pool.tokenizer, objective).to(device)
+        learner = build_learner(model, objective, settings.training)
+        batches = _batches(settings, pool)
+        settings = _timed(settings, learner, batches, device, progress)
+        if world.first:
+            folder.write_settings(settings)
+        progress.say(_told(settings, model))
+
+        drive = Drive(
+            folder=folder,
+            learner=learner,
+            batch_of=batches.batch,
+            plan=build_plan(settings, device, world),
+            training=settings.training,
+            progress=progress,
+            stop=stop,
+            evaluate=_evaluation(settings, pool, learner, device),
+        )
+        journey = drive()
+        words = advice(journey.evaluations, steps=journey.step)
+        if world.first:
+            ship_pretrained(folder, model, pool.tokenizer, settings, journey, words)
+        progress.say(words.sentence)
+
+
+def pretext_objective(settings: ObjectiveSettings, tokenizer: Tokenizer) -> Objective:
+    """The objective that the settings name."""
+    if settings.name not in PRETEXT_OBJECTIVES:
+        raise SettingsError(unknown("objective.name", settings.name, list(PRETEXT_OBJECTIVES)))
+    return MaskedTokens(tokenizer, share=settings.share)
+
+
+def _pool(settings: RunSettings, parent: Parent | None, progress: Progress, stop: StopRequests) -> Pool:
+    data = settings.data
+    return build_pool(
+        data.paths,
+        text=data.text,
+        hold_out=data.hold_out,
+        weights=data.weights,
+        vocabulary_size=settings.model.vocabulary_size,
+        tokenizer=parent.tokenizer if parent else None,
+        seed=settings.training.seed,
+        cache=data.cache,
+        progress=progress.report,
+        check=stop.check,
+    )
+
+
+def _model(settings: RunSettings, tokenizer: Tokenizer, objective: Objective) -> Model:
+    if settings.start_from is not None:
+        model = continued_model(settings.start_from, objective.name)
+    else:
+        model = pretraining_model(settings.model, tokenizer, objective.name, seed=settings.training.seed)
+    if objective.needs not in ("any", model.backbone.reads):
+        raise SettingsError(
+            f"{objective.name} needs a backbone that reads {objective.needs}, and this one reads "
+            f"{model.backbone.reads}; choose another --objective or model.backbone"
+        )
+    model.backbone.checkpoint_activations = settings.training.activation_checkpointing
+    return model
+
+
+def _batches(settings: RunSettings, pool: Pool) -> TokenBatches:
+    training = settings.training
+    assert training.length is not None
+    assert training.batch_tokens is not None
+    return TokenBatches(
+        Windows(pool.train, training.length),
+        pool.tokenizer,
+        tokens_per_batch=training.batch_tokens // training.micro_batches,
+        seed=training.seed,
+        packed=training.packed,
+        length_grouping=training.length_grouping,
+    )
+
+
+def _timed(
+    settings: RunSettings, learner: Learner, batches: TokenBatches, device: torch.device, progress: Progress
+) -> RunSettings:
+    """Minutes turned into steps, once; a run that already knows its steps keeps them."""
+    if settings.training.steps is None:
+        assert settings.training.minutes is not None
+        progress.say("measuring the speed of this machine on a few steps, which are then undone")
+        world = distributed.world()
+        trial = derive_rhythm(settings.having(training={"steps": 1000}), evaluate=False)
+        seconds = max(world.gather(seconds_a_step(learner, batches.batch, build_plan(trial, device, world))))
+        steps = steps_in(settings.training.minutes, seconds, evaluation_share=EVALUATION_SHARE)
+        settings = settings.having(training={"steps": max(steps, SHORTEST_RUN)})
+    return derive_rhythm(settings, evaluate=True)
+
+
+def _evaluation(
+    settings: RunSettings, pool: Pool, learner: Learner, device: torch.device
+) -> Callable[[], dict[str, float]] | None:
+    """The held-out loss, and the probe where there are labels for one; None when nothing was held out."""
+    training = settings.training
+    assert training.length is not None
+    windows = Windows(pool.validation, training.length)
+    if not len(windows):
+        return None
+    batches = TokenBatches(
+        windows, pool.tokenizer, tokens_per_batch=min(training.batch_tokens or 4096, 8192), seed=0
+    )
+    precision = settings.machine.precision or "fp32"
+    held_out = HeldOut.of(learner.objective, first_batches(batches), precision=precision, device=device)
+    probe = Probe.of(settings, pool.tokenizer, device)
+
+    def evaluate() -> dict[str, float]:
+        numbers = held_out(learner.model)
+        return {**numbers, **probe(learner.model)} if probe is not None else numbers
+
+    return evaluate
+
+
+def _told(settings: RunSettings, model: Model) -> str:
+    """Every derived number, in one line."""
+    training, machine = settings.training, settings.machine
+    cost = cost_of(model.backbone, length=training.length or 1, loss_share=settings.objective.share)
+    return (
+        f"{settings.objective.name} with {cost.parameters / 1e6:.1f} M parameters "
+        f"({cost.body_parameters / 1e6:.1f} M besides embeddings): {training.steps:,} steps of "
+        f"{training.batch_tokens:,} tokens, windows of {training.length}, {training.optimizer} at "
+        f"{training.learning_rate:g} ({training.schedule}, {training.warmup_steps} steps of warm-up), "
+        f"{machine.precision} on {machine.threads} thread(s) of {machine.device}"
+    )

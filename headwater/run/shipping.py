@@ -1,0 +1,95 @@
+"""What leaves a run: the model folder and the card that says what it is and where it comes from."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headwater.evaluation.stopping import Advice
+
+import headwater
+from headwater.data.tokenizer import Tokenizer
+from headwater.models import Model, load_bundle, save_bundle
+from headwater.run.driving import Journey
+from headwater.run.folder import RunFolder
+from headwater.run.labelled import LabelledData
+from headwater.run.settings import RunSettings
+from headwater.run.starting import StartingPoint, model_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The run that this one goes on from."""
+
+    path: Path
+    tokenizer: Tokenizer
+    card: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, path: str | None) -> "Parent | None":
+        """The parent named in the settings, if there is one."""
+        if path is None:
+            return None
+        bundle = load_bundle(model_folder(Path(path)))
+        return cls(Path(path), Tokenizer.load(bundle.tokenizer_path), bundle.card)
+
+
+def ship_pretrained(
+    folder: RunFolder,
+    model: Model,
+    tokenizer: Tokenizer,
+    settings: RunSettings,
+    journey: Journey,
+    advice: Advice,
+) -> None:
+    """Write the model folder of a pre-training run."""
+    card = {
+        **_card(settings, journey),
+        "task": settings.objective.name,
+        "size": settings.model.size,
+        "advice": advice.to_dict(),
+    }
+    save_bundle(folder.model, model, tokenizer, card)
+
+
+def ship_finetuned(
+    folder: RunFolder,
+    model: Model,
+    start: StartingPoint,
+    settings: RunSettings,
+    journey: Journey,
+    data: LabelledData,
+) -> None:
+    """Write the model folder of a fine-tuning run."""
+    card = {
+        **_card(settings, journey),
+        "task": settings.task,
+        "size": start.size,
+        "labels": list(data.names),
+        "text": list(data.train.text_columns),
+        "label": data.train.label_column,
+        "pooling": "mean",
+    }
+    save_bundle(folder.model, model, start.tokenizer, card)
+
+
+def _card(settings: RunSettings, journey: Journey) -> dict[str, Any]:
+    return {
+        "headwater": headwater.__version__,
+        "kind": settings.kind,
+        "sequencer": "tokens",
+        "length": settings.training.length,
+        "parent": _parent(settings.start_from),
+        "trained": {"steps": journey.step, "tokens": journey.tokens, "seconds": round(journey.seconds, 1)},
+        "evaluation": journey.evaluations[-1] if journey.evaluations else None,
+    }
+
+
+def _parent(path: str | None) -> dict[str, str] | None:
+    """The parent's path and the digest of its weights, so that the family tree can be proved."""
+    if path is None:
+        return None
+    weights = model_folder(Path(path)) / "model.safetensors"
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else ""
+    return {"run": path, "sha256": digest}

@@ -1,0 +1,180 @@
+"""Runs in short: one, many, and whether what they saved is whole."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headwater.errors import MissingInputError
+from headwater.run.folder import RunFolder
+from headwater.training.checkpoint import CheckpointFolder
+from headwater.training.events import read_events
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a run is, how far it is, how good."""
+
+    path: Path
+    kind: str
+    task: str
+    size: str
+    step: int
+    steps: int | None
+    finished: bool
+    tokens: int
+    seconds: float
+    evaluation: dict[str, float]
+    advice: str | None
+
+    @property
+    def line(self) -> str:
+        """The summary in one line."""
+        state = "finished" if self.finished else f"stopped; go on with: headwater resume {self.path}"
+        steps = f"{self.step:,} of {self.steps:,} steps" if self.steps else f"{self.step:,} steps"
+        numbers = ", ".join(
+            f"{name} {value:.4g}" for name, value in self.evaluation.items() if name != "step"
+        )
+        parts = [f"{self.kind} {self.task} ({self.size})", steps, f"{self.tokens:,} tokens", numbers, state]
+        return "; ".join(part for part in parts if part)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary as plain values."""
+        return {
+            "run": str(self.path),
+            "kind": self.kind,
+            "task": self.task,
+            "size": self.size,
+            "step": self.step,
+            "steps": self.steps,
+            "finished": self.finished,
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+            "evaluation": self.evaluation,
+            "advice": self.advice,
+        }
+
+    def html(self) -> str:
+        """A small table for notebooks; self-contained."""
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
+            for name, value in self.to_dict().items()
+            if value not in (None, {})
+        )
+        return f"<table>{rows}</table>"
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.path}: {self.line}", *([self.advice] if self.advice else [])])
+
+
+def summary_of(folder: RunFolder) -> RunSummary:
+    """Read the summary of a run from its folder."""
+    settings = folder.settings()
+    card = folder.read_json("model/headwater.json")
+    events = read_events(folder.path) if (folder.path / "events.jsonl").is_file() else []
+    steps_seen = [event for event in events if event["kind"] == "train"]
+    evaluations = [event for event in events if event["kind"] == "eval"]
+    last = {
+        name: value for name, value in (evaluations[-1] if evaluations else {}).items() if name not in _PLACE
+    }
+    return RunSummary(
+        path=folder.path,
+        kind=settings.kind,
+        task=settings.task or settings.objective.name,
+        size=str(card.get("size", settings.model.size)),
+        step=max((int(event["step"]) for event in steps_seen), default=0),
+        steps=settings.training.steps,
+        finished=folder.finished,
+        tokens=sum(int(event["tokens"]) for event in steps_seen),
+        seconds=round(sum(float(event["seconds"]) for event in steps_seen), 1),
+        evaluation=last,
+        advice=(card.get("advice") or {}).get("sentence"),
+    )
+
+
+_PLACE = ("kind", "step", "time")
+
+
+@dataclass(frozen=True, slots=True)
+class RunsTable:
+    """The runs below a folder."""
+
+    folder: Path
+    summaries: Sequence[RunSummary]
+
+    @classmethod
+    def of(cls, folder: Path) -> "RunsTable":
+        """Every run below ``folder``, by name."""
+        if not folder.is_dir():
+            raise MissingInputError(
+                f"there is no folder {folder}; make a run with: headwater pretrain DATA --out {folder}/NAME"
+            )
+        found = sorted(
+            path.parent for path in folder.glob("**/settings.toml") if "checkpoints" not in path.parts
+        )
+        return cls(folder, [summary_of(RunFolder(path)) for path in found])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The table as plain values."""
+        return {"folder": str(self.folder), "runs": [summary.to_dict() for summary in self.summaries]}
+
+    def __str__(self) -> str:
+        if not self.summaries:
+            return f"no runs in {self.folder}"
+        rows = [("run", "kind", "task", "size", "steps", "tokens", "minutes", "evaluation", "")]
+        rows += [_cells(summary, self.folder) for summary in self.summaries]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+        return "\n".join(lines)
+
+
+def _cells(summary: RunSummary, folder: Path) -> tuple[str, ...]:
+    numbers = ", ".join(f"{name} {value:.4g}" for name, value in summary.evaluation.items())
+    return (
+        str(summary.path.relative_to(folder)) if summary.path != folder else summary.path.name,
+        summary.kind,
+        summary.task,
+        summary.size,
+        f"{summary.step:,}/{summary.steps:,}" if summary.steps else f"{summary.step:,}",
+        f"{summary.tokens:,}",
+        f"{summary.seconds / 60:.1f}",
+        numbers,
+        "finished" if summary.finished else "unfinished",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a check of every saved byte found."""
+
+    path: Path
+    step: int | None
+    findings: Sequence[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The findings as plain values."""
+        return {
+            "run": str(self.path),
+            "step": self.step,
+            "whole": not self.findings,
+            "findings": list(self.findings),
+        }
+
+    def __str__(self) -> str:
+        newest = (
+            "no checkpoint yet" if self.step is None else f"the newest whole checkpoint is step {self.step:,}"
+        )
+        return "\n".join([f"{self.path}: {newest}", *self.findings])
+
+
+def verification_of(folder: RunFolder) -> Verification:
+    """Read every checkpoint against its manifest."""
+    store = CheckpointFolder(folder.checkpoints)
+    newest = store.newest()
+    return Verification(
+        folder.path, newest.step if newest else None, [str(finding) for finding in store.verify()]
+    )
