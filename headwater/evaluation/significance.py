@@ -85,8 +85,8 @@ def _checked(scores: ArrayLike) -> Floats:
     return table
 
 
-def _mean_draws(scores: Floats, rng: np.random.Generator) -> Floats:
-    """DRAWS values that the mean of ``scores`` (S, N) might have taken with other rows and other seeds.
+def _mean_draws(scores: Floats, rng: np.random.Generator, count: int) -> Floats:
+    """``count`` values that the mean of ``scores`` (S, N) might have taken with other rows and other seeds.
 
     Rows are resampled as in any bootstrap, all seeds together because they answer the same rows. Resampling
     three seeds, however, gives intervals far too narrow (they can all be the same one), so the seeds' share
@@ -97,15 +97,15 @@ def _mean_draws(scores: Floats, rng: np.random.Generator) -> Floats:
     # Rows with equal scores are interchangeable: counting distinct values makes 20,000 resamples cost as
     # little as one.
     values, counts = np.unique(per_row, return_counts=True)
-    draws = rng.multinomial(len(per_row), counts / len(per_row), size=DRAWS) @ values / len(per_row)
+    draws = rng.multinomial(len(per_row), counts / len(per_row), size=count) @ values / len(per_row)
     num_seeds = len(scores)
     if num_seeds > 1:
         spread = scores.mean(axis=1).std(ddof=1) / np.sqrt(num_seeds)
-        draws = draws + spread * rng.standard_t(num_seeds - 1, size=DRAWS)
+        draws = draws + spread * rng.standard_t(num_seeds - 1, size=count)
     return draws
 
 
-def hierarchical_bootstrap(scores: ArrayLike, *, rng: np.random.Generator) -> Estimate:
+def hierarchical_bootstrap(scores: ArrayLike, *, rng: np.random.Generator, draws: int = DRAWS) -> Estimate:
     """The mean of ``scores`` (S seeds, N rows) with an interval over other seeds *and* other test rows.
 
     draw = mean over resampled rows + t(S - 1) · sd(seed means) / √S
@@ -116,10 +116,12 @@ def hierarchical_bootstrap(scores: ArrayLike, *, rng: np.random.Generator) -> Es
     arXiv:1411.5279. With one seed the interval speaks of the test rows alone.
     """
     table = _checked(scores)
-    return interval(float(table.mean()), _mean_draws(table, rng))
+    return interval(float(table.mean()), _mean_draws(table, rng, draws))
 
 
-def paired_test(scores_a: ArrayLike, scores_b: ArrayLike, *, rng: np.random.Generator) -> PairedTest:
+def paired_test(
+    scores_a: ArrayLike, scores_b: ArrayLike, *, rng: np.random.Generator, draws: int = DRAWS
+) -> PairedTest:
     """Is arm A different from arm B? Both (S seeds, N rows), with the same seeds and rows in the same order.
 
     The differences row by row go through ``hierarchical_bootstrap``; p is twice the smaller share of draws
@@ -134,10 +136,10 @@ def paired_test(scores_a: ArrayLike, scores_b: ArrayLike, *, rng: np.random.Gene
             f"both arms"
         )
     differences = a - b
-    draws = _mean_draws(differences, rng)
-    smaller = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
-    p = min(1.0, 2.0 * (smaller + 1) / (DRAWS + 1))  # never zero: DRAWS draws cannot show less than 2 / DRAWS
-    return PairedTest(interval(float(differences.mean()), draws), p)
+    means = _mean_draws(differences, rng, draws)
+    smaller = min(int((means <= 0).sum()), int((means >= 0).sum()))
+    p = min(1.0, 2.0 * (smaller + 1) / (draws + 1))  # never zero: so many draws cannot show less
+    return PairedTest(interval(float(differences.mean()), means), p)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

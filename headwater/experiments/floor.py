@@ -143,7 +143,7 @@ def _constant(train: LabelledTexts, test_texts: Sequence[str], num_classes: int)
     return table
 
 
-def fit_floor(
+def text_floor(
     train: LabelledTexts,
     validation: LabelledTexts,
     test_texts: Sequence[str],
