@@ -21,8 +21,8 @@ class Example(NamedTuple):
 
     @property
     def text(self) -> str:
-        """All text columns as one text, a line break between them."""
-        return self.texts[0] if len(self.texts) == 1 else "\n".join(self.texts)
+        """All texts that are not empty as one text, a line break between them."""
+        return self.texts[0] if len(self.texts) == 1 else "\n".join(filter(None, self.texts))
 
 
 @dataclass(frozen=True, kw_only=True)

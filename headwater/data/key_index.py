@@ -40,7 +40,7 @@ class KeyIndex:
             left = np.searchsorted(segment_keys, keys, side="left")
             counts = np.minimum(np.searchsorted(segment_keys, keys, side="right") - left, _OWNERS_PER_KEY)
             rows.append(np.repeat(order, counts))
-            within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
             owners.append(segment_owners[np.repeat(left, counts) + within])
         return np.concatenate(rows), np.concatenate(owners)
 

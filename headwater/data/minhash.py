@@ -52,7 +52,7 @@ def signatures(folded: Sequence[str]) -> tuple[Signatures, NDArray[np.bool_]]:
     # Cut the batch where the running total of characters passes the next multiple of the chunk.
     chunk_of = np.cumsum(lengths[rows]) // _CHUNK_CHARACTERS
     for chunk in np.split(rows, np.flatnonzero(np.diff(chunk_of)) + 1):
-        result[chunk] = _signatures_of_chunk([folded[row] for row in chunk], lengths[chunk])
+        result[chunk] = _signatures_of_chunk([folded[int(row)] for row in chunk], lengths[chunk])
     return result, long_enough
 
 
@@ -61,7 +61,7 @@ def agreement(left: Signatures, right: Signatures) -> NDArray[np.float64]:
     return (left == right).mean(axis=1)
 
 
-def _signatures_of_chunk(texts: list[str], lengths: NDArray[np.int64]) -> Signatures:
+def _signatures_of_chunk(texts: Sequence[str], lengths: NDArray[np.int64]) -> Signatures:
     hashes = _shingle_hashes(texts)  # (S,)
     starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
     smallest = np.empty((PERMUTATIONS, len(texts)), dtype=np.uint32)
@@ -74,7 +74,7 @@ def _signatures_of_chunk(texts: list[str], lengths: NDArray[np.int64]) -> Signat
     return smallest.T.astype(np.uint16)
 
 
-def _shingle_hashes(texts: list[str]) -> NDArray[np.uint32]:
+def _shingle_hashes(texts: Sequence[str]) -> NDArray[np.uint32]:
     """One hash for every character of every text; the last shingles of a text reach into its end marks."""
     joined = "".join(text + "\0" * _LONGEST_SHINGLE for text in (text.replace("\0", " ") for text in texts))
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)

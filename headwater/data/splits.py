@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow
+import pyarrow  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
 from headwater.data.examples import Example
@@ -75,7 +75,7 @@ class Fingerprints:
             folded = [fold(text) for text in batch]
             digests, _ = self._digests_of(batch, folded)
             self._digests.add(digests, np.zeros(len(digests), dtype=np.int32))
-            self._add_signatures(*signatures(folded))
+            self.add_signatures(*signatures(folded))
             self._count += len(batch)
 
     def matches(self, text: str) -> Match | None:
@@ -130,7 +130,7 @@ class Fingerprints:
         digests = np.frombuffer(parts[0], dtype=np.uint64)
         result._digests.add(digests, np.zeros(len(digests), dtype=np.int32))
         loaded = np.frombuffer(parts[1], dtype=np.uint16).reshape(-1, PERMUTATIONS)
-        result._add_signatures(loaded, np.ones(len(loaded), dtype=np.bool_))
+        result.add_signatures(loaded, np.ones(len(loaded), dtype=np.bool_))
         return result
 
     def _digests_of(self, texts: Sequence[str], folded: Sequence[str]) -> tuple[Keys, NDArray[np.int64]]:
@@ -144,7 +144,8 @@ class Fingerprints:
                 owners.extend([number] * len(inner))
         return np.array(digests, dtype=np.uint64), np.array(owners, dtype=np.int64)
 
-    def _add_signatures(self, new: Signatures, usable: NDArray[np.bool_]) -> None:
+    def add_signatures(self, new: Signatures, usable: NDArray[np.bool_]) -> None:
+        """Register signatures without the digests of their texts, for near matches alone."""
         new = new[usable]
         start, stop = self._signature_count, self._signature_count + len(new)
         if stop > len(self._signatures):
@@ -192,17 +193,17 @@ class Deduplicator:
 
     def _nearly_new(self, batch: Sequence[Example], folded: Sequence[str], fresh: list[int]) -> list[int]:
         new, usable = signatures([folded[number] for number in fresh])
-        dropped = set(self._kept.near_pairs(new, usable)[0].tolist())
+        dropped: set[int] = set(self._kept.near_pairs(new, usable)[0].tolist())
         # Inside the batch a text is dropped only for an earlier one that itself stays.
         here = Fingerprints(lines=False)
-        here._add_signatures(new, usable)
+        here.add_signatures(new, usable)
         numbers = np.flatnonzero(usable)
         for later, owner in zip(*here.near_pairs(new, usable), strict=True):
             earlier = int(numbers[owner])
             if earlier < later and earlier not in dropped:
                 dropped.add(int(later))
         usable[list(dropped)] = False
-        self._kept._add_signatures(new, usable)
+        self._kept.add_signatures(new, usable)
         for place in sorted(dropped):
             example = batch[fresh[place]]
             self._problems.add(example.path, example.row, "near duplicate")
@@ -271,10 +272,10 @@ def _read_checked(path: Path) -> tuple[dict[str, bytes], list[bytes]]:
     try:
         with pa.OSFile(str(path), "rb") as stream:
             batch = pa.ipc.open_file(stream).get_batch(0)
-            facts = {name.decode(): value for name, value in (batch.schema.metadata or {}).items()}
+            facts: dict[str, bytes] = {name.decode(): value for name, value in batch.schema.metadata.items()}
             parts: list[bytes] = [column[0].as_py() for column in batch.columns]
         intact = facts["format"] == _FORMAT and facts["digest"] == _checksum(facts, parts)
-    except (pa.ArrowException, OSError, KeyError, IndexError, ValueError) as error:
+    except (pa.ArrowException, OSError, AttributeError, KeyError, IndexError, ValueError) as error:
         raise BadDataError(f"{path} is not a readable fingerprint file ({error}); make it again") from error
     if not intact:
         raise BadDataError(

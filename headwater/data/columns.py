@@ -1,0 +1,221 @@
+"""Which columns of a table hold the texts and which the label: guessed from names and a sample."""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from statistics import median
+from typing import Literal
+
+from headwater.data.readers.table import Cell, Table
+from headwater.errors import BadDataError
+
+Role = Literal["text", "label", "number", "category", "identifier", "other", "empty"]
+
+_SAMPLE_ROWS = 1000
+_SAMPLE_CELLS = 400_000
+_FEWEST_ROWS = 5
+_CELL_CHARACTERS = 1000
+
+LABEL_NAMES = (
+    *("label", "labels", "gold_label", "class", "category", "target", "sentiment", "polarity", "intent"),
+    *("emotion", "topic", "tag", "stars", "rating", "score", "y", "标签", "类别", "分类", "情感"),
+)
+"""Names of label columns, the surest first."""
+
+_TEXT_NAMES = frozenset(
+    (
+        *("text", "sentence", "sentence1", "sentence2", "content", "body", "title", "question", "answer"),
+        *("context", "document", "comment", "message", "summary", "headline", "description", "query"),
+        *("premise", "hypothesis", "caption", "article", "abstract", "post", "tweet", "utterance", "review"),
+        *("文本", "内容", "标题", "正文", "评论", "句子", "问题", "摘要"),
+    )
+)
+_number = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?%?|nan|inf|true|false", re.IGNORECASE)
+_unspaced = re.compile("[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0eff]")
+_word = re.compile(r"[^\W\d_]{2,}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """What a sample of one column shows."""
+
+    name: str
+    role: Role
+    distinct: int
+    filled: int  # cells of the sample that are not empty
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """The columns of a table that are used, and how each was understood."""
+
+    text: tuple[str, ...]
+    label: str | None
+    label_named: bool  # by the user or by its own name, not only by its values
+    understood: tuple[Column, ...]
+
+
+def find_columns(
+    table: Table, *, text: str | Sequence[str] | None = None, label: str | None = None
+) -> Columns:
+    """The text columns and the label column of a table; ``text`` ("a,b") and ``label`` overrule the guess.
+
+    Text: cells that read as language (two words or four unspaced characters, mostly letters) and seldom
+    repeat; several columns may be so. Label: a column with a label's name, else the only one of few values.
+    Raises BadDataError for a name that is not there, with the nearest one.
+    """
+    wanted = _split_names(text)
+    for name in [*wanted, *([label] if label else [])]:
+        _require(name, table)
+    if label in wanted:
+        raise BadDataError(
+            f'{table.path}: column "{label}" cannot be text and label at once; name another one'
+        )
+    cells = _sample(table)
+    understood = [_understand(name, column) for name, column in zip(table.columns, cells, strict=True)]
+    label_named = label is not None or any(_label_rank(column.name) is not None for column in understood)
+    label = label or _guess_label(understood, exclude=wanted)
+    found = tuple(wanted) or _guess_text(understood, label, cells)
+    roles: dict[str, Role] = dict.fromkeys(found, "text")
+    if label:
+        roles[label] = "label"
+    return Columns(
+        text=found,
+        label=label,
+        label_named=label_named,
+        understood=tuple(_with_role(column, roles.get(column.name)) for column in understood),
+    )
+
+
+def looks_continuous(values: Iterable[str]) -> bool:
+    """Many distinct numbers with a fraction: a quantity, not a class."""
+    numbers = {value for value in values if _number.fullmatch(value)}
+    fractions = sum("." in number and float(number) % 1 != 0 for number in numbers)
+    return len(numbers) > 20 and fractions > 0.2 * len(numbers)
+
+
+def _split_names(text: str | Sequence[str] | None) -> list[str]:
+    names = text.split(",") if isinstance(text, str) else list(text or ())
+    return [name.strip() for name in names if name.strip()]
+
+
+def _require(name: str, table: Table) -> None:
+    if name in table.columns:
+        return
+    near = difflib.get_close_matches(name, table.columns, 1, cutoff=0.4)
+    hint = f'; did you mean "{near[0]}"?' if near else ""
+    raise BadDataError(
+        f'{table.path}: there is no column "{name}"; the columns are {listed(table.columns)}{hint}'
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first twenty names in one line."""
+    return (", ".join(names[:20]) + (", …" if len(names) > 20 else "")) or "none"
+
+
+def _sample(table: Table) -> list[list[str]]:
+    """The filled cells of the first rows, by column: fewer rows the more columns there are."""
+    count = max(_FEWEST_ROWS, min(_SAMPLE_ROWS, _SAMPLE_CELLS // max(1, len(table.columns))))
+    rows = [row.cells for row in islice(table.rows(table.columns), count) if not row.problem]
+    by_column: list[tuple[Cell, ...]] = list(zip(*rows, strict=True)) or [()] * len(table.columns)
+    return [
+        [cell.strip()[:_CELL_CHARACTERS] for cell in column if cell and cell.strip()] for column in by_column
+    ]
+
+
+def _understand(name: str, cells: Sequence[str]) -> Column:
+    distinct = len(set(cells))
+    return Column(
+        name=name,
+        role=_role(cells, distinct),
+        distinct=distinct,
+        filled=len(cells),
+        examples=tuple(dict.fromkeys(cells[:50]))[:3],
+    )
+
+
+def _role(cells: Sequence[str], distinct: int) -> Role:
+    if not cells:
+        return "empty"
+    if sum(_number.fullmatch(cell) is not None for cell in cells) > 0.9 * len(cells):
+        return "number"
+    if _is_language(cells) and (distinct >= 0.5 * len(cells) or median(map(len, cells)) >= 40):
+        return "text"
+    if distinct <= max(2, min(50, len(cells) // 3)):
+        return "category"
+    return "identifier" if distinct == len(cells) else "other"
+
+
+def _is_language(cells: Sequence[str]) -> bool:
+    return sum(_reads_as_language(cell) for cell in cells) >= 0.5 * len(cells)
+
+
+def _reads_as_language(cell: str) -> bool:
+    if cell[0] in "{[" and cell[-1] in "}]":  # nested values, written as JSON
+        return False
+    words = _word.findall(cell)
+    unspaced = len(_unspaced.findall(cell))
+    # Letters by words: addresses, identifiers and lists of numbers are mostly something else.
+    letters = sum(map(len, words))
+    return (len(words) >= 2 and " " in cell and letters > 0.55 * len(cell)) or unspaced >= 4
+
+
+def _label_rank(name: str) -> int | None:
+    folded = name.strip().casefold()
+    if folded in LABEL_NAMES:
+        return LABEL_NAMES.index(folded)
+    return len(LABEL_NAMES) if re.search(r"(^|_)(label|class)$", folded) else None
+
+
+def _guess_label(columns: Sequence[Column], exclude: Sequence[str]) -> str | None:
+    able = [column for column in columns if column.name not in exclude]
+    named = [(rank, column.name) for column in able if (rank := _label_rank(column.name)) is not None]
+    if named:
+        return min(named)[1]
+    few = [
+        column.name
+        for column in able
+        if column.role == "category" or (column.role == "number" and 2 <= column.distinct <= 20)
+    ]
+    return few[0] if len(few) == 1 else None
+
+
+def _guess_text(
+    columns: Sequence[Column], label: str | None, cells: Sequence[Sequence[str]]
+) -> tuple[str, ...]:
+    able = [column for column in columns if column.name != label]
+    found = tuple(
+        column.name
+        for column in able
+        if column.role == "text"
+        or (_has_text_name(column.name) and column.role in ("other", "identifier", "category"))
+    )
+    if found:
+        return found
+    sizes = {column.name: sum(map(len, values)) for column, values in zip(columns, cells, strict=True)}
+    rest = [column.name for column in able if column.role in ("other", "identifier") and _has_words(column)]
+    return (max(rest, key=lambda name: sizes[name]),) if rest else ()
+
+
+def _has_text_name(name: str) -> bool:
+    return name.strip().casefold() in _TEXT_NAMES
+
+
+def _has_words(column: Column) -> bool:
+    return any(" " in example or len(_unspaced.findall(example)) > 1 for example in column.examples)
+
+
+def _with_role(column: Column, role: Role | None) -> Column:
+    # A column that reads as text but was not chosen by the user is not used as one.
+    used = role or ("other" if column.role == "text" else column.role)
+    return Column(
+        name=column.name,
+        role=used,
+        distinct=column.distinct,
+        filled=column.filled,
+        examples=column.examples,
+    )

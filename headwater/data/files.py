@@ -1,0 +1,246 @@
+"""What is in these files and folders: which of them hold data, of which kind, for which part."""
+
+import gzip
+import hashlib
+import io
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Literal, cast
+
+from headwater.data.archives import READ_FAILURES, MeasuredStream, member_problems, open_archive
+from headwater.data.decoding import Encoding, sniff_encoding
+from headwater.data.problems import Problems
+from headwater.errors import MissingInputError
+
+Kind = Literal["text", "csv", "tsv", "jsonl", "json", "parquet", "arrow"]
+Split = Literal["train", "validation", "test"]
+PathLike = str | os.PathLike[str]
+
+KINDS: dict[str, Kind] = {
+    ".txt": "text",
+    ".text": "text",
+    ".md": "text",
+    ".markdown": "text",
+    ".rst": "text",
+    ".log": "text",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+}
+_SPLIT_WORDS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+_about_the_data = re.compile(
+    r"(readme|licen[sc]e|copying|notice|manifest|changelog|authors|citation|requirements)\b.*", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One readable file, or one member of a zip archive.
+
+    ``path`` is the name used in every report: the file's path, and for a member the archive's path, a slash
+    and the member's name. ``named`` tells that the user gave this very file, not a folder or archive around
+    it.
+    """
+
+    path: str
+    file: Path
+    kind: Kind
+    size: int  # bytes, unpacked where it is a zip member
+    split: Split | None = None
+    member: str | None = None
+    named: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """The suffix that tells the kind, without a ``.gz`` behind it."""
+        return _suffix(PurePosixPath(self.member or self.file.name))
+
+    @property
+    def compression(self) -> str | None:
+        """``"gzip"``, ``"zip"``, both, or None."""
+        packed = ["zip"] * (self.member is not None) + ["gzip"] * self.path.lower().endswith(".gz")
+        return " and ".join(packed) or None
+
+    def open(self) -> BinaryIO:
+        """The unpacked bytes, read as a stream in constant memory."""
+        if self.member is None:
+            stream = cast(BinaryIO, self.file.open("rb"))
+        else:
+            # The member keeps the archive's file open after the archive object is closed.
+            with open_archive(self.file) as archive:
+                stream = _measured(archive.open(self.member), archive.getinfo(self.member).compress_size)
+        if self.path.lower().endswith(".gz"):
+            stream = _measured(gzip.GzipFile(fileobj=stream), self.size)
+        return stream
+
+    @cached_property
+    def digest(self) -> str:
+        """BLAKE2b of the unpacked bytes (32 hexadecimal digits); reads the whole file on first use."""
+        digest = hashlib.blake2b(digest_size=16)
+        with self.open() as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    @cached_property
+    def encoding(self) -> Encoding:
+        """The text encoding, sniffed on first use; binary tables are UTF-8 by their format."""
+        if self.kind in ("parquet", "arrow"):
+            return Encoding("utf-8", "by format")
+        with self.open() as stream:
+            return sniff_encoding(stream)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """The sources found, and what else lay there: other files counted by suffix."""
+
+    sources: list[Source]
+    ignored: Counter[str] = field(default_factory=Counter[str])
+
+
+def find_sources(paths: PathLike | Iterable[PathLike], *, problems: Problems | None = None) -> list[Source]:
+    """The data files behind ``paths``, folders and archives walked in sorted order.
+
+    Hidden files and files about the data (README, LICENSE, MANIFEST and their kin) never enter. A file that
+    cannot be read is reported in ``problems``, and the rest goes on.
+    Raises MissingInputError where a path does not exist or nothing readable is there.
+    """
+    return survey(paths, problems=problems).sources
+
+
+def survey(paths: PathLike | Iterable[PathLike], *, problems: Problems | None = None) -> Survey:
+    """Like ``find_sources``, and says what was passed over."""
+    roots = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    problems = Problems() if problems is None else problems
+    found: dict[str, Source] = {}
+    ignored: Counter[str] = Counter()
+    for root in roots:
+        if not root.exists():
+            raise MissingInputError(f"there is no file or folder {root}; check the path")
+        for source in _walk(root, problems, ignored):
+            found.setdefault(source.path, source)
+    if not found:
+        raise MissingInputError(_nothing_found(roots, problems, ignored))
+    return Survey(sources=list(found.values()), ignored=ignored)
+
+
+def split_of_name(path: PathLike, *, root: PathLike | None = None) -> Split | None:
+    """Which part a file belongs to by its name: train, validation (valid, val, dev) or test.
+
+    One word of the file's name decides (``test_2016.tsv``, ``train-00000-of-00004.parquet``); otherwise the
+    innermost folder named exactly so, no further out than ``root``.
+    """
+    parts = PurePosixPath(str(path).replace("\\", "/")).parts
+    depth = len(PurePosixPath(str(root).replace("\\", "/")).parts) - 1 if root is not None else len(parts) - 2
+    words = re.split(r"[^a-z]+", parts[-1].partition(".")[0].lower())
+    splits: set[Split] = {_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS}
+    if splits:
+        return splits.pop() if len(splits) == 1 else None
+    folders = [
+        _SPLIT_WORDS[part.lower()] for part in parts[max(0, depth) : -1] if part.lower() in _SPLIT_WORDS
+    ]
+    return _SPLIT_WORDS[folders[-1]] if folders else None
+
+
+def _walk(root: Path, problems: Problems, ignored: Counter[str]) -> Iterator[Source]:
+    if root.is_dir():
+        for path in _files_below(root, problems):
+            yield from _sources_of_file(path, root, problems, ignored)
+    else:
+        yield from _sources_of_file(root, None, problems, ignored)
+
+
+def _files_below(root: Path, problems: Problems) -> Iterator[Path]:
+    def report(error: OSError) -> None:
+        problems.add(str(error.filename), 0, "folder cannot be read", error.strerror or "")
+
+    for folder, folders, names in os.walk(root, onerror=report):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _sources_of_file(
+    path: Path, root: Path | None, problems: Problems, ignored: Counter[str]
+) -> Iterator[Source]:
+    if root is not None and _about_the_data.fullmatch(path.name):
+        return
+    kind = _kind(path.name, named=root is None)
+    if kind is None and path.suffix.lower() != ".zip":
+        ignored[path.suffix.lower() or "no suffix"] += 1
+        return
+    try:
+        size = path.stat().st_size
+        path.open("rb").close()  # permission is known only by trying
+        if kind is None:
+            yield from _members(path, root, problems, ignored)
+            return
+    except READ_FAILURES as error:
+        problems.add(str(path), 0, "file cannot be read", str(error))
+        return
+    split = split_of_name(path, root=root)
+    yield Source(path=str(path), file=path, kind=kind, size=size, split=split, named=root is None)
+
+
+def _members(path: Path, root: Path | None, problems: Problems, ignored: Counter[str]) -> Iterator[Source]:
+    with open_archive(path) as archive:
+        refused = member_problems(archive, path.stat().st_size)
+        members = sorted((member.filename, member.file_size) for member in archive.infolist())
+    for name, reason in refused.items():
+        problems.add(f"{path}/{name}", 0, reason)
+    for name, size in members:
+        parts = PurePosixPath(name).parts
+        hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
+        if name in refused or name.endswith("/") or hidden or _about_the_data.fullmatch(parts[-1]):
+            continue
+        if (kind := _kind(name)) is None:
+            ignored[_suffix(PurePosixPath(name)) or "no suffix"] += 1
+            continue
+        split = split_of_name(name, root=parts[0]) or split_of_name(path, root=root)
+        yield Source(path=f"{path}/{name}", file=path, kind=kind, size=size, split=split, member=name)
+
+
+def _kind(name: str, *, named: bool = False) -> Kind | None:
+    path = PurePosixPath(name)
+    if named and path.suffix == "":  # a file without a suffix that the user names is meant as text
+        return "text"
+    return KINDS.get(_suffix(path))
+
+
+def _suffix(path: PurePosixPath) -> str:
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
+def _measured(stream: object, packed_size: int) -> BinaryIO:
+    return cast(BinaryIO, io.BufferedReader(MeasuredStream(cast(BinaryIO, stream), packed_size), 1 << 17))
+
+
+def _nothing_found(roots: list[Path], problems: Problems, ignored: Counter[str]) -> str:
+    passed_over = ", ".join(f"{count} {suffix}" for suffix, count in ignored.most_common(5))
+    parts = [
+        f"no data files in {', '.join(map(str, roots))}",
+        f"passed over: {passed_over}" if passed_over else "",
+        *(str(problem) for problem in problems.first(3)),
+        f"expected {', '.join(sorted(KINDS))}, each also as .gz or inside a .zip",
+    ]
+    return "; ".join(part for part in parts if part)

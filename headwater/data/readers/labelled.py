@@ -1,0 +1,157 @@
+"""Labelled sets: rows with their texts and one label each."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+
+from headwater.data.columns import Columns, find_columns, listed, looks_continuous
+from headwater.data.examples import Example, LabelledSet
+from headwater.data.files import PathLike, Source, Split, find_sources
+from headwater.data.problems import Problems
+from headwater.data.readers.sources import (
+    MAX_BAD,
+    guarded,
+    names_of,
+    open_table,
+    table_examples,
+    text_examples,
+)
+from headwater.data.readers.text import guess_document_rule
+from headwater.errors import BadDataError, MissingInputError
+
+
+def read_labelled(
+    path: PathLike,
+    *,
+    text: str | Sequence[str] | None = None,
+    label: str | None = None,
+    split: Split | None = None,
+    need_labels: bool = True,
+    max_bad: float = MAX_BAD,
+) -> LabelledSet:
+    """The usable rows of one labelled file, or of one part of a folder of them.
+
+    A single file is used whatever its name; in a folder ``split`` picks the part (default: train where there
+    is one, otherwise everything). Columns are guessed once, on the train part where there is one; pass
+    ``text_columns`` and ``label_column`` of one set on to the others to be sure that they agree. Plain text
+    files in one folder per class take their folder's name as label. With ``need_labels=False`` (input of a
+    prediction) rows without a label stay.
+    Raises BadDataError for a wrong column, a label that is a quantity, or too many unusable rows;
+    MissingInputError for a part that is not there.
+    """
+    problems = Problems()
+    sources = find_sources(path, problems=problems)
+    chosen = _of_split(sources, split)
+    if all(source.kind == "text" for source in chosen):
+        return _from_text(chosen, problems, need_labels=need_labels, max_bad=max_bad)
+    columns = _columns_of(sources, chosen, text, label)
+    _refuse_incomplete(columns, chosen, need_labels=need_labels)
+    use_label = need_labels or columns.label_named
+    examples: list[Example] = []
+    for source in chosen:
+        rows = _rows_of(source, columns, problems, use_label=use_label, need_label=need_labels)
+        examples.extend(guarded(rows, source, problems, max_bad=max_bad))
+    if need_labels:
+        _refuse_quantities(examples, columns, chosen)
+    return _complete(
+        LabelledSet(
+            examples=examples,
+            text_columns=columns.text,
+            label_column=columns.label if use_label else None,
+            problems=problems,
+        ),
+        chosen,
+    )
+
+
+def _of_split(sources: list[Source], split: Split | None) -> list[Source]:
+    if sources[0].named:
+        return sources
+    parts = {source.split for source in sources}
+    wanted = split or ("train" if "train" in parts else None)
+    chosen = [source for source in sources if wanted is None or source.split == wanted]
+    if not chosen:
+        there = ", ".join(sorted(part for part in parts if part)) or "none"
+        raise MissingInputError(
+            f"no {split} part among {names_of(sources)}; parts found by file or folder name: {there}; "
+            "name the file itself"
+        )
+    return chosen
+
+
+def _columns_of(
+    sources: Sequence[Source], chosen: Sequence[Source], text: str | Sequence[str] | None, label: str | None
+) -> Columns:
+    tables = [source for source in chosen if source.kind != "text"]
+    train = [source for source in sources if source.split == "train" and source.kind != "text"]
+    reference = open_table(train[0] if train else tables[0])
+    first = open_table(tables[0])
+    same = set(reference.columns) == set(first.columns)
+    return find_columns(reference if same else first, text=text, label=label)
+
+
+def _rows_of(
+    source: Source, columns: Columns, problems: Problems, *, use_label: bool, need_label: bool
+) -> Iterator[Example]:
+    if source.kind == "text":
+        problems.add(source.path, 0, "plain text among labelled tables")
+        return
+    table = open_table(source)
+    missing = [name for name in (*columns.text, columns.label) if name and name not in table.columns]
+    if missing and (need_label or missing != [columns.label]):
+        raise BadDataError(
+            f"{source.path}: column {listed(missing)} of the other files is not there; "
+            f"the columns are {listed(table.columns)}"
+        )
+    yield from table_examples(
+        table, columns, problems, use_label=use_label and not missing, need_label=need_label
+    )
+
+
+def _refuse_incomplete(columns: Columns, chosen: Sequence[Source], *, need_labels: bool) -> None:
+    names = listed([column.name for column in columns.understood])
+    if not columns.text:
+        raise BadDataError(
+            f'{names_of(chosen)}: no column reads as text; the columns are {names}; name one with text="…"'
+        )
+    if need_labels and columns.label is None:
+        raise BadDataError(
+            f"{names_of(chosen)}: no column is named like a label, and not exactly one has few values; "
+            f'the columns are {names}; name one with label="…"'
+        )
+
+
+def _refuse_quantities(examples: Sequence[Example], columns: Columns, chosen: Sequence[Source]) -> None:
+    labels = {example.label for example in examples if example.label is not None}
+    if looks_continuous(labels):
+        some = ", ".join(sorted(labels)[:3])
+        raise BadDataError(
+            f'{names_of(chosen)}: label column "{columns.label}" holds {len(labels):,} distinct numbers '
+            f"({some}, …), a quantity and not a class; use --task regression, or name another column"
+        )
+
+
+def _from_text(
+    chosen: Sequence[Source], problems: Problems, *, need_labels: bool, max_bad: float
+) -> LabelledSet:
+    folders = {PurePath(source.path).parent.name for source in chosen}
+    by_folder = len(folders) > 1
+    if need_labels and not by_folder:
+        raise BadDataError(
+            f"{names_of(chosen)}: plain text carries no labels; give a csv, tsv, jsonl or parquet table with "
+            "a label column, or one folder of text files for each class"
+        )
+    examples: list[Example] = []
+    for source in chosen:
+        rule = "file" if by_folder else guess_document_rule(source, chosen)
+        documents = guarded(text_examples(source, rule, problems), source, problems, max_bad=max_bad)
+        folder = PurePath(source.path).parent.name if by_folder else None
+        examples.extend(document._replace(label=folder) for document in documents)
+    column = "folder" if by_folder else None
+    found = LabelledSet(examples=examples, text_columns=("text",), label_column=column, problems=problems)
+    return _complete(found, chosen)
+
+
+def _complete(found: LabelledSet, chosen: Sequence[Source]) -> LabelledSet:
+    if not found.examples:
+        raise BadDataError(f"{names_of(chosen)}: no usable row; {found.problems.summary()}")
+    return found

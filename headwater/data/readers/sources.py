@@ -1,0 +1,95 @@
+"""One source → its examples, every row used or reported."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from headwater.data.archives import READ_FAILURES
+from headwater.data.columns import Columns
+from headwater.data.examples import Example
+from headwater.data.files import Kind, Source
+from headwater.data.problems import Problems
+from headwater.data.readers.columnar import ColumnarTable
+from headwater.data.readers.delimited import DelimitedTable
+from headwater.data.readers.json_rows import JsonTable
+from headwater.data.readers.table import Table
+from headwater.data.readers.text import DocumentRule, read_text
+from headwater.errors import BadDataError
+
+MAX_BAD = 0.5
+"""The largest share of unusable rows: beyond it the file was most likely misunderstood."""
+
+_FEWEST_ROWS_TO_JUDGE = 20
+_TABLES: dict[Kind, Callable[[Source], Table]] = {
+    "csv": DelimitedTable,
+    "tsv": DelimitedTable,
+    "jsonl": JsonTable,
+    "json": JsonTable,
+    "parquet": ColumnarTable,
+    "arrow": ColumnarTable,
+}
+
+
+def open_table(source: Source) -> Table:
+    """The table in this source."""
+    return _TABLES[source.kind](source)
+
+
+def text_examples(source: Source, rule: DocumentRule, problems: Problems) -> Iterator[Example]:
+    """The documents of a text file."""
+    for document in read_text(source, rule, problems):
+        yield Example((document.text,), None, source.path, document.row)
+
+
+def table_examples(
+    table: Table, columns: Columns, problems: Problems, *, use_label: bool, need_label: bool
+) -> Iterator[Example]:
+    """The usable rows of a table. A row is left out when all its texts, or a label it needs, are empty."""
+    names = [*columns.text, *([columns.label] if use_label and columns.label else [])]
+    width = len(columns.text)
+    for row in table.rows(names):
+        problems.rows += 1
+        if row.problem:
+            problems.add(table.path, row.number, row.problem, row.detail)
+            continue
+        cells = [(cell or "").strip() for cell in row.cells]
+        label = cells[width] if len(cells) > width else ""
+        if not any(cells[:width]):
+            problems.add(table.path, row.number, "empty text")
+        elif need_label and not label:
+            problems.add(table.path, row.number, "empty label")
+        else:
+            yield Example(tuple(cells[:width]), label or None, table.path, row.number)
+
+
+def guarded(
+    examples: Iterator[Example], source: Source, problems: Problems, *, max_bad: float = MAX_BAD
+) -> Iterator[Example]:
+    """The examples of one source; damage ends the source and is reported, the rest of the run goes on.
+
+    Raises BadDataError at the end of a source of twenty rows or more, or one the user named, when more than
+    ``max_bad`` of its rows are unusable.
+    """
+    before_rows, before_bad = problems.rows, problems.total
+    try:
+        yield from examples
+    except READ_FAILURES as error:
+        problems.add(source.path, 0, "file damaged or unreadable", str(error))
+    rows, bad = problems.rows - before_rows, problems.total - before_bad
+    if source.named or rows >= _FEWEST_ROWS_TO_JUDGE:
+        refuse_mostly_bad(source.path, rows, bad, problems, max_bad=max_bad)
+
+
+def refuse_mostly_bad(name: str, rows: int, bad: int, problems: Problems, *, max_bad: float) -> None:
+    """Stop where more rows are unusable than ``max_bad`` allows: the file was most likely misunderstood."""
+    if bad > max_bad * rows:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in problems.by_reason().items())
+        first = "; ".join(map(str, problems.first(3)))
+        raise BadDataError(
+            f"{name}: {bad:,} of {rows:,} rows cannot be used ({reasons}), more than {max_bad:.0%}. "
+            f"First: {first}. Mend the file, or name its columns, or look at it with `headwater inspect`"
+        )
+
+
+def names_of(sources: Sequence[Source]) -> str:
+    """The paths of a few sources in one line."""
+    more = len(sources) - 3
+    return ", ".join(source.path for source in sources[:3]) + (f" and {more:,} more" if more > 0 else "")
