@@ -143,7 +143,7 @@ def _constant(train: LabelledTexts, test_texts: Sequence[str], num_classes: int)
     return table
 
 
-def text_floor(
+def fit_floor(
     train: LabelledTexts,
     validation: LabelledTexts,
     test_texts: Sequence[str],
