@@ -30,9 +30,9 @@ class Blocks:
 
     @classmethod
     def of(cls, mask: AttentionMask, length: int) -> "Blocks":
-        """Blocks as long as the window reaches: half of what a block sees is then its own tokens."""
-        reach = (mask.window or length) - 1
-        return cls(length, max(SMALLEST_BLOCK, reach + 1), reach, 0 if mask.causal else reach)
+        """Blocks half as long as the window: shorter ones copy more keys, longer ones score more in vain."""
+        reach = min(mask.window or length, length) - 1
+        return cls(length, max(SMALLEST_BLOCK, (reach + 1) // 2), reach, 0 if mask.causal else reach)
 
     @property
     def span(self) -> int:
