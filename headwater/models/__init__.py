@@ -2,6 +2,7 @@
 
 from headwater.models.backbone import Backbone, EncoderDecoder
 from headwater.models.building import build_backbone
+from headwater.models.bundle import Bundle, load_bundle, save_bundle
 from headwater.models.cost import Cost, body_parameters, cost_of
 from headwater.models.heads import HeadSettings
 from headwater.models.model import Model, build_model
@@ -26,6 +27,7 @@ __all__ = [
     "SIZES",
     "Backbone",
     "BackboneSettings",
+    "Bundle",
     "ConvolutionalSettings",
     "Cost",
     "EncoderDecoder",
@@ -40,8 +42,10 @@ __all__ = [
     "decoder_settings",
     "encoder_settings",
     "gated_width",
+    "load_bundle",
     "matched_settings",
     "paper_base",
     "paper_big",
+    "save_bundle",
     "vocabulary_size_for",
 ]

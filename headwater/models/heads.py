@@ -8,7 +8,7 @@
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import nn
 
@@ -27,6 +27,7 @@ from headwater.nn.norm import NormKind, build_norm
 from headwater.nn.pooling import PoolingKind, build_pooling
 from headwater.settings import unknown
 
+PoolingChoice = Literal["default", "late", "mean", "first", "last", "max", "attention"]
 HeadStyle = Literal["modernbert", "eurobert", "llama"]
 HEADS = ("masked_tokens", "next_token", "classification", "regression", "tagging")
 
@@ -35,13 +36,13 @@ HEADS = ("masked_tokens", "next_token", "classification", "regression", "tagging
 class HeadSettings:
     """What a head needs besides its backbone.
 
-    ``pooling`` None means the mean, or the last token where a backbone reads the past alone; "late" pools the
+    ``pooling`` "default" means the mean, or the last token where a backbone reads the past alone; "late" pools the
     classifier's answers of all tokens (EuroBERT). ``tied`` False gives a token head its own output matrix.
     """
 
     name: str
     classes: int | None = None
-    pooling: PoolingKind | Literal["late"] | None = None
+    pooling: PoolingChoice = "default"
     dropout: float = 0.0
     tied: bool = True
 
@@ -50,6 +51,10 @@ class HeadSettings:
             raise SettingsError(unknown("head", self.name, HEADS))
         if self.name in ("classification", "tagging") and (self.classes is None or self.classes < 1):
             raise SettingsError(f"a {self.name} head needs the number of its classes; found {self.classes}")
+        if self.pooling not in get_args(PoolingChoice):
+            raise SettingsError(unknown("pooling", str(self.pooling), get_args(PoolingChoice)))
+        if not 0.0 <= self.dropout < 1.0:
+            raise SettingsError(f"dropout={self.dropout} is not a probability below 1; choose 0 … 0.99")
 
 
 def style_of(backbone: Backbone) -> HeadStyle:
@@ -85,8 +90,7 @@ def _token_head(backbone: Backbone, settings: HeadSettings, style: HeadStyle) ->
 def _sequence_head(
     backbone: Backbone, settings: HeadSettings, classes: int, style: HeadStyle
 ) -> SequenceHead:
-    kind = settings.pooling or ("last" if backbone.reads == "past" else "mean")
-    variant = LateSequenceHead if kind == "late" else SequenceHead
+    variant = LateSequenceHead if settings.pooling == "late" else SequenceHead
     transforms = {
         "modernbert": lambda: _transform(backbone),
         "eurobert": lambda: HeadTransform(backbone.width, nn.Identity(), bias=True),
@@ -95,11 +99,17 @@ def _sequence_head(
     return variant(
         backbone.width,
         classes,
-        build_pooling("mean" if kind == "late" else kind, backbone.width),
+        build_pooling(_pooling_kind(settings.pooling, backbone), backbone.width),
         transforms[style](),
         dropout=settings.dropout,
         bias=style != "llama",
     )
+
+
+def _pooling_kind(pooling: PoolingChoice, backbone: Backbone) -> PoolingKind:
+    if pooling == "default":
+        return "last" if backbone.reads == "past" else "mean"
+    return "mean" if pooling == "late" else pooling
 
 
 def _transform(backbone: Backbone) -> HeadTransform:

@@ -1,6 +1,5 @@
 """A model: one backbone and the heads that are shipped with it."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,29 +13,35 @@ from headwater.sequence import Batch
 
 
 class Model(nn.Module):
-    """A backbone and its heads by name ("masked_tokens", "next_token", "classification", "tagging").
+    """A backbone and its heads by name: "masked_tokens", "next_token", "classification", "regression", "tagging".
 
     What training throws away (a teacher, a decoder, a projection) is not here: the objective owns it.
     """
 
-    def __init__(self, backbone: Backbone, heads: Mapping[str, nn.Module] | None = None) -> None:
+    def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.backbone = backbone
-        self.heads = nn.ModuleDict(dict(heads or {}))
+        self.heads = nn.ModuleDict()
+        self.head_settings: dict[str, HeadSettings] = {}
 
     def encode(self, batch: Batch) -> Tensor:
         """Hidden states of a batch: (B, T, C)."""
         return self.backbone(batch.inputs, batch.layout)
 
-    def add_head(self, name: str, *, seed: int, **options: Any) -> None:
-        """Give the model a new head whose first weights depend on ``seed`` and its name; options: HeadSettings."""
-        head = build_head(self.backbone, HeadSettings(name=name, **options))
-        initialize(head, seed=seed, name=f"heads.{name}")
-        self.heads[name] = head
+    def add_head(self, name: str, *, seed: int | None = None, **options: Any) -> None:
+        """Give the model a head; ``options`` are those of ``HeadSettings``.
+
+        Its first weights depend on ``seed`` and its name alone (None: as torch drew them).
+        """
+        settings = HeadSettings(name=name, **options)
+        head = build_head(self.backbone, settings)
+        if seed is not None:
+            initialize(head, seed=seed, name=f"heads.{name}")
+        self.heads[name], self.head_settings[name] = head, settings
 
 
 def build_model(settings: BackboneSettings, *, head: str | None = None, seed: int, **options: Any) -> Model:
-    """A fresh model with at most one head, its first weights a function of ``seed``; options: HeadSettings."""
+    """A fresh model with at most one head (``options``: ``HeadSettings``), its weights a function of ``seed``."""
     model = Model(build_backbone(settings, seed=seed))
     if head is not None:
         model.add_head(head, seed=seed, **options)

@@ -1,0 +1,184 @@
+"""The words of every published layout: how tensors are renamed, and how a strange config is refused."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from headwater.errors import BadDataError
+from headwater.models.heads import HeadSettings
+from headwater.models.settings import LARGEST, BackboneSettings
+
+Config = Mapping[str, Any]
+
+# Keys of a config.json that say nothing about what the model computes.
+HARMLESS = frozenset(
+    [
+        "_name_or_path",
+        "architectures",
+        "dtype",
+        "torch_dtype",
+        "transformers_version",
+        "model_type",
+        "initializer_range",
+        "use_cache",
+        "id2label",
+        "label2id",
+        "problem_type",
+        "return_dict",
+        "output_hidden_states",
+        "output_attentions",
+        "pad_token_id",
+        "bos_token_id",
+        "eos_token_id",
+        "cls_token_id",
+        "sep_token_id",
+        "mask_token_id",
+        "unk_token_id",
+        "pretraining_tp",
+        "tokenizer_class",
+        "is_encoder_decoder",
+        "chunk_size_feed_forward",
+    ]
+)
+
+
+# Checked before anything as long as the depth is built.
+LARGEST_COUNTS = {"num_hidden_layers": LARGEST["depth"]}
+
+
+class Rename(NamedTuple):
+    """One tensor of ours and its published name, or names where the published layout keeps its rows apart."""
+
+    ours: str
+    published: tuple[str, ...]
+    rows: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecialTokens:
+    """Token numbers that other tools look up in config.json."""
+
+    pad: int | None = None
+    cls: int | None = None
+    sep: int | None = None
+    mask: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """One published layout: what it can say, and in which words.
+
+    ``refusal`` gives the reason why a backbone and its head cannot be written in it, or None.
+    ``architectures`` maps the head's name ("" for none) to the class that loads it elsewhere.
+    """
+
+    model_type: str
+    architectures: Mapping[str, str]
+    refusal: Callable[[BackboneSettings, HeadSettings | None], str | None]
+    to_config: Callable[[Any, HeadSettings | None, SpecialTokens], dict[str, Any]]
+    from_config: Callable[[Config], BackboneSettings]
+    head_of: Callable[[Config], HeadSettings | None]
+    names: Callable[[Any, HeadSettings | None], list[Rename]]
+    body_prefix: str = field(default="model.")
+
+
+def to_published(tensors: Mapping[str, Tensor], names: Iterable[Rename]) -> dict[str, Tensor]:
+    """Our tensors under their published names; every one of ours must have one."""
+    left = dict(tensors)
+    result: dict[str, Tensor] = {}
+    for rename in names:
+        tensor = left.pop(rename.ours)
+        parts = tensor.split(list(rename.rows)) if rename.rows else (tensor,)
+        result.update(zip(rename.published, (part.contiguous() for part in parts), strict=True))
+    assert not left, f"tensors without a published name: {sorted(left)}"
+    return result
+
+
+def from_published(tensors: Mapping[str, Tensor], names: Iterable[Rename]) -> dict[str, Tensor]:
+    """Published tensors under our names, rows joined where ours are fused."""
+    return {
+        rename.ours: torch.cat([tensors[name] for name in rename.published])
+        if rename.rows
+        else tensors[rename.published[0]]
+        for rename in names
+    }
+
+
+def linear(ours: str, published: str, *, bias: bool) -> list[Rename]:
+    """A linear map or a norm, with its bias if it has one."""
+    ends = ("weight", "bias") if bias else ("weight",)
+    return [Rename(f"{ours}.{end}", (f"{published}.{end}",)) for end in ends]
+
+
+def fused(ours: str, published: Iterable[str], rows: tuple[int, ...], *, bias: bool) -> list[Rename]:
+    """One linear map of ours that is several of theirs, one below the other."""
+    published = tuple(published)
+    ends = ("weight", "bias") if bias else ("weight",)
+    return [Rename(f"{ours}.{end}", tuple(f"{name}.{end}" for name in published), rows) for end in ends]
+
+
+def check_keys(config: Config, known: Collection[str]) -> None:
+    """Refuse keys that this program does not know: one of them could change what the model computes."""
+    if "auto_map" in config:
+        raise BadDataError(
+            "config.json holds auto_map, which asks to run code that came with the model; refused"
+        )
+    strange = sorted(set(config) - HARMLESS - set(known))
+    if strange:
+        raise BadDataError(
+            f"config.json holds {', '.join(strange)}, unknown for model_type {config.get('model_type')!r}: they could "
+            "change what the model computes, so it is not loaded; remove them if they are known to change nothing"
+        )
+
+
+def must_be(config: Config, key: str, *allowed: object) -> None:
+    """Refuse a value of ``key`` other than those allowed; an absent key is one of them."""
+    if key in config and config[key] not in allowed:
+        shown = " or ".join(repr(value) for value in allowed)
+        raise BadDataError(f"config.json says {key} = {config[key]!r}; this program can load {shown} only")
+
+
+def needed(config: Config, *keys: str) -> None:
+    """Refuse a config without one of these counts, or with one that no machine could hold."""
+    for key in keys:
+        value = config.get(key)
+        if type(value) is not int or not 1 <= value <= LARGEST_COUNTS.get(key, LARGEST["vocabulary_size"]):
+            raise BadDataError(
+                f"config.json says {key} = {value!r}; expected a whole number above 0, within reason"
+            )
+
+
+def default_rotation(parameters: object, theta: float) -> float:
+    """The rotary base of a ``rope_parameters`` table; scaled rotations are refused."""
+    if parameters is None:
+        return theta
+    if not isinstance(parameters, Mapping):
+        raise BadDataError(f"config.json says rope_parameters = {parameters!r}; expected a table")
+    table: Mapping[str, Any] = parameters
+    kind = table.get("rope_type", table.get("type", "default"))
+    if kind != "default" or set(table) - {"rope_type", "type", "rope_theta"}:
+        raise BadDataError(
+            f"config.json scales its rotary positions ({dict(table)}); only the default is known"
+        )
+    return float(table.get("rope_theta", theta))
+
+
+def classes_of(config: Config) -> int:
+    """How many classes a config names (transformers writes two when nothing is said)."""
+    labels = config.get("id2label")
+    return len(labels) if isinstance(labels, Mapping) else int(config.get("num_labels", 2))
+
+
+def task_of(config: Config, architectures: Mapping[str, str]) -> str:
+    """The head that a config's ``architectures`` names: "" for none."""
+    named = config.get("architectures") or [architectures[""]]
+    known = {architecture: head for head, architecture in architectures.items()}
+    if len(named) != 1 or named[0] not in known:
+        raise BadDataError(
+            f"config.json names the architecture {named}; this program can load {', '.join(known)}"
+        )
+    task = known[named[0]]
+    return "regression" if task == "classification" and config.get("problem_type") == "regression" else task
