@@ -2,6 +2,7 @@
 
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import Source, find_sources, split_of_name
+from headwater.data.inspection import Inspection, inspect
 from headwater.data.problems import Problem, Problems
 from headwater.data.readers import read_documents, read_labelled
 from headwater.data.splits import Deduplicator, Fingerprints, HoldOut, split_of, text_digest
@@ -11,11 +12,13 @@ __all__ = [
     "Example",
     "Fingerprints",
     "HoldOut",
+    "Inspection",
     "LabelledSet",
     "Problem",
     "Problems",
     "Source",
     "find_sources",
+    "inspect",
     "read_documents",
     "read_labelled",
     "split_of",

@@ -199,7 +199,7 @@ def _sources_of_file(
         problems.add(str(path), 0, "file cannot be read", str(error))
         return
     split = split_of_name(path, root=root)
-    yield Source(path=str(path), file=path, kind=kind, size=size, split=split, named=root is None)
+    yield Source(path=_printable(path), file=path, kind=kind, size=size, split=split, named=root is None)
 
 
 def _members(path: Path, root: Path | None, problems: Problems, ignored: Counter[str]) -> Iterator[Source]:
@@ -217,7 +217,14 @@ def _members(path: Path, root: Path | None, problems: Problems, ignored: Counter
             ignored[_suffix(PurePosixPath(name)) or "no suffix"] += 1
             continue
         split = split_of_name(name, root=parts[0]) or split_of_name(path, root=root)
-        yield Source(path=f"{path}/{name}", file=path, kind=kind, size=size, split=split, member=name)
+        yield Source(
+            path=f"{_printable(path)}/{name}", file=path, kind=kind, size=size, split=split, member=name
+        )
+
+
+def _printable(path: Path) -> str:
+    """A file name that is not valid text holds lone surrogates, which no report could be written with."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def _kind(name: str, *, named: bool = False) -> Kind | None:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
-from headwater.data.columns import Columns, find_columns, listed, looks_continuous
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import PathLike, Source, Split, find_sources
 from headwater.data.problems import Problems
+from headwater.data.readers.columns import Columns, find_columns, listed, looks_continuous
 from headwater.data.readers.sources import (
     MAX_BAD,
     guarded,

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from headwater.data.archives import READ_FAILURES
-from headwater.data.columns import Columns
 from headwater.data.examples import Example
 from headwater.data.files import Kind, Source
 from headwater.data.problems import Problems
 from headwater.data.readers.columnar import ColumnarTable
+from headwater.data.readers.columns import Columns
 from headwater.data.readers.delimited import DelimitedTable
 from headwater.data.readers.json_rows import JsonTable
 from headwater.data.readers.table import Table
