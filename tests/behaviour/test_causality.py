@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from headwater.nn.attention import AttentionInputs, AttentionMask, MultiHeadAttention, attention
+from headwater.nn.attention import Attend, AttentionInputs, AttentionMask, MultiHeadAttention, attention
 from headwater.nn.positions import LinearBias, Rotary
 from headwater.sequence import SequenceLayout
 
@@ -69,16 +69,23 @@ def test_folding_time_into_heads_is_seen():
     assert not torch.equal(found, torch.ones(LENGTH, LENGTH, dtype=torch.bool).tril())
 
 
+class Remembers(Attend):
+    """What each head read, kept beside."""
+
+    def forward(self, inputs: AttentionInputs) -> Tensor:
+        self.values = super().forward(inputs)
+        return self.values
+
+
+@torch.no_grad()
 def test_every_head_reads_its_own_features_only():
-    layer = make_layer(AttentionMask())
-    states = torch.randn(1, LENGTH, WIDTH)
-    captured: list[Tensor] = []
-    layer.attend.register_forward_hook(lambda module, inputs, values: captured.append(values))
-    with torch.no_grad():
-        layer(states, SequenceLayout.dense(1, LENGTH))
-        layer.qkv.weight[4:8] = 0.0  # the queries of the second head
-        layer(states, SequenceLayout.dense(1, LENGTH))
-    changed = (captured[0] - captured[1]).abs().amax((0, 1, 3)) > 1e-6
+    layer, states = make_layer(AttentionMask()), torch.randn(1, LENGTH, WIDTH)
+    layer.attend = remembers = Remembers()
+    layer(states, SequenceLayout.dense(1, LENGTH))
+    before = remembers.values
+    layer.qkv.weight[4:8] = 0.0  # the queries of the second head
+    layer(states, SequenceLayout.dense(1, LENGTH))
+    changed = (before - remembers.values).abs().amax((0, 1, 3)) > 1e-6
     assert changed.tolist() == [False, True, False, False]
 
 

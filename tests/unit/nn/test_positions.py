@@ -42,11 +42,8 @@ def test_a_row_longer_than_the_learned_positions_is_refused():
 
 @pytest.mark.parametrize("theta", [10_000.0, 160_000.0])
 def test_rotary_turns_as_llama_does(theta: float):
-    from transformers.models.llama.modeling_llama import (
-        LlamaConfig,
-        LlamaRotaryEmbedding,
-        apply_rotary_pos_emb,
-    )
+    from transformers.models.llama.configuration_llama import LlamaConfig
+    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
 
     config = LlamaConfig(
         hidden_size=32, num_attention_heads=2, rope_parameters={"rope_type": "default", "rope_theta": theta}
