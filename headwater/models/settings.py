@@ -5,7 +5,7 @@ Shape letters: C width, H heads, K key-value heads, D head width, V vocabulary.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 from headwater.errors import SettingsError
 from headwater.nn.block import NORM_POSITIONS, NormPosition
@@ -53,7 +53,8 @@ class BackboneSettings:
     def to_dict(self) -> dict[str, Any]:
         """Every setting by name, as JSON knows it."""
         return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()
+            name: list(cast(tuple[object, ...], value)) if isinstance(value, tuple) else value
+            for name, value in vars(self).items()
         }
 
     @classmethod

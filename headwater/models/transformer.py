@@ -4,9 +4,10 @@ Shape letters: B batch, T tokens, S source tokens, C width.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
 
 from headwater.errors import SettingsError
 from headwater.models.backbone import Backbone, EncoderDecoder
@@ -61,7 +62,7 @@ class TransformerBackbone(Backbone):
         self, block: nn.Module, hidden_states: Tensor, layout: SequenceLayout, cache: BlockCache | None
     ) -> Tensor:
         if self.checkpoint_activations and self.training:
-            return checkpoint(block, hidden_states, layout, use_reentrant=False)
+            return cast(Tensor, checkpoint(block, hidden_states, layout, use_reentrant=False))
         return block(hidden_states, layout, cache=cache)
 
 

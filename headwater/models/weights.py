@@ -10,9 +10,9 @@ import struct
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
 from headwater.errors import BadDataError, MissingInputError
@@ -78,9 +78,9 @@ def weight_files(folder: Path) -> list[Path]:
         raise MissingInputError(f"{folder} has no {WEIGHTS}{remedy}")
     index = read_json(folder / INDEX)
     names = index.get("weight_map")
-    if not isinstance(names, Mapping) or not all(isinstance(name, str) for name in names.values()):
+    if not isinstance(names, dict) or not names:
         raise BadDataError(f"{folder / INDEX} has no weight_map from tensors to files")
-    shards = sorted({str(name) for name in names.values()})
+    shards = sorted({str(name) for name in cast(dict[str, object], names).values()})
     if strange := [name for name in shards if Path(name).name != name]:
         raise BadDataError(f"{folder / INDEX} names {strange[0]!r}; a shard must lie in the folder itself")
     if missing := [name for name in shards if not (folder / name).is_file()]:
@@ -125,7 +125,7 @@ def _parsed(path: Path, content: bytes) -> dict[str, Any]:
         raise _damaged(path, f"its JSON cannot be read: {problem}") from problem
     if not isinstance(value, dict):
         raise _damaged(path, "its JSON is not an object")
-    return value
+    return cast(dict[str, Any], value)
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -136,22 +136,25 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _place(path: Path, name: str, entry: Any) -> tuple[int, int]:
+def _place(path: Path, name: str, entry: object) -> tuple[int, int]:
     if len(name) > LONGEST_NAME or not name.isprintable() or "/" in name or "\\" in name:
         raise _damaged(path, f"{name[:80]!r} is no name for a tensor")
-    shape, offsets = (
-        entry.get(key) if isinstance(entry, dict) else None for key in ("shape", "data_offsets")
-    )
-    kind = entry.get("dtype") if isinstance(entry, dict) else None
-    if kind not in VALUE_BYTES or not _counts(shape, at_least=1) or not _counts(offsets, at_least=0):
-        raise _damaged(path, f"{name} is described by {str(entry)[:200]}")
-    if len(offsets) != 2 or offsets[1] - offsets[0] != prod(shape) * VALUE_BYTES[kind]:
+    described = cast(dict[str, Any], entry) if isinstance(entry, dict) else {}
+    shape, offsets, kind = (described.get(key) for key in ("shape", "data_offsets", "dtype"))
+    numbers, places = _counts(shape, at_least=1), _counts(offsets, at_least=0)
+    if kind not in VALUE_BYTES or numbers is None or places is None or len(places) != 2:
+        raise _damaged(path, f"{name} is described by {str(cast(object, entry))[:200]}")
+    if places[1] - places[0] != prod(numbers) * VALUE_BYTES[kind]:
         raise _damaged(path, f"{name} of shape {shape} and kind {kind} does not fill the bytes {offsets}")
-    return offsets[0], offsets[1]
+    return places[0], places[1]
 
 
-def _counts(values: Any, *, at_least: int) -> bool:
-    return isinstance(values, list) and all(type(value) is int and value >= at_least for value in values)
+def _counts(values: object, *, at_least: int) -> list[int] | None:
+    if not isinstance(values, list):
+        return None
+    given = cast(list[object], values)
+    counts = [value for value in given if type(value) is int and value >= at_least]
+    return counts if len(counts) == len(given) else None
 
 
 def _damaged(path: Path, what: str) -> BadDataError:

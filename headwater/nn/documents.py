@@ -7,6 +7,7 @@ N documents, L tokens of the longest document, C width.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -35,7 +36,9 @@ class DocumentsApart:
         )
         real = (documents >= 0).nonzero().squeeze(1)
         owners = rows[real] * (documents.max() + 1) + documents[real]
-        _, number, lengths = torch.unique(owners, return_inverse=True, return_counts=True)
+        _, number, lengths = cast(
+            tuple[Tensor, ...], torch.unique(owners, return_inverse=True, return_counts=True)
+        )
         # Sorted by (document, position), so that a layout whose tokens were shuffled still walks forwards.
         order = torch.argsort(number * (positions.max() + 1) + positions[real], stable=True)
         number, sources = number[order], real[order]

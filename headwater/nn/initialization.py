@@ -4,7 +4,7 @@
 |---|---|
 | token and position tables | truncated normal, σ = 0.02 |
 | linear maps | truncated normal, σ = √(2 / 5·inputs) |
-| linear maps that write into the stream (``out``, ``outer``) | the same divided by √(updates in the stack) |
+| linear maps that write into the stream (``out``, ``outer``) | the same divided by √(updates in the model) |
 | convolutions | truncated normal, σ = √(1 / inputs·kernel) |
 | LSTM and GRU, gate by gate | input maps Xavier uniform, recurrent maps orthogonal |
 | an LSTM's forget gate | bias 1: open |
@@ -18,6 +18,7 @@ gate: Jozefowicz et al. 2015.
 """
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -39,8 +40,9 @@ def initialize(module: nn.Module, *, seed: int, name: str = "") -> None:
     and a head has the same first weights on every backbone of one width. Raises TypeError for a parameter
     without a row.
     """
-    updates = sum(part_name.endswith(RESIDUAL_WRITERS) for part_name, _ in module.named_modules())
-    for part_name, part in module.named_modules(prefix=name):
+    parts = cast(list[tuple[str, nn.Module]], list(module.named_modules(prefix=name)))
+    updates = sum(part_name.endswith(RESIDUAL_WRITERS) for part_name, _ in parts)
+    for part_name, part in parts:
         if not list(part.parameters(recurse=False)):
             continue
         scale = 1.0 / math.sqrt(updates) if part_name.endswith(RESIDUAL_WRITERS) else 1.0

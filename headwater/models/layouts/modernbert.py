@@ -170,7 +170,7 @@ def from_config(config: Config) -> TransformerSettings:
         raise BadDataError(
             "config.json says attention_bias and mlp_bias differ; this program has both or neither"
         )
-    rotation = config.get("rope_parameters") or {}
+    rotation: Config = config.get("rope_parameters") or {}
     return TransformerSettings(
         vocabulary_size=config["vocab_size"],
         width=config["hidden_size"],

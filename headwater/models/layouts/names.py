@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -91,7 +91,7 @@ def to_published(tensors: Mapping[str, Tensor], names: Iterable[Rename]) -> dict
     result: dict[str, Tensor] = {}
     for rename in names:
         tensor = left.pop(rename.ours)
-        parts = tensor.split(list(rename.rows)) if rename.rows else (tensor,)
+        parts = cast(tuple[Tensor, ...], tensor.split(list(rename.rows))) if rename.rows else (tensor,)
         result.update(zip(rename.published, (part.contiguous() for part in parts), strict=True))
     assert not left, f"tensors without a published name: {sorted(left)}"
     return result
@@ -157,7 +157,7 @@ def default_rotation(parameters: object, theta: float) -> float:
         return theta
     if not isinstance(parameters, Mapping):
         raise BadDataError(f"config.json says rope_parameters = {parameters!r}; expected a table")
-    table: Mapping[str, Any] = parameters
+    table = cast(Config, parameters)
     kind = table.get("rope_type", table.get("type", "default"))
     if kind != "default" or set(table) - {"rope_type", "type", "rope_theta"}:
         raise BadDataError(
@@ -169,16 +169,15 @@ def default_rotation(parameters: object, theta: float) -> float:
 def classes_of(config: Config) -> int:
     """How many classes a config names (transformers writes two when nothing is said)."""
     labels = config.get("id2label")
-    return len(labels) if isinstance(labels, Mapping) else int(config.get("num_labels", 2))
+    return len(cast(Config, labels)) if isinstance(labels, Mapping) else int(config.get("num_labels", 2))
 
 
 def task_of(config: Config, architectures: Mapping[str, str]) -> str:
     """The head that a config's ``architectures`` names: "" for none."""
     named = config.get("architectures") or [architectures[""]]
-    known = {architecture: head for head, architecture in architectures.items()}
-    if len(named) != 1 or named[0] not in known:
-        raise BadDataError(
-            f"config.json names the architecture {named}; this program can load {', '.join(known)}"
-        )
-    task = known[named[0]]
-    return "regression" if task == "classification" and config.get("problem_type") == "regression" else task
+    tasks = [task for task, architecture in architectures.items() if [architecture] == named]
+    if not tasks:
+        known = ", ".join(dict.fromkeys(architectures.values()))
+        raise BadDataError(f"config.json names the architecture {named}; this program can load {known}")
+    # One published class serves classification and regression: problem_type tells them apart.
+    return "regression" if "regression" in tasks and config.get("problem_type") == "regression" else tasks[0]
