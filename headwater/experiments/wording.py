@@ -5,6 +5,14 @@ No percentage without its interval, and no "better" where the paired test does n
 
 from collections.abc import Sequence
 
+from headwater.analysis.words import (
+    at_budget,
+    duration,
+    interval_words,
+    p_words,
+    points,
+    seeds_words,
+)
 from headwater.experiments.judgement import LabelEquivalence, Pretraining, Summary, Verdict
 from headwater.experiments.plan import Budget, budget_order
 
@@ -12,42 +20,6 @@ FLOOR_IS_NEAR = 0.01
 """One point: below this difference the floor is worth mentioning."""
 WORTH_SAYING = 1.15
 """Fewer times the labels than this are not worth a clause of their own."""
-
-
-def points(share: float, *, signed: bool = False) -> str:
-    """A share as points with one decimal: 0.1239 → 12.4, signed: +12.4."""
-    text = f"{100 * share:+.1f}" if signed else f"{100 * share:.1f}"
-    text = {"-0.0": "0.0", "+0.0": "0.0"}.get(text, text)
-    return text.replace("-", "−")
-
-
-def interval_words(low: float, high: float) -> str:
-    """The 95 % interval in points."""
-    return f"95 % {points(low)} … {points(high)}"
-
-
-def at_budget(budget: Budget) -> str:
-    """ "at 32 labels per class", or "with all labels"."""
-    return "with all labels" if budget == "all" else f"at {budget} labels per class"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a reader would say them: 50 seconds, 11 minutes, 2.5 hours, 3.1 days."""
-    for unit, size, enough in (("seconds", 1, 90), ("minutes", 60, 90), ("hours", 3600, 48)):
-        if seconds / size < enough:
-            number = seconds / size
-            return f"{number:.0f} {unit}" if number >= 10 or unit == "seconds" else f"{number:.1f} {unit}"
-    return f"{seconds / 86400:.1f} days"
-
-
-def p_words(p: float) -> str:
-    """A p-value with as many digits as it deserves."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-
-
-def seeds_words(count: int) -> str:
-    """ "1 seed", "3 seeds"."""
-    return f"{count} seed" if count == 1 else f"{count} seeds"
 
 
 def _difference(verdict: Verdict) -> str:
@@ -64,13 +36,6 @@ def _subject(pretraining: Pretraining) -> str:
         else (f"{size / 1000:.1f} GB" if size >= 1000 else f"{size:.2f} MB")
     )
     return f"Pre-training on {amount} of your {pretraining.what}"
-
-
-def amount_of(megabytes: float) -> str:
-    """Megabytes as a reader would say them: 0.35 MB, 41 MB, 1.2 GB."""
-    if megabytes >= 1000:
-        return f"{megabytes / 1000:.1f} GB"
-    return f"{megabytes:.0f} MB" if megabytes >= 10 else f"{megabytes:.2g} MB"
 
 
 def _cost(pretraining: Pretraining) -> str:
