@@ -32,7 +32,7 @@ class WeightAverage:
         """Take in the weights as they are after ``step``, counted from 0."""
         weight = 1.0 - min(self.decay, (1 + step) / (10 + step))
         averages = [self._averages[name] for name in self._parameters]
-        torch._foreach_lerp_(averages, list(self._parameters.values()), weight)  # pyright: ignore[reportPrivateImportUsage]
+        torch._foreach_lerp_(averages, list(self._parameters.values()), weight)  # pyright: ignore[reportPrivateImportUsage, reportPrivateUsage]
 
     @contextlib.contextmanager
     def in_place(self) -> Generator[None]:

@@ -9,10 +9,9 @@ import shutil
 import signal
 import subprocess
 import time
-from collections import namedtuple
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -23,7 +22,15 @@ from headwater.training.checkpoint import CheckpointFolder
 # Children are forked, not spawned: importing torch fifty times would take minutes. They only write files.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
-Usage = namedtuple("Usage", "total used free")
+
+class Usage(NamedTuple):
+    """What shutil.disk_usage gives."""
+
+    total: int
+    used: int
+    free: int
+
+
 CALLS = ("mkdir", "open", "write", "fsync", "rename", "unlink", "rmdir")
 KILLS = 50
 

@@ -1,7 +1,7 @@
 import json
 import shutil
-from collections import namedtuple
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import safetensors.torch
@@ -12,7 +12,13 @@ from headwater.errors import SettingsError, StorageError
 from headwater.training.checkpoint import CheckpointFolder, module_tensors, restore_module
 from headwater.training.tensor_file import digest_of, write_tensors
 
-Usage = namedtuple("Usage", "total used free")
+
+class Usage(NamedTuple):
+    """What shutil.disk_usage gives."""
+
+    total: int
+    used: int
+    free: int
 
 
 def _tensors(step: int = 0) -> dict[str, dict[str, Tensor]]:

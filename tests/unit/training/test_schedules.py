@@ -26,7 +26,7 @@ def _factors(scheduler: torch.optim.lr_scheduler.LRScheduler, steps: int = STEPS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch wants an optimizer step before each scheduler step
         for _ in range(steps):
-            factors.append(scheduler.get_last_lr()[0])
+            factors.append(float(scheduler.get_last_lr()[0]))
             scheduler.step()
     return factors
 
