@@ -1,0 +1,88 @@
+"""Several sources mixed by weight, exactly."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwater.data.piece_cache import Tokens
+from headwater.data.windows import Items
+from headwater.errors import UsageError
+from headwater.randomness import permute
+
+Integers = NDArray[np.int64]
+_STRETCH = 1000
+
+
+class Mixture:
+    """Items of several sources; every stretch of 1,000 holds each source in proportion to its weight.
+
+    The places of a stretch are given to the sources by a keyed permutation. Each source is visited in keyed
+    permutations of its own, one after another, so a small source with a large weight comes round several
+    times while a large one is still in its first. An epoch is as many items as all sources hold.
+    """
+
+    def __init__(self, sources: Sequence[Items], weights: Sequence[float]) -> None:
+        if len(sources) != len(weights) or min(weights, default=0) <= 0 or not all(map(len, sources)):
+            raise UsageError(
+                f"{len(sources)} sources with the weights {list(weights)}; give each source a weight above 0 "
+                "and at least one document"
+            )
+        self.length = max(source.length for source in sources)
+        self._sources = tuple(sources)
+        self._firsts = np.cumsum([0, *map(len, sources)])
+        self._quotas = _quotas(np.array(weights, np.float64))
+        self._owners = np.repeat(
+            np.arange(len(sources)), self._quotas
+        )  # of the places of a stretch, unshuffled
+
+    def __len__(self) -> int:
+        return int(self._firsts[-1])
+
+    @property
+    def lengths(self) -> Integers:
+        """How many tokens each item has, [CLS] and [SEP] included."""
+        return np.concatenate([source.lengths for source in self._sources])
+
+    def order(self, ranks: Integers, seed: int, epoch: int) -> Integers:
+        """The items that stand at these places of an epoch."""
+        stretches, places = np.divmod(np.asarray(ranks) + epoch * len(self), _STRETCH)
+        items = np.zeros(len(stretches), np.int64)
+        for stretch in np.unique(stretches):
+            here = stretches == stretch
+            turns = permute(places[here], _STRETCH, seed, "mixture", int(stretch))
+            items[here] = self._items(turns, int(stretch), seed)
+        return items
+
+    def _items(self, turns: Integers, stretch: int, seed: int) -> Integers:
+        """The items at these unshuffled places of a stretch, in which the places of a source are neighbours."""
+        items = np.zeros(len(turns), np.int64)
+        for owner, source in enumerate(self._sources):
+            mine = np.flatnonzero(self._owners[turns] == owner)
+            quota = int(self._quotas[owner])
+            visits = stretch * quota + turns[mine] - self._quotas[:owner].sum()
+            rounds, places = np.divmod(visits, len(source))
+            for again in np.unique(rounds):
+                now = rounds == again
+                purpose = f"order of source {owner}"
+                found = permute(places[now], len(source), seed, purpose, int(again))
+                items[mine[now]] = self._firsts[owner] + found
+        return items
+
+    def tokens(self, items: Integers) -> Tokens:
+        """The tokens of some items one after another, without [CLS] and [SEP]."""
+        owners = np.searchsorted(self._firsts, items, side="right") - 1
+        found = [
+            self._sources[owner].tokens(np.array([item - self._firsts[owner]]))
+            for owner, item in zip(owners.tolist(), items.tolist(), strict=True)
+        ]
+        return np.concatenate(found)
+
+
+def _quotas(weights: NDArray[np.float64]) -> Integers:
+    """How many places of a stretch each source gets: largest remainders, at least one."""
+    exact = weights / weights.sum() * _STRETCH
+    quotas = np.maximum(1, np.floor(exact)).astype(np.int64)
+    while (missing := _STRETCH - int(quotas.sum())) != 0:
+        quotas[np.argmax((exact - quotas) * np.sign(missing))] += np.sign(missing)
+    return quotas
