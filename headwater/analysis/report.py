@@ -5,6 +5,7 @@ is in ``GainFacts``.
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,15 @@ from headwater.analysis.figures import (
     style_of,
     svg,
 )
-from headwater.analysis.gain_facts import CostRow, Example, GainFacts, JudgedGain, SummaryRow, VerdictRow
+from headwater.analysis.gain_facts import (
+    CostRow,
+    Example,
+    GainFacts,
+    JudgedGain,
+    SummaryRow,
+    Sweep,
+    VerdictRow,
+)
 from headwater.analysis.markup import (
     LONGEST_TEXT,
     Content,
@@ -102,6 +111,8 @@ def gain_page(gain: JudgedGain, facts: GainFacts) -> str:
 
 
 def _head(gain: JudgedGain, facts: GainFacts) -> str:
+    # What follows the first sentence (parent, floor) is as true, but not the headline.
+    first, *further = re.split(r"(?<=\.) (?=[A-Z])", gain.sentence)
     cards: list[str] = []
     for verdict in gain.verdicts:
         kind = clean(verdict.verdict)
@@ -115,7 +126,8 @@ def _head(gain: JudgedGain, facts: GainFacts) -> str:
         [
             "<header>",
             f"<h1>What did pre-training buy? · {foreign(facts.title)}</h1>",
-            f'<p class="sentence">{clean(gain.sentence)}</p>',
+            f'<p class="sentence">{clean(first)}</p>',
+            f'<p class="further">{clean(" ".join(further))}</p>' if further else "",
             '<ul class="verdicts" aria-label="Pre-trained minus scratch, in points, for each label budget">',
             *cards,
             "</ul>",
@@ -162,15 +174,14 @@ def _arm(arm: str) -> Html:
 
 
 def _scores(title: str, caption: str, summary: Sequence[SummaryRow], after: str = "") -> str:
-    budgets = list(dict.fromkeys(row.budget for row in summary))
-    budgets.sort(key=lambda budget: float("inf") if budget == "all" else float(budget))
+    budgets = sorted(dict.fromkeys(row.budget for row in summary), key=_budget_order)
     cells = {(row.arm, row.budget): row for row in summary}
     rows: list[list[Content]] = []
     for arm in dict.fromkeys(row.arm for row in summary):
         found = [cells.get((arm, budget)) for budget in budgets]
         rows.append([_arm(arm), *("–" if row is None else _score(row) for row in found)])
     first = next((number for number, line in enumerate(_lines(summary)) if line.name == "pretrained"), None)
-    columns = ["arm", *("all labels" if budget == "all" else f"{budget} per class" for budget in budgets)]
+    columns = ["arm", *_budget_columns(budgets)]
     arms = [f"{arm}: {ARM_WORDS[arm]}" for arm in STYLES if any(row.arm == arm for row in summary)]
     return section(
         title, table(caption, columns, rows, first=first), after, paragraph("; ".join(arms) + ".", quiet=True)
@@ -272,20 +283,39 @@ def _with_leaked_rows(leakage: Mapping[str, Any]) -> str:
 
 
 def _method(facts: GainFacts) -> str:
-    sweeps = ""
-    if facts.sweeps:
-        rows: list[list[Content]] = [
-            [
-                _arm(sweep.arm),
-                str(sweep.budget),
-                sweep.chosen,
-                "; ".join(f"{name}: {points(score)}" for name, score in sweep.tried),
-            ]
-            for sweep in facts.sweeps
-        ]
-        caption = "What each arm tried and chose on the validation rows (accuracy there, in points)."
-        sweeps = table(caption, ["arm", "labels", "chosen", "tried"], rows, numbers=False)
-    return section("How it was measured", bullets(facts.method), sweeps)
+    caption = "What each arm chose on the validation rows, and its accuracy there in points."
+    return section("How it was measured", bullets(facts.method), _sweeps(caption, facts.sweeps))
+
+
+def _sweeps(caption: str, sweeps: Sequence[Sweep]) -> str:
+    """Arms by budgets: the learning rate chosen, its validation score, and between which others it was chosen."""
+    if not sweeps:
+        return ""
+    budgets = sorted(dict.fromkeys(sweep.budget for sweep in sweeps), key=_budget_order)
+    cells = {(sweep.arm, sweep.budget): sweep for sweep in sweeps}
+    rows: list[list[Content]] = []
+    for arm in dict.fromkeys(sweep.arm for sweep in sweeps):
+        found = [cells.get((arm, budget)) for budget in budgets]
+        tried = dict.fromkeys(name for sweep in found if sweep for name, _ in sweep.tried)
+        rows.append(
+            [_arm(arm), *("–" if sweep is None else _chosen(sweep) for sweep in found), "; ".join(tried)]
+        )
+    columns = ["arm", *_budget_columns(budgets), "tried"]
+    return table(caption, columns, rows, numbers=False)
+
+
+def _chosen(sweep: Sweep) -> Html:
+    score = dict(sweep.tried).get(sweep.chosen)
+    shown = "" if score is None else f'<span class="interval">{points(score)}</span>'
+    return Html(clean(sweep.chosen) + shown)
+
+
+def _budget_order(budget: int | str) -> float:
+    return float("inf") if budget == "all" else float(budget)
+
+
+def _budget_columns(budgets: Sequence[int | str]) -> list[str]:
+    return ["all labels" if budget == "all" else f"{budget} per class" for budget in budgets]
 
 
 def _confusions(gain: JudgedGain, facts: GainFacts) -> str:

@@ -44,6 +44,8 @@ class Gain:
     headline: Budget
     equivalence: LabelEquivalence | None
     leakage: Mapping[str, Any]
+    scored_rows: tuple[int, ...]
+    """The test rows that count: all but the leaked ones."""
     against_floor: Verdict | None = None
     against_parent: Verdict | None = None
     shifted: tuple[Summary, ...] = ()
@@ -297,6 +299,7 @@ def judge(
         headline=headline,
         equivalence=equivalence,
         leakage=_leakage(scores, leaks, len(test_labels), seed),
+        scored_rows=tuple(map(int, rows)),
         against_floor=against_floor,
         against_parent=against_parent,
         shifted=shifted,

@@ -123,7 +123,7 @@ def _floor_sentence(verdict: Verdict) -> str:
     if verdict.difference < 0:
         above = f"{points(-verdict.difference, signed=True)} points, "
         above += interval_words(-verdict.high, -verdict.low)
-        return f"The bag-of-words floor is not below it ({above}): this task may not need a Transformer."
+        return f"The bag-of-words floor keeps up with it ({above}): this task may not need a Transformer."
     return ""
 
 
