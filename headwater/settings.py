@@ -18,6 +18,7 @@ import tomli_w
 from headwater.errors import MissingInputError, SettingsError
 
 Settings = TypeVar("Settings")
+Table = Mapping[str, Any]
 
 
 def from_mapping(kind: type[Settings], values: Mapping[str, object], where: str = "") -> Settings:
@@ -78,8 +79,10 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(base)
     for name, value in over.items():
         mine = result.get(name)
-        both_tables = isinstance(mine, Mapping) and isinstance(value, Mapping)
-        result[name] = merged(mine, value) if both_tables else value
+        if isinstance(mine, Mapping) and isinstance(value, Mapping):
+            result[name] = merged(typing.cast(Table, mine), typing.cast(Table, value))
+        else:
+            result[name] = value
     return result
 
 

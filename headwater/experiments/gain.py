@@ -33,6 +33,7 @@ from headwater.experiments.plan import (
     draw_rows,
     short_classes,
 )
+from headwater.experiments.reporting import gain_facts
 from headwater.experiments.rows import GainRows, digests_of, gain_rows
 from headwater.run.deriving import derive_finetuning, derive_machine, derive_rhythm
 from headwater.run.fitting import EncodedRows
@@ -113,7 +114,7 @@ def gain(
         all_labels_per_class=len(rows.train) / len(rows.names),
         pretraining=_pretraining(run),
     )
-    return _report(run, judgement, rows, plan, experiment)
+    return _report(run, judgement, rows, plan, Path(train).parent.name or Path(train).stem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +289,7 @@ def _pretraining(run: Run) -> Pretraining:
     )
 
 
-def _report(run: Run, judgement: Gain, rows: GainRows, plan: Plan, experiment: Experiment) -> GainResult:
+def _report(run: Run, judgement: Gain, rows: GainRows, plan: Plan, task: str) -> GainResult:
     reports = run.folder.reports
     reports.mkdir(parents=True, exist_ok=True)
     page = reports / "gain.html"
@@ -297,5 +298,5 @@ def _report(run: Run, judgement: Gain, rows: GainRows, plan: Plan, experiment: E
     (reports / "gain.json").write_text(
         json.dumps(result.to_dict(), ensure_ascii=False, indent=1), encoding="utf-8"
     )
-    write_gain_report(page, judgement, report_facts(run, rows, plan, experiment))
+    write_gain_report(page, judgement, gain_facts(judgement, rows, plan, f"{run.path.name} on {task}"))
     return result

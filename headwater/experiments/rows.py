@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.examples import Example, LabelledSet
+from headwater.data.files import Split
 from headwater.data.readers import read_labelled
 from headwater.data.splits import Fingerprints, text_digest
 from headwater.errors import BadDataError
@@ -110,7 +111,7 @@ class _Columns:
 
     train: LabelledSet
 
-    def read(self, path: Path, split: str, names: Sequence[str], notes: list[str]) -> list[Example]:
+    def read(self, path: Path, split: Split, names: Sequence[str], notes: list[str]) -> list[Example]:
         part = read_labelled(path, text=self.train.text_columns, label=self.train.label_column, split=split)
         known = [example for example in part.examples if example.label in names]
         if len(known) < len(part.examples):

@@ -15,7 +15,8 @@ from headwater.sequence import Batch
 Reads = Literal["both", "past", "any"]
 
 
-class LossTerm(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LossTerm:
     """One unit of loss: summed here, divided once by the count of the whole step."""
 
     name: str

@@ -67,8 +67,8 @@ class Drive:
         """Train to the end; raises InterruptedRunError or PreemptedError after saving when asked to stop."""
         store = CheckpointFolder(self.folder.checkpoints)
         start, journey = self._restore(store.newest())
-        with EventLog(self.folder.path) as log:
-            self._note_resumed(log, start)
+        with EventLog(self.folder.path, resume_at=start) as log:
+            self._say_resumed(start)
             self.progress.stage(self.folder.name, self.plan.steps, start=start)
             for record in train(self.learner, self.batch_of, self.plan, start=start):
                 if self.average is not None:
@@ -133,13 +133,12 @@ class Drive:
         numbers = self.evaluate()
         self.learner.model.train()
         journey.note(step, numbers)
-        log.write("eval", step=step, **numbers)
+        log.write("evaluation", step=step, **numbers)
         patience = self.training.early_stopping or (3 if self.training.stop_when_flat else None)
         return patience is not None and step - journey.best_step >= patience * every
 
-    def _note_resumed(self, log: EventLog, start: int) -> None:
+    def _say_resumed(self, start: int) -> None:
         if start:
-            log.resume(start)
             self.progress.say(f"resuming {self.folder.name} at step {start} of {self.plan.steps}")
 
     def _stopped(self, step: int) -> InterruptedRunError | PreemptedError:

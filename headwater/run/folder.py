@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -107,7 +107,7 @@ class RunFolder:
 
 
 @contextlib.contextmanager
-def storage(path: Path) -> Any:
+def storage(path: Path) -> Generator[None]:
     """Say in plain words what a disk refused."""
     try:
         yield

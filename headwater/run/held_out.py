@@ -1,6 +1,6 @@
 """Judging a pretext task while it trains: the loss on held-out batches whose hidden words never change."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ class HeldOut:
     @torch.no_grad()
     def __call__(self, model: Model) -> dict[str, float]:
         """The mean of each loss term over all tasks, and their weighted sum as ``loss``."""
-        totals: Counter[str] = Counter()
+        totals: defaultdict[str, float] = defaultdict(float)
         counts: Counter[str] = Counter()
         weights: dict[str, float] = {}
         for task in self.tasks:

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 import torch
 
@@ -17,7 +17,7 @@ MEASURED_STEPS = 10
 
 
 @contextlib.contextmanager
-def undone(learner: Learner) -> Iterator[None]:
+def undone(learner: Learner) -> Generator[None]:
     """Whatever training does inside the block is undone when it ends, bit for bit."""
     parts = (learner.model, learner.objective)
     before = [{name: tensor.detach().clone() for name, tensor in part.state_dict().items()} for part in parts]

@@ -57,18 +57,19 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
             folder.write_settings(settings)
         progress.say(_told(settings, model))
 
+        plan = build_plan(settings, device, world)
         drive = Drive(
             folder=folder,
             learner=learner,
             batch_of=batches.batch,
-            plan=build_plan(settings, device, world),
+            plan=plan,
             training=settings.training,
             progress=progress,
             stop=stop,
             evaluate=_evaluation(settings, pool, learner, device),
         )
         journey = drive()
-        words = advice(journey.evaluations, steps=journey.step)
+        words = advice(journey.evaluations, steps=journey.step, learning_rate=plan.schedule)
         if world.first:
             ship_pretrained(folder, model, pool.tokenizer, settings, journey, words)
         progress.say(words.sentence)
@@ -153,7 +154,7 @@ def _evaluation(
         windows, pool.tokenizer, tokens_per_batch=min(training.batch_tokens or 4096, 8192), seed=0
     )
     precision = settings.machine.precision or "fp32"
-    held_out = HeldOut.of(learner.objective, first_batches(batches), precision=precision, device=device)
+    held_out = HeldOut.of(learner.objective, first_batches(batches.batch, batches.batches_per_epoch(0)), precision=precision, device=device)
     probe = Probe.of(settings, pool.tokenizer, device)
 
     def evaluate() -> dict[str, float]:

@@ -74,7 +74,7 @@ def summary_of(folder: RunFolder) -> RunSummary:
     card = folder.read_json("model/headwater.json")
     events = read_events(folder.path) if (folder.path / "events.jsonl").is_file() else []
     steps_seen = [event for event in events if event["kind"] == "train"]
-    evaluations = [event for event in events if event["kind"] == "eval"]
+    evaluations = [event for event in events if event["kind"] == "evaluation"]
     last = {
         name: value for name, value in (evaluations[-1] if evaluations else {}).items() if name not in _PLACE
     }
