@@ -144,16 +144,17 @@ def _held_per_token(settings: BackboneSettings) -> int:
                 settings.head_width,
                 settings.feed_forward_width,
             )
-            gated = settings.feed_forward in ("swiglu", "geglu")
             # the stream before each norm and each norm's output; queries, keys, values; what was read, as
             # attention leaves it and as the output map takes it; the feed-forward's halves.
             attention = 2 * C + (H + 2 * K) * D + 2 * H * D
-            return settings.depth * (attention + 2 * C + (4 * F if gated else 2 * F)) + 2 * C
+            hidden = {"relu": F, "gelu": 2 * F}.get(settings.feed_forward, 4 * F)
+            return settings.depth * (attention + 2 * C + hidden) + 2 * C
         case RecurrentSettings():
-            gates = 5 if settings.cell == "lstm" else 4
+            # Every step keeps each of its small products; counted from what autograd holds.
+            kept = 19 if settings.cell == "lstm" else 8
             directions = 2 if settings.bidirectional else 1
-            return settings.depth * directions * (gates + 2) * settings.hidden_width + 3 * C
+            return settings.depth * directions * kept * settings.hidden_width + 3 * C
         case ConvolutionalSettings():
-            return settings.depth * (4 * C + 4 * settings.hidden_width) + 2 * C
+            return settings.depth * (2 * C + 3 * settings.hidden_width) + 2 * C
         case _:
             raise TypeError(f"the activations of {type(settings).__name__} are not known")

@@ -1,0 +1,109 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from headwater.models import (
+    BackboneSettings,
+    ConvolutionalSettings,
+    RecurrentSettings,
+    build_backbone,
+    build_model,
+    cost_of,
+    decoder_settings,
+    encoder_settings,
+    paper_base,
+)
+from headwater.models.cost import readable_pairs
+from headwater.nn.attention import AttentionMask
+from headwater.sequence import SequenceLayout
+
+LENGTH = 48
+GLOBAL_ENCODER = replace(encoder_settings("nano", 512), windows=())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        GLOBAL_ENCODER,
+        replace(GLOBAL_ENCODER, feed_forward="gelu", linear_bias=True),
+        paper_base(512),
+        ConvolutionalSettings(vocabulary_size=512, width=64, depth=3, hidden_width=48),
+    ],
+    ids=["encoder", "plain feed-forward", "paper", "convolutional"],
+)
+def test_the_operations_are_those_that_torch_counts(settings: BackboneSettings) -> None:
+    model = build_model(settings, head="next_token", seed=0).eval()
+    layout = SequenceLayout.dense(1, LENGTH)
+    # The counter does not know the CPU's fused attention kernel; the written-out one does the same products.
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+        states = model.backbone(torch.ones(1, LENGTH, dtype=torch.long), layout)[0]
+        model.heads["next_token"](states[: LENGTH // 4])
+    cost = cost_of(settings, length=LENGTH, loss_share=0.25)
+    assert cost.forward_flops == pytest.approx(counter.get_total_flops(), rel=1e-6)
+
+
+def test_training_is_three_times_the_forward_pass_as_torch_counts_it() -> None:
+    settings = replace(GLOBAL_ENCODER, vocabulary_size=64)
+    backbone = build_backbone(settings, seed=0)
+    layout = SequenceLayout.dense(1, LENGTH)
+    embedded = backbone.embed(torch.ones(1, LENGTH, dtype=torch.long), layout).detach().requires_grad_()
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        backbone.encode(embedded, layout).sum().backward()
+    counted = counter.get_total_flops()
+    assert cost_of(settings, length=LENGTH).training_flops == pytest.approx(counted, rel=1e-6)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("window", [None, 1, 5, 48, 99])
+def test_readable_pairs_are_counted_as_the_mask_counts_them(causal: bool, window: int | None) -> None:
+    places = torch.arange(LENGTH)
+    allowed = AttentionMask(causal=causal, window=window).allows(places[:, None], places[None])
+    assert readable_pairs(LENGTH, causal=causal, window=window) == int(allowed.sum())
+
+
+def test_an_lstm_costs_two_operations_a_weight() -> None:
+    settings = RecurrentSettings(vocabulary_size=64, width=16, hidden_width=24, depth=1)
+    lstm = 2 * 4 * 24 * (16 + 24)
+    assert cost_of(settings, length=10).forward_flops == 2 * 10 * (lstm + 48 * 16)
+
+
+def test_parameters_are_those_of_the_backbone() -> None:
+    settings = decoder_settings("nano", 512)
+    backbone = build_backbone(settings)
+    cost = cost_of(backbone, length=8)
+    assert cost.parameters == sum(parameter.numel() for parameter in backbone.parameters())
+    assert cost.embedding_parameters == 512 * 128
+    assert cost == cost_of(settings, length=8)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        GLOBAL_ENCODER,
+        replace(GLOBAL_ENCODER, feed_forward="gelu"),
+        decoder_settings("nano", 512),
+        replace(paper_base(512), depth=2, embedding_dropout=0.0, residual_dropout=0.0),
+        RecurrentSettings(vocabulary_size=512, width=64, hidden_width=96, depth=2),
+        RecurrentSettings(vocabulary_size=512, width=64, hidden_width=96, depth=2, cell="gru"),
+        ConvolutionalSettings(vocabulary_size=512, width=64, hidden_width=96, depth=3),
+    ],
+    ids=["gated", "plain", "decoder", "paper", "LSTM", "GRU", "convolutional"],
+)
+def test_the_memory_of_activations_is_what_autograd_keeps(settings: BackboneSettings) -> None:
+    backbone, layout = build_backbone(settings), SequenceLayout.dense(1, LENGTH)
+    weights = {parameter.untyped_storage().data_ptr() for parameter in backbone.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        states = backbone(torch.ones(1, LENGTH, dtype=torch.long), layout)
+    assert states.requires_grad
+    assert cost_of(settings, length=LENGTH).activation_bytes == pytest.approx(sum(kept.values()), rel=0.25)

@@ -1,0 +1,92 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from headwater.errors import SettingsError
+from headwater.models import (
+    TransformerSettings,
+    build_backbone,
+    decoder_settings,
+    encoder_settings,
+    paper_base,
+)
+from headwater.models.transformer import TransformerBackbone, TransformerEncoderDecoder
+from headwater.nn.attention import KeyValueCache
+from headwater.nn.block import BlockCache
+from headwater.nn.initialization import initialize
+from headwater.sequence import SequenceLayout
+
+
+@torch.no_grad()
+def test_a_decoder_fed_through_caches_is_the_decoder_fed_at_once() -> None:
+    settings = replace(decoder_settings("nano", 64), num_key_value_heads=2)
+    backbone = build_backbone(settings, seed=0).eval()
+    assert isinstance(backbone, TransformerBackbone)
+    tokens = torch.randint(1, 64, (2, 9))
+    whole = backbone(tokens, SequenceLayout.dense(2, 9))
+    caches = [BlockCache(KeyValueCache(2, 9, 2, settings.head_width)) for _ in range(settings.depth)]
+    pieces = []
+    for start, stop in ((0, 4), (4, 5), (5, 9)):
+        layout = SequenceLayout.dense(2, stop - start, start=start)
+        embedded = backbone.embed(tokens[:, start:stop], layout)
+        pieces.append(backbone.encode(embedded, layout, caches=caches))
+    torch.testing.assert_close(torch.cat(pieces, dim=1), whole)
+
+
+@pytest.mark.parametrize("settings", [encoder_settings("nano", 64), decoder_settings("nano", 64)])
+def test_the_compiler_traces_a_backbone_in_one_piece(settings: TransformerSettings) -> None:
+    backbone = build_backbone(settings, seed=0)
+    tokens, layout = torch.ones(2, 8, dtype=torch.long), SequenceLayout.padded(torch.tensor([8, 5]), 8)
+    traced = torch.compile(backbone, backend="eager", fullgraph=True)
+    torch.testing.assert_close(traced(tokens, layout), backbone(tokens, layout))
+
+
+def encoder_decoder() -> TransformerEncoderDecoder:
+    small = {"width": 16, "depth": 2, "num_heads": 4, "feed_forward_width": 32, "embedding_scale": 4.0}
+    model = TransformerEncoderDecoder(
+        replace(paper_base(50), **small), replace(paper_base(50, causal=True), **small)
+    )
+    initialize(model, seed=0)
+    return model.eval()
+
+
+def test_what_is_written_reads_the_whole_source_and_its_own_past() -> None:
+    model = encoder_decoder()
+    layout, source_layout = SequenceLayout.dense(1, 5), SequenceLayout.dense(1, 4)
+    memory = model(torch.arange(1, 5)[None], source_layout).detach().requires_grad_()
+    target = model.embed(torch.arange(1, 6)[None], layout).detach().requires_grad_()
+    written = model.decode(target, layout, memory, source_layout)
+    (written[0, 2] @ torch.randn(16, generator=torch.Generator().manual_seed(0))).backward()
+    assert memory.grad is not None
+    assert target.grad is not None
+    assert (memory.grad.abs().amax(-1) > 0).all()
+    assert (target.grad.abs().amax(-1) > 0)[0].tolist() == [True, True, True, False, False]
+
+
+def test_an_encoder_decoder_holds_its_embedding_once() -> None:
+    model = encoder_decoder()
+    tables = [name for name in model.state_dict() if name.endswith("tokens.weight")]
+    assert tables == ["embedding.tokens.weight"]
+    assert "embedding.tokens.weight" in dict(model.named_parameters())
+
+
+def test_the_papers_base_model_has_the_papers_parameters() -> None:
+    # 65 million in table 3, with 37,000 shared word pieces.
+    with torch.device("meta"):
+        model = TransformerEncoderDecoder(paper_base(37_000), paper_base(37_000, causal=True))
+    assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == pytest.approx(65, rel=0.05)
+
+
+def test_two_stacks_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(SettingsError, match="width is 512 in one"):
+        TransformerEncoderDecoder(paper_base(50), replace(paper_base(50, causal=True), width=256))
+    with pytest.raises(SettingsError, match="the decoder the past"):
+        TransformerEncoderDecoder(paper_base(50), paper_base(50))
+
+
+def test_deeper_blocks_are_left_out_more_often() -> None:
+    settings = replace(encoder_settings("nano", 64), stochastic_depth=0.2)
+    backbone = build_backbone(settings)
+    shares = [block.residual.stochastic_depth for block in backbone.blocks]  # pyright: ignore
+    assert shares == pytest.approx([0.1, 0.2])

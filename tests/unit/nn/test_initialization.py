@@ -1,0 +1,68 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from headwater.models import RecurrentSettings, build_backbone, build_model, encoder_settings
+from headwater.nn.initialization import initialize
+from headwater.sequence import SequenceLayout
+
+SETTINGS = encoder_settings("nano", 4096)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+    first, again, other = (build_backbone(SETTINGS, seed=seed).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["embedding.tokens.weight"], other["embedding.tokens.weight"])
+
+
+def test_a_new_head_leaves_every_other_weight_as_it_was() -> None:
+    bare = build_model(SETTINGS, seed=5).state_dict()
+    headed = build_model(SETTINGS, head="classification", classes=3, seed=5).state_dict()
+    assert all(torch.equal(bare[name], headed[name]) for name in bare)
+    assert set(headed) > set(bare)
+
+
+def test_no_parameter_keeps_what_torchs_own_generator_drew() -> None:
+    torch.manual_seed(1)
+    first = build_model(SETTINGS, head="masked_tokens", seed=5).state_dict()
+    torch.manual_seed(2)
+    second = build_model(SETTINGS, head="masked_tokens", seed=5).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_maps_into_the_stream_shrink_with_depth() -> None:
+    settings = encoder_settings("small", 4096)
+    backbone = build_backbone(settings, seed=0)
+    entering, leaving = backbone.blocks[0].attention.qkv, backbone.blocks[0].attention.out  # pyright: ignore
+    # A normal cut at two deviations keeps 0.88 of its deviation.
+    cut = 0.8796
+    assert entering.weight.std().item() == pytest.approx(cut * math.sqrt(0.4 / settings.width), rel=0.02)
+    expected = cut * math.sqrt(0.4 / settings.width / (2 * settings.depth))
+    assert leaving.weight.std().item() == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize("size", ["nano", "tiny"])
+def test_the_first_loss_is_the_logarithm_of_the_vocabulary(size: str) -> None:
+    model = build_model(encoder_settings(size, 4096), head="masked_tokens", seed=0)
+    tokens = torch.randint(4, 4096, (4, 32), generator=torch.Generator().manual_seed(0))
+    states = model.backbone(tokens, SequenceLayout.dense(4, 32)).flatten(0, 1)
+    targets = torch.randint(4, 4096, (128,), generator=torch.Generator().manual_seed(1))
+    loss = nn.functional.cross_entropy(model.heads["masked_tokens"](states), targets)
+    assert loss.item() == pytest.approx(math.log(4096), abs=0.15)
+
+
+def test_an_lstms_forget_gate_starts_open_and_its_recurrent_maps_orthogonal() -> None:
+    settings = RecurrentSettings(vocabulary_size=50, width=16, hidden_width=24, depth=1, bidirectional=False)
+    lstm = build_backbone(settings, seed=0).recurrence
+    assert isinstance(lstm, nn.LSTM)
+    bias = lstm.bias_ih_l0 + lstm.bias_hh_l0
+    assert bias.detach().view(4, 24).amax(1).tolist() == [0.0, 1.0, 0.0, 0.0]
+    gate = lstm.weight_hh_l0[:24]
+    torch.testing.assert_close(gate @ gate.T, torch.eye(24), atol=1e-5, rtol=0)
+
+
+def test_a_parameter_without_a_row_in_the_table_is_an_error() -> None:
+    with pytest.raises(TypeError, match="no row for Bilinear"):
+        initialize(nn.Bilinear(2, 2, 2), seed=0)
