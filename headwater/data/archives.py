@@ -6,12 +6,14 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import pyarrow  # pyright: ignore[reportMissingTypeStubs]
 
 pa: Any = pyarrow  # it ships no types
+Item = TypeVar("Item")
 
 MAX_MEMBERS = 100_000
 MAX_RATIO = 250
@@ -33,17 +35,31 @@ READ_FAILURES: tuple[type[Exception], ...] = (
 """What a damaged, truncated or unreadable file raises, whatever its format."""
 
 
+def until_damage(items: Iterable[Item]) -> Iterator[Item]:
+    """A sample of a damaged file: what comes before the damage.
+
+    The failure is not lost: whoever then reads the file itself meets it at the same place and reports it.
+    """
+    try:
+        yield from items
+    except READ_FAILURES:
+        return
+
+
 class MeasuredStream(io.RawIOBase):
     """An unpacked stream that refuses to give more than a plausible multiple of its packed size."""
 
-    def __init__(self, stream: BinaryIO, packed_size: int) -> None:
+    def __init__(self, stream: BinaryIO, packed_size: int, packed: BinaryIO | None = None) -> None:
         self._stream = stream
+        self._packed = packed  # a gzip stream does not close the file it was given
         self._left = max(_SMALL, MAX_RATIO * packed_size)
 
     def readable(self) -> bool:
+        """Always: it is for reading only."""
         return True
 
     def readinto(self, buffer: Any, /) -> int:
+        """Fill ``buffer``; an OSError once the stream has given an implausible amount."""
         data = self._stream.read(len(buffer))
         self._left -= len(data)
         if self._left < 0:
@@ -52,7 +68,10 @@ class MeasuredStream(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
+        """Close the packed stream as well."""
         self._stream.close()
+        if self._packed is not None:
+            self._packed.close()
         super().close()
 
 

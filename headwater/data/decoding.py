@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from headwater.data.archives import until_damage
+
 SAMPLE_BYTES = 1 << 20
 _ASCII_SCAN_BYTES = 1 << 26
+_PART_BYTES = 1 << 13
 
 UNDECODABLE = "\udc80"
 """Stands where bytes could not be decoded. Well-formed text never decodes to a lone surrogate."""
@@ -51,14 +54,15 @@ class Piece(NamedTuple):
 
 def sniff_encoding(stream: BinaryIO) -> Encoding:
     """Decide from the first mebibyte that holds more than ASCII (at most 64 MiB are searched)."""
-    head = stream.read(SAMPLE_BYTES)
+    blocks = _blocks(stream)
+    head = next(blocks, b"")
     for mark, codec in _BOMS:
         if head.startswith(mark):
             return Encoding(codec, "byte order mark")
     if codec := _utf16_without_mark(head):
         return Encoding(codec, "distribution of its bytes")
     sample, seen = head, len(head)
-    while sample.isascii() and seen < _ASCII_SCAN_BYTES and (more := stream.read(SAMPLE_BYTES)):
+    while sample.isascii() and seen < _ASCII_SCAN_BYTES and (more := next(blocks, b"")):
         sample, seen = more, seen + len(more)
     if sample.isascii():
         return Encoding("utf-8", "only ASCII seen")
@@ -73,11 +77,15 @@ def read_pieces(stream: BinaryIO, codec: str, limit: int) -> Iterator[Piece]:
     """
     text = io.TextIOWrapper(stream, encoding=codec, errors="headwater.mark", newline=None)
     number, begins = 0, True
-    while piece := text.readline(limit):
-        number += begins
-        ends = piece[-1] == "\n" or len(piece) < limit
-        yield Piece(number, piece[:-1] if piece[-1] == "\n" else piece, begins, ends)
-        begins = ends
+    try:
+        while piece := text.readline(limit):
+            number += begins
+            ends = piece[-1] == "\n" or len(piece) < limit
+            yield Piece(number, piece[:-1] if piece[-1] == "\n" else piece, begins, ends)
+            begins = ends
+    finally:
+        if not stream.closed:
+            text.detach()  # the stream belongs to the caller
 
 
 def flaw(text: str) -> str | None:
@@ -97,6 +105,17 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """Blocks of a mebibyte; the last one ends at the end of the file or where it is damaged."""
+    block = bytearray()
+    for part in until_damage(iter(lambda: stream.read(_PART_BYTES), b"")):
+        block += part
+        if len(block) >= SAMPLE_BYTES:
+            yield bytes(block)
+            block.clear()
+    yield bytes(block)
 
 
 def _utf16_without_mark(head: bytes) -> str | None:
@@ -128,19 +147,26 @@ def _from_lines(sample: bytes) -> Encoding:
     if _is_utf8(sample):
         return Encoding("utf-8", "valid UTF-8")
     lines = [line for line in sample.split(b"\n") if not line.isascii()]
-    utf8 = sum(map(_is_utf8, lines))
-    gb18030 = sum(map(_is_gb18030, lines))
-    if gb18030 > max(utf8, len(lines) // 2):
-        return Encoding("gb18030", f"{gb18030:,} of {len(lines):,} sampled lines")
-    return Encoding("utf-8", f"{utf8:,} of {len(lines):,} sampled lines")
+    other = [line for line in lines if not _is_utf8(line)]
+    chinese = [line for line in other if _decodes(line, "gb18030")]
+    if len(chinese) > len(lines) / 2 and _has_common_characters(b"\n".join(chinese)):
+        return Encoding("gb18030", f"{len(chinese):,} of {len(lines):,} sampled lines")
+    return Encoding("utf-8", f"{len(lines) - len(other):,} of {len(lines):,} sampled lines")
 
 
-def _is_gb18030(line: bytes) -> bool:
-    """Decodes, and is mostly made of the common characters, whose two bytes are both high.
+def _decodes(line: bytes, codec: str) -> bool:
+    try:
+        line.decode(codec)
+    except UnicodeDecodeError:
+        return False
+    return True
 
-    Without the second test a French text in Windows-1252 would pass as rare Chinese characters.
+
+def _has_common_characters(lines: bytes) -> bool:
+    """Mostly the common characters of GB18030, whose two bytes are both high.
+
+    Without this test a French text in Windows-1252 would pass as rare Chinese characters.
     """
-    pairs = _two_bytes.findall(line)
-    return len(pairs) > 0 and sum(_two_high_bytes.match(pair) is not None for pair in pairs) > 0.8 * len(
-        pairs
-    )
+    pairs = _two_bytes.findall(lines)
+    common = sum(_two_high_bytes.match(pair) is not None for pair in pairs)
+    return common > 0.8 * len(pairs)

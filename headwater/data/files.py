@@ -90,7 +90,7 @@ class Source:
             with open_archive(self.file) as archive:
                 stream = _measured(archive.open(self.member), archive.getinfo(self.member).compress_size)
         if self.path.lower().endswith(".gz"):
-            stream = _measured(gzip.GzipFile(fileobj=stream), self.size)
+            stream = _measured(gzip.GzipFile(fileobj=stream), self.size, packed=stream)
         return stream
 
     @cached_property
@@ -238,8 +238,10 @@ def _suffix(path: PurePosixPath) -> str:
     return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
 
 
-def _measured(stream: object, packed_size: int) -> BinaryIO:
-    return cast(BinaryIO, io.BufferedReader(MeasuredStream(cast(BinaryIO, stream), packed_size), 1 << 17))
+def _measured(stream: object, packed_size: int, packed: BinaryIO | None = None) -> BinaryIO:
+    return cast(
+        BinaryIO, io.BufferedReader(MeasuredStream(cast(BinaryIO, stream), packed_size, packed), 1 << 17)
+    )
 
 
 def _nothing_found(roots: list[Path], problems: Problems, ignored: Counter[str]) -> str:

@@ -23,6 +23,8 @@ class KeyIndex:
 
     def add(self, keys: Keys, owners: Numbers) -> None:
         """Register ``owners[i]`` under ``keys[i]``."""
+        if not len(keys):
+            return
         while self._segments and len(self._segments[-1][0]) <= 2 * len(keys):
             older_keys, older_owners = self._segments.pop()
             keys = np.concatenate((older_keys, keys))

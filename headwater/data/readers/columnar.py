@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any, BinaryIO, cast
 
 import pyarrow  # pyright: ignore[reportMissingTypeStubs]
@@ -30,7 +31,7 @@ class ColumnarTable(Table):
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:
         """All rows with the cells of these columns, in this order."""
-        places = [self.columns.index(column) for column in columns]
+        places = self.places(columns)
         number = 0
         with _seekable(self._source) as stream:
             for batch in _open(self._source, stream)[1]:
@@ -49,8 +50,10 @@ def _seekable(source: Source) -> BinaryIO:
     if source.compression is None:
         return stream
     unpacked = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
-    with stream:
+    with stream, ExitStack() as on_failure:
+        on_failure.callback(unpacked.close)
         shutil.copyfileobj(stream, unpacked, 1 << 20)
+        on_failure.pop_all()
     unpacked.seek(0)
     return unpacked
 

@@ -8,6 +8,7 @@ from itertools import islice
 from statistics import median
 from typing import Literal
 
+from headwater.data.archives import until_damage
 from headwater.data.readers.table import Cell, Table
 from headwater.errors import BadDataError
 
@@ -120,7 +121,7 @@ def listed(names: Sequence[str]) -> str:
 def _sample(table: Table) -> list[list[str]]:
     """The filled cells of the first rows, by column: fewer rows the more columns there are."""
     count = max(_FEWEST_ROWS, min(_SAMPLE_ROWS, _SAMPLE_CELLS // max(1, len(table.columns))))
-    rows = [row.cells for row in islice(table.rows(table.columns), count) if not row.problem]
+    rows = [row.cells for row in islice(until_damage(table.rows(table.columns)), count) if not row.problem]
     by_column: list[tuple[Cell, ...]] = list(zip(*rows, strict=True)) or [()] * len(table.columns)
     return [
         [cell.strip()[:_CELL_CHARACTERS] for cell in column if cell and cell.strip()] for column in by_column

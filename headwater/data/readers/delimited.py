@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import BinaryIO, NamedTuple
 
+from headwater.data.archives import until_damage
 from headwater.data.decoding import Piece, flaw, read_pieces
 from headwater.data.files import Source
 from headwater.data.readers.table import Row, Table, distinct_names
@@ -67,7 +68,7 @@ class DelimitedTable(Table):
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:
         """All rows with the cells of these columns, in this order."""
-        places = [self.columns.index(column) for column in columns]
+        places = self.places(columns)
         header_ahead = self._has_header
         number = 0
         with self._source.open() as stream:
@@ -93,7 +94,7 @@ class DelimitedTable(Table):
         lines: list[str] = []
         size = 0
         with self._source.open() as stream:
-            for line in islice(self._lines(stream), _SAMPLE_LINES):
+            for line in islice(until_damage(self._lines(stream)), _SAMPLE_LINES):
                 lines.append(line or "")
                 size += len(lines[-1])
                 if size > _SAMPLE_CHARACTERS:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
+from headwater.data.archives import until_damage
 from headwater.data.decoding import Piece, flaw, read_pieces
 from headwater.data.files import Source
 from headwater.data.readers.delimited import MAX_LINE_CHARACTERS, whole_lines
@@ -12,7 +13,8 @@ from headwater.data.readers.table import Cell, Row, Table
 
 _SAMPLE_ROWS = 1000
 _WINDOW = 1 << 16
-_BLANK = " \t\r\n"
+_BETWEEN = " \t\r\n,"
+_decoder = json.JSONDecoder()
 
 
 class _Parsed(NamedTuple):
@@ -30,10 +32,10 @@ class JsonTable(Table):
         self._source = source
         self.path = source.path
         with source.open() as stream:
-            first = next(read_pieces(stream, source.encoding.codec, 1 << 16), None)
+            first = next(until_damage(read_pieces(stream, source.encoding.codec, _WINDOW)), None)
         self._is_array = first is not None and first.text.lstrip().startswith("[")
         names: dict[str, None] = {}
-        for parsed in islice(self._parsed(), _SAMPLE_ROWS):
+        for parsed in islice(until_damage(self._parsed()), _SAMPLE_ROWS):
             names.update(dict.fromkeys(parsed.value))
         self.columns = tuple(names)
         self.facts = {"layout": "one array" if self._is_array else "one object a line"}
@@ -61,30 +63,32 @@ class JsonTable(Table):
 
     def _elements(self) -> Iterator[_Parsed]:
         """The elements of one array, decoded one after another from a window of the file."""
-        decode = json.JSONDecoder().raw_decode
         with self._source.open() as stream:
             pieces = read_pieces(stream, self._source.encoding.codec, _WINDOW)
-            window, complete = "", False
-            while True:
-                window = window.lstrip(_BLANK + ",[" if not window else _BLANK + ",")
-                if window.startswith("]"):
+            window = _next_window(pieces).lstrip()[1:]  # the bracket that opens the array
+            while not (window := window.lstrip(_BETWEEN)).startswith("]"):
+                parsed, window = _next_element(window, pieces)
+                yield parsed
+                if not window:
                     return
-                try:
-                    value, end = decode(window)
-                    at_edge = end == len(window) and not complete
-                except (ValueError, RecursionError) as error:
-                    value, end, at_edge = str(error), 0, not complete and len(window) < MAX_LINE_CHARACTERS
-                if at_edge:  # the window may end inside this element
-                    more = _next_window(pieces)
-                    complete = not more
-                    window += more
-                    continue
-                if not end:
-                    # Nothing tells where the next element begins, so the rest of the file is lost.
-                    yield _Parsed({}, "invalid JSON, the rest of the array is not read", str(value))
-                    return
-                window = window[end:]
-                yield _checked(value)
+
+
+def _next_element(window: str, pieces: Iterator[Piece]) -> tuple[_Parsed, str]:
+    """The element at the start of the window, read on until it is whole, and what follows it."""
+    while True:
+        value, end, error = None, 0, ""
+        try:
+            value, end = _decoder.raw_decode(window)
+        except (ValueError, RecursionError) as failure:
+            error = str(failure)
+        if 0 < end < len(window):
+            return _checked(value), window[end:]
+        more = _next_window(pieces) if len(window) < MAX_LINE_CHARACTERS else ""
+        if not more:
+            # Nothing tells where the next element begins, so the rest of the file is lost.
+            detail = error or "the array is not closed"
+            return _Parsed({}, "invalid JSON, the rest of the array is not read", detail), ""
+        window += more
 
 
 def as_cell(value: Any) -> Cell:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
+from headwater.data.archives import READ_FAILURES
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import PathLike, Source, Split, find_sources
 from headwater.data.problems import Problems
@@ -15,6 +16,7 @@ from headwater.data.readers.sources import (
     table_examples,
     text_examples,
 )
+from headwater.data.readers.table import Table
 from headwater.data.readers.text import guess_document_rule
 from headwater.errors import BadDataError, MissingInputError
 
@@ -83,10 +85,19 @@ def _columns_of(
 ) -> Columns:
     tables = [source for source in chosen if source.kind != "text"]
     train = [source for source in sources if source.split == "train" and source.kind != "text"]
-    reference = open_table(train[0] if train else tables[0])
-    first = open_table(tables[0])
+    reference = _opened(train[0] if train else tables[0])
+    first = _opened(tables[0])
     same = set(reference.columns) == set(first.columns)
     return find_columns(reference if same else first, text=text, label=label)
+
+
+def _opened(source: Source) -> Table:
+    try:
+        return open_table(source)
+    except READ_FAILURES as error:
+        raise BadDataError(
+            f"{source.path} is damaged or not what its name says ({error}); make it again"
+        ) from error
 
 
 def _rows_of(

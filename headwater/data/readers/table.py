@@ -26,6 +26,11 @@ class Table(ABC):
     columns: tuple[str, ...]
     facts: dict[str, str]
 
+    def places(self, columns: Sequence[str]) -> list[int]:
+        """Where these columns stand."""
+        place_of = {column: place for place, column in enumerate(self.columns)}  # there may be 100,000
+        return [place_of[column] for column in columns]
+
     @abstractmethod
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:
         """All rows with the cells of these columns, in this order; opens the file anew each time."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple, get_args
 
+from headwater.data.archives import until_damage
 from headwater.data.decoding import Piece, flaw, read_pieces
 from headwater.data.files import Source
 from headwater.data.problems import Problems
@@ -53,7 +54,8 @@ def guess_document_rule(source: Source, siblings: Sequence[Source] = ()) -> Docu
         return "file"
     with source.open() as stream:
         pieces = read_pieces(stream, source.encoding.codec, _SAMPLE_LINE_CHARACTERS)
-        lines = [piece.text.strip() for piece in islice(pieces, _SAMPLE_LINES) if piece.begins]
+        sample = islice(until_damage(pieces), _SAMPLE_LINES)
+        lines = [piece.text.strip() for piece in sample if piece.begins]
     inner = "\n".join(lines).strip("\n").split("\n")  # blank lines at the ends separate nothing
     blank = sum(not line for line in inner)
     if blank * 50 >= len(inner):
