@@ -5,8 +5,6 @@ a dark ground; the colours of the lines were chosen for both, and for readers wh
 line has its own mark and its name at its end). matplotlib is imported when the first figure is drawn.
 """
 
-# matplotlib's types leave much unknown.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 import html
 import io
 import re

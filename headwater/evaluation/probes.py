@@ -1,7 +1,5 @@
 """Frozen-backbone probes: what a simple reader finds in vectors that are not trained further."""
 
-# scikit-learn ships no type stubs.
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 import warnings
 from typing import Any
 

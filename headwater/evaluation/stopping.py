@@ -14,10 +14,15 @@ WORTH_HAVING = 0.01
 FEWEST_POINTS = 4
 LATE_PART = 3.0
 """The slope is taken from the last two thirds of the steps: the first third falls steeply in every run."""
+CONSTANT_RATE = 0.99
 HIGH_RATE = 0.5
 """Of the peak learning rate. Below it the loss falls because the steps get smaller, not because there are more."""
 SURE = 2.0
 """Standard errors that a slope must stand clear of zero."""
+SURE_OF_THE_LOWEST = 2.5
+"""Spreads of one evaluation that a mean of three must stand above the lowest one, which is low by choice."""
+LABELS_GAINED = 0.005
+"""Probe accuracy per doubling of the steps: half a point."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +83,10 @@ def _noise(curve: _Curve) -> float:
 
 
 def _rising(curve: _Curve) -> bool:
-    """Whether the last points stand clear of the lowest one, which lies well before them."""
-    lowest = int(curve.values.argmin())
-    after = curve.values[lowest + 1 :]
-    if len(after) < 2:
-        return False
-    rise = float(after[-2:].mean() - curve.values[lowest])
-    return rise > max(WORTH_HAVING, SURE * _noise(curve))
+    """Whether the last points stand clear of the lowest ones; means of three, since one point may be luck."""
+    smooth = np.convolve(curve.values, np.full(3, 1 / 3), mode="valid")
+    rise = float(smooth[-1] - smooth.min())
+    return rise > max(WORTH_HAVING, SURE_OF_THE_LOWEST * _noise(curve))
 
 
 def advice(
@@ -123,13 +125,20 @@ def advice(
 
 
 def _before_decay(curve: _Curve, learning_rate: Callable[[int], float] | None) -> NDArray[np.bool_]:
-    """True for the points before the learning rate fell below half its peak for good."""
+    """True for the points whose loss owes little to a falling learning rate.
+
+    Those of the constant part where there is one long enough, else those above half the peak.
+    """
     if learning_rate is None:
         return np.ones(len(curve.steps), dtype=np.bool_)
     factors = np.array([learning_rate(int(step)) for step in curve.steps])
     peak = int(factors.argmax())
     # The rate is low during warm-up too; only what comes after the peak is a decay.
-    return (np.arange(len(factors)) <= peak) | (factors >= HIGH_RATE * factors[peak])
+    rising = np.arange(len(factors)) <= peak
+    constant = rising | (factors >= CONSTANT_RATE * factors[peak])
+    if len(curve.part(constant).late().steps) >= FEWEST_POINTS and not rising.all():
+        return constant
+    return rising | (factors >= HIGH_RATE * factors[peak])
 
 
 def _worse(losses: _Curve) -> Advice:
@@ -163,7 +172,7 @@ def _improving(losses: _Curve, slope: _Slope, decayed: bool, probes: _Curve) -> 
         )
     else:
         sentence = f"Going on would pay: the held-out loss is still falling {fall}."
-    if len(probes.steps) >= FEWEST_POINTS and _slope(probes.late()).per_doubling <= 0:
+    if len(probes.steps) >= FEWEST_POINTS and _slope(probes.late()).per_doubling < LABELS_GAINED:
         best = int(probes.steps[probes.values.argmax()])
         sentence += f" The probe, however, has not gained since step {best:,}: the labels may not need it."
     return Advice("still_improving", sentence, slope.per_doubling)

@@ -3,9 +3,6 @@
 Features and regularisation are chosen on the same validation rows as the neural arms' learning rates.
 """
 
-# scikit-learn ships no type stubs.
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-
 import time
 import unicodedata
 import warnings

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 
 from headwater.errors import BadDataError
@@ -13,11 +14,13 @@ REPEATS = 250
 DRAWS = 2_000
 
 
-def _accuracy(predictions, labels):
+def _accuracy(predictions: NDArray[np.generic], labels: NDArray[np.generic]) -> float:
     return float((predictions == labels).mean())
 
 
-def _experiment(rng, *, seeds, rows, seed_spread, share=0.7):
+def _experiment(
+    rng: np.random.Generator, *, seeds: int, rows: int, seed_spread: float, share: float = 0.7
+) -> NDArray[np.float64]:
     """Right or wrong answers of ``seeds`` trained models: rows differ in difficulty, models in ability."""
     difficulty = rng.normal(size=rows) * 0.7**0.5
     ability = rng.normal(size=(seeds, 1)) * seed_spread
@@ -25,8 +28,8 @@ def _experiment(rng, *, seeds, rows, seed_spread, share=0.7):
     return (difficulty + ability + noise < stats.norm.ppf(share)).astype(float)
 
 
-def _long_run_mean(seed_spread, share=0.7):
-    return stats.norm.cdf(stats.norm.ppf(share) / np.sqrt(1 + seed_spread**2))
+def _long_run_mean(seed_spread: float, share: float = 0.7) -> float:
+    return float(stats.norm.cdf(stats.norm.ppf(share) / np.sqrt(1 + seed_spread**2)))
 
 
 def test_a_bootstrap_interval_is_the_one_scipy_computes():
@@ -53,7 +56,9 @@ def test_a_bootstrap_interval_covers_the_truth_about_95_times_in_100():
 
 @pytest.mark.parametrize("seed_spread", [0.0, 0.05, 0.3])
 @pytest.mark.parametrize("seeds", [3, 5])
-def test_an_interval_over_seeds_and_rows_covers_the_truth_at_least_93_times_in_100(seeds, seed_spread):
+def test_an_interval_over_seeds_and_rows_covers_the_truth_at_least_93_times_in_100(
+    seeds: int, seed_spread: float
+):
     rng = np.random.default_rng(4)
     truth = _long_run_mean(seed_spread)
     found = [
@@ -86,7 +91,7 @@ def test_one_seed_gives_the_interval_of_the_test_rows_alone():
 
 
 @pytest.mark.parametrize(("seeds", "seed_spread"), [(3, 0.05), (3, 0.3), (5, 0.1)])
-def test_two_equal_methods_are_told_apart_at_most_about_5_times_in_100(seeds, seed_spread):
+def test_two_equal_methods_are_told_apart_at_most_about_5_times_in_100(seeds: int, seed_spread: float):
     rng = np.random.default_rng(9)
     false_alarms = 0
     for _ in range(REPEATS):
@@ -105,7 +110,8 @@ def test_two_equal_methods_are_told_apart_at_most_about_5_times_in_100(seeds, se
 def test_where_only_seeds_differ_the_test_is_students():
     ability = np.array([0.60, 0.66, 0.63, 0.71])
     ours = paired_test(np.tile(ability[:, None], 50), np.full((4, 50), 0.6), rng=np.random.default_rng(11))
-    assert ours.p == pytest.approx(stats.ttest_1samp(ability, 0.6).pvalue, rel=0.1)
+    theirs: Any = stats.ttest_1samp(ability, 0.6)
+    assert ours.p == pytest.approx(theirs.pvalue, rel=0.1)
 
 
 def test_with_one_seed_and_many_rows_the_test_is_the_paired_t_test_over_rows():
