@@ -1,5 +1,7 @@
 """A document's vectors do not depend on the company it keeps, and a reader of the past never sees the future."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -16,8 +18,8 @@ from headwater.models import (
 )
 from headwater.sequence import SequenceLayout
 
-SMALL = {"vocabulary_size": 50, "width": 16, "depth": 3}
-HEADS = {"num_heads": 4, "feed_forward_width": 32}
+SMALL: dict[str, Any] = {"vocabulary_size": 50, "width": 16, "depth": 3}
+HEADS: dict[str, Any] = {"num_heads": 4, "feed_forward_width": 32}
 
 BOTH: dict[str, BackboneSettings] = {
     "encoder": TransformerSettings(
@@ -134,7 +136,7 @@ def test_a_reader_of_both_sides_sees_them(name: str) -> None:
 )
 def test_checkpointed_activations_give_the_same_gradients(settings: TransformerSettings) -> None:
     layout = SequenceLayout.padded(torch.tensor([7, 3]), 7)
-    gradients = []
+    gradients: list[list[torch.Tensor | None]] = []
     for checkpointed in (False, True):
         backbone = build_backbone(settings, seed=0)
         backbone.checkpoint_activations = checkpointed

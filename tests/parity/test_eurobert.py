@@ -33,7 +33,6 @@ def saved(kind: Any, folder: Path, **more: Any) -> Any:
         bos_token_id=1,
         eos_token_id=2,
         mask_token_id=3,
-        attn_implementation="eager",
         **more,
     )
     model = kind(config).eval()

@@ -25,7 +25,6 @@ def config(**more: Any) -> transformers.LlamaConfig:
         num_hidden_layers=3,
         num_attention_heads=4,
         pad_token_id=0,
-        attn_implementation="eager",
         **more,
     )
 

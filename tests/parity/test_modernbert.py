@@ -20,23 +20,21 @@ transformers.utils.logging.disable_progress_bar()
 
 
 def config(**more: Any) -> transformers.ModernBertConfig:
-    return transformers.ModernBertConfig(
-        **{
-            "vocab_size": 97,
-            "hidden_size": 48,
-            "intermediate_size": 80,
-            "num_hidden_layers": 5,
-            "num_attention_heads": 4,
-            "local_attention": 8,
-            "pad_token_id": 0,
-            "bos_token_id": 1,
-            "eos_token_id": 2,
-            "cls_token_id": 1,
-            "sep_token_id": 2,
-            "attn_implementation": "eager",
-            **more,
-        }
-    )
+    small: dict[str, Any] = {
+        "vocab_size": 97,
+        "hidden_size": 48,
+        "intermediate_size": 80,
+        "num_hidden_layers": 5,
+        "num_attention_heads": 4,
+        "local_attention": 8,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "cls_token_id": 1,
+        "sep_token_id": 2,
+        "attn_implementation": "eager",
+    }
+    return transformers.ModernBertConfig(**small, **more)
 
 
 def tokens() -> Tensor:

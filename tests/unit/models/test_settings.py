@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from headwater.errors import SettingsError
@@ -10,7 +12,13 @@ from headwater.models import (
 )
 from headwater.models.settings import BackboneSettings
 
-GOOD = {"vocabulary_size": 100, "width": 32, "depth": 2, "num_heads": 4, "feed_forward_width": 64}
+GOOD: dict[str, Any] = {
+    "vocabulary_size": 100,
+    "width": 32,
+    "depth": 2,
+    "num_heads": 4,
+    "feed_forward_width": 64,
+}
 
 
 @pytest.mark.parametrize(
@@ -33,9 +41,9 @@ GOOD = {"vocabulary_size": 100, "width": 32, "depth": 2, "num_heads": 4, "feed_f
         ({"norm_position": "after", "first_attention_norm": False}, "needs norm_position='before'"),
     ],
 )
-def test_settings_that_do_not_fit_are_refused_with_a_reason(wrong: dict[str, object], message: str) -> None:
+def test_settings_that_do_not_fit_are_refused_with_a_reason(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        TransformerSettings(**(GOOD | wrong))  # pyright: ignore[reportArgumentType]
+        TransformerSettings(**(GOOD | wrong))
 
 
 @pytest.mark.parametrize(

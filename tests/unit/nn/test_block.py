@@ -29,7 +29,9 @@ def block(norm_position: str = "before", *, memory: bool = False, causal: bool =
     )
 
 
-def torch_layer_of(ours: Block, kind: type[nn.Module]) -> nn.Module:
+def torch_layer_of(
+    ours: Block, kind: type[nn.TransformerEncoderLayer] | type[nn.TransformerDecoderLayer]
+) -> nn.Module:
     """torch's own layer with the same weights."""
     layer = kind(WIDTH, 4, 32, dropout=0.0, batch_first=True, norm_first=ours.norm_position == "before")
     pairs = [("self_attn", ours.attention), ("multihead_attn", ours.cross_attention)]
@@ -43,8 +45,8 @@ def torch_layer_of(ours: Block, kind: type[nn.Module]) -> nn.Module:
     norms = [ours.attention_norm, ours.cross_attention_norm, ours.feed_forward_norm]
     for number, norm in enumerate((norm for norm in norms if norm is not None), 1):
         getattr(layer, f"norm{number}").load_state_dict(norm.state_dict())
-    layer.linear1.load_state_dict(ours.feed_forward.inner.state_dict())  # pyright: ignore
-    layer.linear2.load_state_dict(ours.feed_forward.outer.state_dict())  # pyright: ignore
+    layer.get_submodule("linear1").load_state_dict(ours.feed_forward.get_submodule("inner").state_dict())
+    layer.get_submodule("linear2").load_state_dict(ours.feed_forward.get_submodule("outer").state_dict())
     return layer
 
 

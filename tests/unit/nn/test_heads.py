@@ -29,10 +29,11 @@ class Owner(nn.Module):
 
 def test_a_token_head_is_the_written_out_equation() -> None:
     owner, states = Owner(), torch.randn(5, 8)
-    nn.init.normal_(owner.head.decoder.bias)  # pyright: ignore[reportArgumentType]
-    dense = owner.head.transform.dense.weight  # pyright: ignore
+    weights = dict(owner.named_parameters())
+    bias, dense = weights["head.decoder.bias"], weights["head.transform.dense.weight"]
+    nn.init.normal_(bias)
     hidden = F.layer_norm(F.gelu(states @ dense.T), (8,))
-    expected = hidden @ owner.table.weight.T + owner.head.decoder.bias
+    expected = hidden @ owner.table.weight.T + bias
     torch.testing.assert_close(owner.head(states), expected)
 
 

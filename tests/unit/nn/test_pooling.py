@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from headwater.errors import SettingsError
-from headwater.nn.pooling import POOLING_KINDS, PoolingKind, build_pooling
+from headwater.nn.pooling import POOLING_KINDS, AttentionPooling, PoolingKind, build_pooling
 from headwater.sequence import SequenceLayout
 
 STATES = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(0))
@@ -42,7 +42,7 @@ def test_first_last_and_max_are_what_they_say() -> None:
 
 
 def test_attention_pooling_is_the_written_out_equation() -> None:
-    pooling = build_pooling("attention", 8)
+    pooling = AttentionPooling(8)
     rows = STATES[1, :3]
     scores = torch.tanh(rows @ pooling.dense.weight.T + pooling.dense.bias) @ pooling.score.weight[0]
     torch.testing.assert_close(pooling(STATES, PADDED)[1], scores.softmax(0) @ rows)

@@ -1,0 +1,241 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from headwater.data.tokenizer import Tokenizer
+from headwater.errors import BadDataError, SettingsError, StorageError
+from headwater.models import (
+    BackboneSettings,
+    ConvolutionalSettings,
+    Model,
+    RecurrentSettings,
+    build_model,
+    decoder_settings,
+    encoder_settings,
+    load_bundle,
+    paper_base,
+    save_bundle,
+)
+from headwater.sequence import SequenceLayout
+
+transformers.utils.logging.disable_progress_bar()
+LAYOUT = SequenceLayout.padded(torch.tensor([9, 4]), 9)
+TOKENS = torch.randint(4, 300, (2, 9), generator=torch.Generator().manual_seed(0)).masked_fill(
+    ~LAYOUT.real, 0
+)
+ENCODER = encoder_settings("nano", 512)
+EUROBERT = replace(decoder_settings("nano", 512), causal=False, num_key_value_heads=2)
+NATIVE: list[BackboneSettings] = [
+    replace(ENCODER, positions="learned", max_length=64),
+    replace(ENCODER, windows=(3, 5)),
+    paper_base(512),
+    RecurrentSettings(vocabulary_size=512, width=16, depth=2, hidden_width=12, attention="additive"),
+    ConvolutionalSettings(vocabulary_size=512, width=16, depth=2, hidden_width=12),
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.learn(["a few words of text, and some more words of text"] * 3, 300)
+
+
+def answers(model: Model) -> torch.Tensor:
+    states = model.eval().backbone(TOKENS, LAYOUT)
+    for name, head in model.heads.items():
+        return head(states, LAYOUT) if name in ("classification", "regression") else head(states[LAYOUT.real])
+    return states[LAYOUT.real]
+
+
+def settings_and_heads() -> list[Any]:
+    cases: list[tuple[str, BackboneSettings, str | None, dict[str, Any]]] = [
+        ("ModernBertForMaskedLM", ENCODER, "masked_tokens", {}),
+        (
+            "ModernBertForSequenceClassification",
+            ENCODER,
+            "classification",
+            {"classes": 3, "pooling": "first"},
+        ),
+        ("ModernBertForSequenceClassification", ENCODER, "regression", {}),
+        ("ModernBertForTokenClassification", ENCODER, "tagging", {"classes": 5}),
+        ("ModernBertModel", ENCODER, None, {}),
+        ("EuroBertForMaskedLM", EUROBERT, "masked_tokens", {}),
+        ("EuroBertForSequenceClassification", EUROBERT, "classification", {"classes": 3, "pooling": "late"}),
+        ("LlamaForCausalLM", decoder_settings("nano", 512), "next_token", {}),
+        ("LlamaForSequenceClassification", decoder_settings("nano", 512), "classification", {"classes": 3}),
+    ]
+    return [pytest.param(*case, id=f"{case[0]} {case[2]}") for case in cases]
+
+
+@pytest.mark.parametrize(("architecture", "settings", "head", "options"), settings_and_heads())
+@torch.no_grad()
+def test_a_shipped_model_loads_here_and_in_transformers(
+    tmp_path: Path,
+    tokenizer: Tokenizer,
+    architecture: str,
+    settings: BackboneSettings,
+    head: str | None,
+    options: dict[str, Any],
+) -> None:
+    model = build_model(settings, head=head, seed=0, **options)
+    save_bundle(tmp_path / "model", model, tokenizer, {"task": head})
+    torch.testing.assert_close(answers(load_bundle(tmp_path / "model").model), answers(model), atol=0, rtol=0)
+
+    theirs, account = getattr(transformers, architecture).from_pretrained(
+        tmp_path / "model", output_loading_info=True
+    )
+    assert not account["missing_keys"] and not account["unexpected_keys"] and not account["mismatched_keys"]
+    output = theirs.eval()(input_ids=TOKENS, attention_mask=LAYOUT.real.long())
+    found = output.last_hidden_state if head is None else output.logits
+    found = found if head in ("classification", "regression") else found[LAYOUT.real]
+    torch.testing.assert_close(found, answers(model), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("settings", NATIVE)
+@torch.no_grad()
+def test_what_no_published_layout_can_say_is_shipped_in_our_own(
+    tmp_path: Path, tokenizer: Tokenizer, settings: BackboneSettings
+) -> None:
+    model = build_model(settings, head="classification", classes=2, seed=0)
+    save_bundle(tmp_path / "model", model, tokenizer, {"labels": ["no", "yes"]})
+    bundle = load_bundle(tmp_path / "model")
+    assert bundle.settings == settings
+    assert json.loads((tmp_path / "model/config.json").read_text())["model_type"].startswith("headwater_")
+    torch.testing.assert_close(answers(bundle.model), answers(model), atol=0, rtol=0)
+
+
+def test_a_card_comes_back_and_the_labels_stand_in_the_config(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    model = build_model(ENCODER, head="classification", classes=2, seed=0)
+    save_bundle(
+        tmp_path / "model", model, tokenizer, {"task": "classification", "labels": ["schlecht", "gut"]}
+    )
+    assert load_bundle(tmp_path / "model").card["labels"] == ["schlecht", "gut"]
+    config = json.loads((tmp_path / "model/config.json").read_text())
+    assert config["id2label"] == {"0": "schlecht", "1": "gut"}
+
+
+def test_dropouts_that_no_config_can_say_come_back(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    settings = replace(ENCODER, residual_dropout=0.1, stochastic_depth=0.2)
+    save_bundle(tmp_path / "model", build_model(settings, seed=0), tokenizer, {})
+    assert load_bundle(tmp_path / "model").settings == settings
+
+
+def test_the_shipped_tokenizer_loads_in_transformers(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    save_bundle(tmp_path / "model", build_model(ENCODER, seed=0), tokenizer, {})
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "model")
+    text = "some words of text"
+    assert theirs(text)["input_ids"][1:-1] == tokenizer.encode_batch([text])[0].tolist()
+    assert theirs.mask_token_id == tokenizer.mask
+    assert theirs.pad_token_id == tokenizer.pad
+
+
+def test_tied_weights_are_written_once(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    save_bundle(tmp_path / "model", build_model(ENCODER, head="masked_tokens", seed=0), tokenizer, {})
+    tensors = load_file(tmp_path / "model/model.safetensors")
+    assert "decoder.weight" not in tensors
+    assert [name for name, tensor in tensors.items() if tensor.shape == (512, 128)] == [
+        "model.embeddings.tok_embeddings.weight"
+    ]
+
+
+def shipped(folder: Path, tokenizer: Tokenizer) -> Path:
+    save_bundle(folder / "model", build_model(ENCODER, head="masked_tokens", seed=0), tokenizer, {})
+    return folder / "model"
+
+
+def test_every_tensor_is_accounted_for(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    folder = shipped(tmp_path, tokenizer)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["stranger"] = torch.ones(1)
+    tensors["head.norm.weight"] = torch.ones(3)
+    del tensors["model.final_norm.weight"]
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(BadDataError) as raised:
+        load_bundle(folder)
+    for complaint in (
+        "missing: model.final_norm.weight",
+        "unexpected: stranger",
+        "misshapen: head.norm.weight (3,) instead of (128,)",
+    ):
+        assert complaint in str(raised.value)
+
+
+def test_a_repeated_tied_matrix_must_repeat_the_same_numbers(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    folder = shipped(tmp_path, tokenizer)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["decoder.weight"] = tensors["model.embeddings.tok_embeddings.weight"].clone()
+    save_file(tensors, folder / "model.safetensors")
+    load_bundle(folder)
+    tensors["decoder.weight"][7, 7] += 1
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(BadDataError, match=r"decoder\.weight differs"):
+        load_bundle(folder)
+
+
+def test_a_config_changed_by_hand_is_noticed(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    folder = shipped(tmp_path, tokenizer)
+    config = json.loads((folder / "config.json").read_text()) | {"local_attention": 16}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(BadDataError, match="describe different models"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rope_parameters", "x"),
+        ("norm_eps", "small"),
+        ("layer_types", 3),
+        ("architectures", 5),
+        ("id2label", 1),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused(
+    tmp_path: Path, tokenizer: Tokenizer, key: str, value: object
+) -> None:
+    folder = shipped(tmp_path, tokenizer)
+    (folder / "headwater.json").unlink()
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"architectures": ["ModernBertForSequenceClassification"]} | {key: value}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(BadDataError):
+        load_bundle(folder)
+
+
+def test_another_family_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(BadDataError, match="modernbert, eurobert, llama"):
+        load_bundle(tmp_path)
+
+
+def test_a_model_is_shipped_with_one_head_and_a_vocabulary_that_fits(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    model = build_model(ENCODER, head="masked_tokens", seed=0)
+    model.add_head("classification", classes=2)
+    with pytest.raises(SettingsError, match="holds one head"):
+        save_bundle(tmp_path / "model", model, tokenizer, {})
+    small = build_model(replace(ENCODER, vocabulary_size=64), seed=0)
+    with pytest.raises(SettingsError, match="ship the tokenizer that the model was trained with"):
+        save_bundle(tmp_path / "model", small, tokenizer, {})
+
+
+def test_a_failed_write_leaves_what_stood_there(
+    tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shipped(tmp_path, tokenizer)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("headwater.models.bundle._sync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        save_bundle(folder, build_model(ENCODER, seed=1), tokenizer, {})
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
