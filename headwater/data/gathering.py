@@ -1,0 +1,120 @@
+"""Which of the user's documents enter a pool, and on which side."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from headwater.data.examples import Example
+from headwater.data.files import Source, Split, find_sources
+from headwater.data.problems import Problems
+from headwater.data.readers import read_documents
+from headwater.data.splits import Deduplicator, Fingerprints, HoldOut
+from headwater.errors import MissingInputError, UsageError
+
+_TRAIN: tuple[Split | None, ...] = ("train", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The user's paths sorted by what their names say they are for."""
+
+    train: tuple[Path, ...]
+    validation: tuple[Path, ...]
+    weights: tuple[float, ...] | None  # of the train paths
+    sources: tuple[Source, ...]  # every file that is read
+    passed_over: tuple[Source, ...]  # files named as test parts
+    owner: dict[str, int]  # which train path each train file stands behind
+
+    @classmethod
+    def sort(cls, paths: Sequence[str | Path], weights: Sequence[float] | None) -> "Paths":
+        """Files of validation parts (valid, val, dev) judge; files of test parts never enter.
+
+        Where every path is such a file, the user means it: all of them enter.
+        """
+        if not paths:
+            raise UsageError("there is nothing to learn from; give at least one file or folder")
+        if weights is not None and len(weights) != len(paths):
+            raise UsageError(f"{len(paths)} paths but {len(weights)} weights; give one weight a path")
+        found = {Path(path): find_sources([path]) for path in paths}
+        learnt = {path: [s for s in sources if s.split in _TRAIN] for path, sources in found.items()}
+        if not any(learnt.values()):
+            learnt = {path: _all_named(sources) for path, sources in found.items()}
+        judging = {
+            path: [s for s in sources if s.split == "validation" and s not in learnt[path]]
+            for path, sources in found.items()
+        }
+        train = tuple(path for path in found if learnt[path])
+        read = [*chain.from_iterable(learnt.values()), *chain.from_iterable(judging.values())]
+        weight_of = dict(zip(found, weights or (), strict=False))
+        return cls(
+            train=train,
+            validation=tuple(path for path in found if judging[path]),
+            weights=None if weights is None else tuple(weight_of[path] for path in train),
+            sources=tuple(read),
+            passed_over=tuple(s for sources in found.values() for s in sources if s not in read),
+            owner={s.path: number for number, path in enumerate(train) for s in learnt[path]},
+        )
+
+
+def _all_named(sources: Sequence[Source]) -> list[Source]:
+    if not all(source.named for source in sources):
+        raise MissingInputError(
+            f"all files found ({', '.join(source.path for source in sources[:3])} …) belong to validation or "
+            "test parts by their names, and these never enter the pool; name a file itself to use it all the same"
+        )
+    return list(sources)
+
+
+@dataclass(slots=True)
+class Gathering:
+    """One look at the documents: read, held out, deduplicated, in the order of the paths."""
+
+    paths: Paths
+    text: Sequence[str] | None
+    hold_out: Sequence[str | Path]
+    problems: Problems = field(default_factory=Problems)
+    held_out_texts: int = 0
+
+    def validation(self) -> Iterator[Example]:
+        """The documents of the files that judge."""
+        return self._kept(self._read(self.paths.validation, ("validation",)), self._held_out())
+
+    def train(self, validation: Sequence[str]) -> Iterator[Example]:
+        """The documents to learn from: none that is held out or stands in ``validation``."""
+        held_out = self._held_out()
+        held_out.add_many(validation)
+        return self._kept(self._read(self.paths.train, _TRAIN), held_out)
+
+    def _held_out(self) -> Fingerprints:
+        fingerprints = Fingerprints()
+        if self.hold_out:
+            examples = read_documents(self.hold_out, text=None, problems=Problems(), splits=None)
+            fingerprints.add_many(example.text for example in examples)
+        self.held_out_texts = len(fingerprints)
+        return fingerprints
+
+    def _read(self, paths: Sequence[Path], splits: Sequence[Split | None]) -> Iterator[Example]:
+        # One path at a time: what a file is understood to be does not depend on the other paths.
+        return chain.from_iterable(
+            read_documents([path], text=self.text, problems=self.problems, splits=splits) for path in paths
+        )
+
+    def _kept(self, examples: Iterator[Example], held_out: Fingerprints) -> Iterator[Example]:
+        if len(held_out):
+            examples = HoldOut(held_out, self.problems).filter(examples)
+        return Deduplicator(self.problems).filter(examples)
+
+    def facts(self) -> dict[str, Any]:
+        """What data.json says of the sources and of what was left out."""
+        return {
+            "sources": [
+                {"path": s.path, "kind": s.kind, "bytes": s.size, "digest": s.digest, "split": s.split}
+                for s in self.paths.sources
+            ],
+            "passed_over": [source.path for source in self.paths.passed_over],
+            "hold_out": [str(path) for path in self.hold_out],
+            "held_out_texts": self.held_out_texts,
+            "left_out": self.problems.to_dict(),
+        }

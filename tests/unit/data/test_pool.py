@@ -1,0 +1,202 @@
+"""A pool: what enters, what is left out and counted, and nothing done twice."""
+
+import gzip
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headwater.data import pool as pool_module
+from headwater.data.batches import TokenBatches
+from headwater.data.gathering import Paths
+from headwater.data.pool import Pool, build_pool, vocabulary_size_for
+from headwater.data.splits import text_digest
+from headwater.data.tokenizer import Tokenizer
+from headwater.errors import MissingInputError, StorageError, UsageError
+
+WORDS = ["river", "stone", "winter", "letter", "garden", "silver", "music", "window", "harbour", "engine"]
+
+
+def sentences(count: int, seed: int) -> list[str]:
+    draw = np.random.default_rng(seed)
+    return [" ".join(draw.choice(WORDS, 12)) + f" number {seed} {line}." for line in range(count)]
+
+
+def written(path: Path, lines: list[str]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def built(tmp_path: Path, *paths: Path, **choices: object) -> Pool:
+    return build_pool(paths, cache=tmp_path / "cache", vocabulary_size=400, **choices)  # pyright: ignore[reportArgumentType]
+
+
+def texts(pool: Pool, part: str = "train") -> set[str]:
+    store = getattr(pool, part)
+    return {pool.tokenizer.decode(store[number]) for number in range(len(store))}
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    return written(tmp_path / "corpus.txt", sentences(200, 1))
+
+
+def test_every_document_is_on_one_side(tmp_path: Path, corpus: Path):
+    pool = built(tmp_path, corpus, validation_share=0.2)
+    train, validation = texts(pool), texts(pool, "validation")
+    assert train | validation == set(sentences(200, 1))
+    assert not train & validation
+    assert 20 <= len(validation) <= 60
+
+
+def test_the_facts_count_what_the_stores_hold(tmp_path: Path, corpus: Path):
+    pool = built(tmp_path, corpus)
+    assert pool.facts["documents"] == len(pool.train)
+    assert pool.facts["bytes"] == sum(len(text.encode()) for text in texts(pool))
+    assert pool.facts["bytes"] == pool.tokenizer.token_bytes[pool.train.tokens].sum()
+    assert pool.facts["validation"]["documents"] == len(pool.validation)
+    assert pool.train.digests.tolist() == [
+        text_digest(pool.tokenizer.decode(pool.train[number])) for number in range(len(pool.train))
+    ]
+
+
+def test_held_out_rows_never_enter_and_are_counted(tmp_path: Path, corpus: Path):
+    held_out = written(tmp_path / "labelled.csv", ["text,label", *(f"{s},a" for s in sentences(5, 1))])
+    pool = built(tmp_path, corpus, hold_out=[held_out])
+    assert not (texts(pool) | texts(pool, "validation")) & set(sentences(5, 1))
+    assert pool.facts["left_out"]["by_reason"] == {"equals a held-out text": 5}
+    assert pool.facts["held_out_texts"] == 5
+
+
+def test_duplicates_are_left_out_and_counted(tmp_path: Path, corpus: Path):
+    again = written(tmp_path / "again.txt", sentences(7, 1))
+    pool = built(tmp_path, corpus, again)
+    assert pool.facts["left_out"]["by_reason"] == {"exact duplicate": 7}
+
+
+def test_files_named_as_validation_judge_and_test_files_never_enter(tmp_path: Path):
+    folder = tmp_path / "corpus"
+    written(folder / "train.txt", [*sentences(60, 1), *sentences(3, 2)])
+    written(folder / "valid.txt", sentences(20, 2))
+    written(folder / "test.txt", sentences(20, 3))
+    pool = built(tmp_path, folder)
+    assert texts(pool) == set(sentences(60, 1))
+    assert texts(pool, "validation") == set(sentences(20, 2))
+    assert pool.facts["passed_over"] == [str(folder / "test.txt")]
+    assert pool.facts["left_out"]["by_reason"] == {"equals a held-out text": 3}
+    assert texts(built(tmp_path, *sorted(folder.iterdir()))) == texts(pool)  # as a shell writes corpus/*
+
+
+def test_a_test_file_that_is_all_the_user_names_enters(tmp_path: Path):
+    pool = built(tmp_path, written(tmp_path / "test.txt", sentences(60, 3)))
+    assert texts(pool) | texts(pool, "validation") == set(sentences(60, 3))
+
+
+def test_a_folder_of_test_files_alone_is_refused(tmp_path: Path):
+    written(tmp_path / "corpus" / "test.txt", sentences(60, 3))
+    with pytest.raises(MissingInputError, match="name a file itself"):
+        built(tmp_path, tmp_path / "corpus")
+
+
+def test_the_second_call_builds_nothing(tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch):
+    first = built(tmp_path, corpus)
+    monkeypatch.setattr(pool_module, "Gathering", None)
+    second = built(tmp_path, corpus)
+    assert second.train.tokens.tolist() == first.train.tokens.tolist()
+    assert second.facts == first.facts
+    assert second.fingerprints.matches(sentences(200, 1)[0]) == "exact"
+
+
+def test_another_content_or_choice_is_another_pool(tmp_path: Path, corpus: Path):
+    keys = {built(tmp_path, corpus).facts["key"], built(tmp_path, corpus, seed=1).facts["key"]}
+    keys |= {built(tmp_path, corpus, hold_out=[written(tmp_path / "h.txt", sentences(2, 1))]).facts["key"]}
+    keys |= {build_pool([corpus], cache=tmp_path / "cache", vocabulary_size=300).facts["key"]}
+    written(corpus, sentences(201, 1))
+    keys |= {built(tmp_path, corpus).facts["key"]}
+    assert len(keys) == 5
+
+
+def test_a_given_vocabulary_is_used_as_it_is(tmp_path: Path, corpus: Path):
+    tokenizer = Tokenizer.learn(["something else"], 270)
+    pool = built(tmp_path, corpus, tokenizer=tokenizer)
+    assert pool.tokenizer.digest == tokenizer.digest
+
+
+def test_an_incomplete_pool_is_built_again(tmp_path: Path, corpus: Path):
+    first = built(tmp_path, corpus)
+    first.train.path.unlink()
+    assert built(tmp_path, corpus).train.tokens.tolist() == first.train.tokens.tolist()
+
+
+def test_a_damaged_store_says_so(tmp_path: Path, corpus: Path):
+    path = built(tmp_path, corpus).train.path
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(StorageError, match="rebuilt"):
+        built(tmp_path, corpus)
+
+
+@pytest.mark.parametrize("stage", ["reading", "learning the vocabulary", "encoding", "keeping fingerprints"])
+def test_a_request_to_stop_leaves_nothing_behind(tmp_path: Path, corpus: Path, stage: str):
+    written(corpus, sentences(1100, 1))
+
+    def stop(now: str, done: int, total: int | None) -> None:
+        if now.startswith(stage):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        built(tmp_path, corpus, progress=stop)
+    assert list((tmp_path / "cache" / "pools").iterdir()) == []
+
+
+def test_check_is_asked_in_every_stage(tmp_path: Path, corpus: Path):
+    asked: list[None] = []
+    built(tmp_path, corpus, check=lambda: asked.append(None))
+    assert len(asked) >= 3
+
+
+def test_weights_mix_the_paths(tmp_path: Path, corpus: Path):
+    small = written(tmp_path / "small.txt", sentences(40, 9))
+    pool = built(tmp_path, corpus, small, weights=[1.0, 3.0])
+    stream = TokenBatches(pool.windows(64), pool.tokenizer, tokens_per_batch=64 * 64, seed=0)
+    items = [int(i) for number in range(stream.batches_per_epoch(0) * 4) for i in stream.batch(number).items]
+    of_small = [pool.tokenizer.decode(pool.train[item]) in sentences(40, 9) for item in items]
+    assert np.mean(of_small) == pytest.approx(0.75, abs=0.03)
+
+
+def test_without_weights_every_window_comes_once(tmp_path: Path, corpus: Path):
+    pool = built(tmp_path, corpus)
+    stream = TokenBatches(pool.windows(64), pool.tokenizer, tokens_per_batch=640, seed=0)
+    items = [int(i) for number in range(stream.batches_per_epoch(0)) for i in stream.batch(number).items]
+    assert sorted(items) == list(range(len(pool.train)))
+
+
+def test_weights_are_one_a_path(corpus: Path):
+    with pytest.raises(UsageError, match="one weight a path"):
+        Paths.sort([corpus], [1.0, 2.0])
+
+
+def test_packed_files_are_read_as_they_are(tmp_path: Path, corpus: Path):
+    packed = tmp_path / "packed.txt.gz"
+    with corpus.open("rb") as plain, gzip.open(packed, "wb") as file:
+        shutil.copyfileobj(plain, file)
+    assert texts(built(tmp_path, packed)) == texts(built(tmp_path, corpus))
+
+
+def test_the_vocabulary_grows_with_the_corpus():
+    sizes = [vocabulary_size_for(int(megabytes * 1e6)) for megabytes in (0.1, 10, 100, 10_000)]
+    assert sizes == [4096, 8192, 16384, 32768]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["tinyshakespeare", "chinese_tang_poems"])
+def test_real_text_comes_back_whole(tmp_path: Path, data_sets: Path, name: str):
+    folder = data_sets / "lm" / name
+    pool = build_pool([folder / "valid.txt"], cache=tmp_path)
+    raw = (folder / "valid.txt").read_text(encoding="utf-8")
+    found = pool.facts["bytes"] + pool.facts["validation"]["bytes"]
+    assert 0.9 * len(raw.encode()) < found <= len(raw.encode())
+    assert all(text in raw for text in texts(pool))
+    packed = TokenBatches(pool.windows(128), pool.tokenizer, tokens_per_batch=2048, seed=0, packed=True)
+    assert packed.efficiency > 0.95
