@@ -5,7 +5,6 @@ a dark ground; the colours of the lines were chosen for both, and for readers wh
 line has its own mark and its name at its end). matplotlib is imported when the first figure is drawn.
 """
 
-import html
 import io
 import re
 import warnings
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from headwater.analysis.markup import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,6 +61,7 @@ _CJK_FONTS = (
     "Droid Sans Fallback",
 )
 LONGEST_LABEL = 16
+LONGEST_QUANTITY = 60
 MAX_LABELLED_CLASSES = 24
 
 
@@ -153,8 +155,7 @@ def svg(figure: "Figure", alt: str) -> str:
     mark = f"f{zlib.crc32(drawn.encode('utf-8', 'replace'))}-"
     drawn = re.sub(r'(<[^<>]* id=")', rf"\1{mark}", drawn)
     drawn = re.sub(r'(url\(#|href="#)', rf"\1{mark}", drawn)
-    label = html.escape(alt, quote=True)
-    return drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    return drawn.replace("<svg ", f'<svg role="img" aria-label="{clean(alt)}" ', 1)
 
 
 def png(figure: "Figure", dots_per_inch: int = 160) -> bytes:
@@ -183,6 +184,8 @@ def label_budget_curve(lines: Sequence[Line], *, width: float = 7.4, height: flo
             _draw_line(axes, line, number, len(lines), far)
         names = [f"{place:g}" for place in places] + ["all"] * has_all
         axes.set_xticks(ticks + [far] * has_all, names)
+        shown = ticks + [far] * has_all
+        axes.set_xlim(min(shown) - 0.35, max(shown) + 0.35)
         axes.set_xlabel("labels per class")
         axes.set_ylabel("accuracy on the test rows, %")
         axes.grid(axis="y", color=INK, alpha=0.13, linewidth=0.8)
@@ -286,7 +289,7 @@ def training_curve(
                 *end, plain(line.name), color=colour, transform=axes.transAxes, va="center", parse_math=False
             )
         axes.set_xlabel("step")
-        axes.set_ylabel(quantity, parse_math=False)
+        axes.set_ylabel(plain(quantity, LONGEST_QUANTITY), parse_math=False)
         axes.grid(axis="y", color=INK, alpha=0.13, linewidth=0.8)
         return figure
 
@@ -301,7 +304,7 @@ def interval_bars(lines: Sequence[Line], *, quantity: str = "", width: float = 6
             axes.hlines(number, point.low, point.high, color=INK, linewidth=1.4)
         axes.set_yticks(range(len(lines)), [plain(line.name) for line in lines], parse_math=False)
         axes.invert_yaxis()
-        axes.set_xlabel(quantity, parse_math=False)
+        axes.set_xlabel(plain(quantity, LONGEST_QUANTITY), parse_math=False)
         axes.grid(axis="x", color=INK, alpha=0.13, linewidth=0.8)
         return figure
 
@@ -314,10 +317,12 @@ def confusion_figure(matrix: NDArray[np.int64], names: Sequence[str], *, colour:
         side = min(6.4, 1.9 + 0.52 * count) if labelled else 5.2
         figure, axes = _axes(side, side * 0.86)
         shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-        for row, column in np.ndindex(*matrix.shape):
-            _draw_cell(axes, row, column, float(shares[row, column]), colour)
-            if labelled:
+        if labelled:
+            for row, column in np.ndindex(*matrix.shape):
+                _draw_cell(axes, row, column, float(shares[row, column]), colour)
                 axes.text(column, row, f"{matrix[row, column]:d}", ha="center", va="center", fontsize=8.5)
+        else:
+            _draw_shares(axes, shares, colour)
         axes.set_xlim(-0.5, matrix.shape[1] - 0.5)
         axes.set_ylim(matrix.shape[0] - 0.5, -0.5)
         axes.spines["bottom"].set_visible(False)
@@ -328,6 +333,15 @@ def confusion_figure(matrix: NDArray[np.int64], names: Sequence[str], *, colour:
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
         return figure
+
+
+def _draw_shares(axes: "Axes", shares: NDArray[np.float64], colour: str) -> None:
+    from matplotlib.colors import to_rgba
+
+    # One picture: thousands of cells drawn one by one take a browser longer than a reader's patience.
+    painted = np.tile(np.array(to_rgba(colour)), (*shares.shape, 1))
+    painted[..., 3] = np.where(shares > 0, 0.15 + 0.85 * shares, 0.0)
+    axes.imshow(painted, interpolation="nearest", aspect="auto")
 
 
 def _draw_cell(axes: "Axes", row: int, column: int, share: float, colour: str) -> None:

@@ -77,7 +77,8 @@ def write_gain_report(path: Path, gain: JudgedGain, facts: GainFacts) -> Path:
         aside.write_text(gain_page(gain, facts), encoding="utf-8")
         aside.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        if aside.exists():
+            aside.unlink()
         raise StorageError(
             f"could not write the report {path} ({error}); the results are in gain.json"
         ) from error

@@ -47,21 +47,21 @@ def is_unspaced(texts: Sequence[str]) -> bool:
     return unspaced >= UNSPACED_SHARE * max(len(letters), 1)
 
 
-def _features(unspaced: bool, min_rows: int) -> dict[str, Any]:
-    """The kinds of features to choose from, the widest first: it wins a tie on the validation rows."""
+def _vectorizers(unspaced: bool, min_rows: int) -> dict[str, Any]:
+    """The kinds of features that fit the script."""
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.pipeline import FeatureUnion
 
     shared: dict[str, Any] = {"sublinear_tf": True, "min_df": min_rows}
-    # The default token pattern drops words of one letter, which are whole words in many scripts.
-    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **shared)
     if unspaced:
-        characters = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), **shared)
-        short = TfidfVectorizer(analyzer="char", ngram_range=(1, 2), **shared)
-        return {"characters 1-3": characters, "characters 1-2": short}
-    pieces = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), **shared)
-    joined = FeatureUnion([("words", words), ("characters", pieces)])
-    return {"words 1-2 and characters 2-5": joined, "words 1-2": words}
+        return {
+            "characters 1-3": TfidfVectorizer(analyzer="char", ngram_range=(1, 3), **shared),
+            "characters 1-2": TfidfVectorizer(analyzer="char", ngram_range=(1, 2), **shared),
+        }
+    return {
+        # The default token pattern drops words of one letter, which are whole words in many scripts.
+        "words 1-2": TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **shared),
+        "characters 2-5": TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), **shared),
+    }
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,50 @@ class LabelledTexts:
     labels: Sequence[int]
 
 
+class _Features:
+    """Vectorizers fitted on the training texts; those that find nothing in them are left out."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.unspaced = is_unspaced(texts)
+        self.fitted: dict[str, Any] = {}
+        self.matrices: dict[str, Any] = {}
+        min_rows = 2 if len(texts) > SMALL_TRAINING_SET else 1
+        for name, vectorizer in _vectorizers(self.unspaced, min_rows).items():
+            analyse = vectorizer.build_analyzer()
+            if any(analyse(text) for text in texts):
+                self.matrices[name] = vectorizer.fit_transform(texts)
+                self.fitted[name] = vectorizer
+        if not self.fitted:
+            raise BadDataError(
+                "found no word or character to learn from in the training texts; check the text column"
+            )
+
+    def choices(self) -> list[tuple[str, ...]]:
+        """Which features to try together, the widest first: it wins a tie on the validation rows."""
+        alone = [(name,) for name in self.fitted]
+        # The longer n-grams of an unspaced script hold the shorter ones already.
+        return alone if self.unspaced or len(alone) == 1 else [tuple(self.fitted), *alone]
+
+    def matrix(self, names: tuple[str, ...], texts: Sequence[str] | None = None) -> Any:
+        """The features ``names`` of these texts, or of the training texts, side by side: (rows, columns), sparse."""
+        from scipy.sparse import hstack
+
+        parts = [
+            self.matrices[name] if texts is None else self.fitted[name].transform(texts) for name in names
+        ]
+        return hstack(parts, format="csr")
+
+
 @dataclass(frozen=True)
 class _Candidate:
-    name: str
-    features: Any
+    features: _Features
+    names: tuple[str, ...]
     classifier: Any
     validation_score: float
+
+    @property
+    def words(self) -> str:
+        return f"{' and '.join(self.names)}, C = {self.classifier.C:g}"
 
 
 def _check(train: LabelledTexts, validation: LabelledTexts) -> None:
@@ -93,25 +131,16 @@ def _check(train: LabelledTexts, validation: LabelledTexts) -> None:
 def _candidates(train: LabelledTexts, validation: LabelledTexts, seed: int) -> list[_Candidate]:
     from sklearn.linear_model import LogisticRegression
 
-    min_rows = 2 if len(train.texts) > SMALL_TRAINING_SET else 1
+    features = _Features(train.texts)
+    true = np.asarray(validation.labels)
     found: list[_Candidate] = []
-    for name, features in _features(is_unspaced(train.texts), min_rows).items():
-        try:
-            matrix = features.fit_transform(train.texts)
-        except ValueError as error:  # scikit-learn's only way to say that no text holds a word
-            if "empty vocabulary" not in str(error) and "no terms remain" not in str(error).lower():
-                raise
-            continue  # the other features may still do; none at all is an error below
-        validation_matrix = features.transform(validation.texts)
+    for names in features.choices():
+        matrix, validation_matrix = features.matrix(names), features.matrix(names, validation.texts)
         for strength in REGULARISATIONS:
             classifier = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS, random_state=seed)
             _fit(classifier, matrix, train.labels)
-            score = float(np.mean(classifier.predict(validation_matrix) == np.asarray(validation.labels)))
-            found.append(_Candidate(f"{name}, C = {strength:g}", features, classifier, score))
-    if not found:
-        raise BadDataError(
-            "found no word or character to learn from in the training texts; check the text column"
-        )
+            score = float(np.mean(classifier.predict(validation_matrix) == true))
+            found.append(_Candidate(features, names, classifier, score))
     return found
 
 
@@ -128,9 +157,8 @@ def _fit(classifier: Any, matrix: Any, labels: Sequence[int]) -> None:
 def _probabilities(candidate: _Candidate, texts: Sequence[str], num_classes: int) -> NDArray[np.float64]:
     table = np.zeros((len(texts), num_classes))
     if len(texts):
-        table[:, candidate.classifier.classes_] = candidate.classifier.predict_proba(
-            candidate.features.transform(texts)
-        )
+        matrix = candidate.features.matrix(candidate.names, texts)
+        table[:, candidate.classifier.classes_] = candidate.classifier.predict_proba(matrix)
     return table
 
 
@@ -166,7 +194,7 @@ def fit_floor(
     else:
         candidates = _candidates(train, validation, seed)
         best = max(candidates, key=lambda candidate: candidate.validation_score)
-        chosen, tried = best.name, tuple((each.name, each.validation_score) for each in candidates)
+        chosen, tried = best.words, tuple((each.words, each.validation_score) for each in candidates)
         tables = [_probabilities(best, texts, num_classes) for texts in parts]
     return FloorResult(
         predictions=tables[0].argmax(axis=1),

@@ -314,7 +314,8 @@ class CellStore:
                 os.fsync(file.fileno())
             aside.replace(self.path(key))
         except OSError as error:
-            aside.unlink(missing_ok=True)
+            if aside.exists():
+                aside.unlink()
             raise StorageError(
                 f"could not keep a finished cell in {self.folder} ({error}); free some space or choose "
                 f"another --cache"
