@@ -8,7 +8,6 @@ from headwater.models import (
     body_parameters,
     encoder_settings,
     matched_settings,
-    vocabulary_size_for,
 )
 from headwater.models.sizes import BaselineKind
 
@@ -43,14 +42,6 @@ def test_baselines_of_a_decoder_read_the_past() -> None:
 def test_a_baseline_that_cannot_be_matched_is_refused() -> None:
     with pytest.raises(SettingsError, match="give another width or depth"):
         matched_settings(1000, "recurrent", 4096, width=512)
-
-
-@pytest.mark.parametrize(
-    ("corpus_bytes", "size"),
-    [(0, 4096), (8 << 20, 4096), (16 << 20, 8192), (41_000_000, 16384), (64 << 20, 32768), (1 << 40, 32768)],
-)
-def test_the_vocabulary_grows_with_the_corpus(corpus_bytes: int, size: int) -> None:
-    assert vocabulary_size_for(corpus_bytes) == size
 
 
 def test_an_unknown_size_is_answered_with_the_nearest() -> None:
