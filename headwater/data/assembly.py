@@ -5,13 +5,12 @@ Shape letters: B rows, T tokens.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from headwater.data.piece_cache import Tokens
 from headwater.errors import UsageError
 from headwater.sequence import PADDING, Batch, SequenceLayout
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from headwater.data.tokenizer import Tokenizer
 
 Integers = NDArray[np.int64]
-Example = Tokens | tuple[Tokens, ...]
+Example = NDArray[np.integer[Any]] | tuple[NDArray[np.integer[Any]], ...]
 
 
 def cut_into_batches(widths: Integers, tokens_per_batch: int, max_rows: int) -> Integers:

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any, Protocol
 
 import numpy as np
@@ -91,13 +92,15 @@ class TokenBatches:
         self._neighbourhoods = max(1, round(total / (_BATCHES_A_NEIGHBOURHOOD * tokens_per_batch)))
         self._ends: list[int] = []  # of the neighbourhoods of all epochs met so far, in batches
         self._plans: OrderedDict[int, _Plan] = OrderedDict()
+        self._lock = RLock()  # what is remembered is shared by the step and the thread that reads ahead
 
     def batch(self, number: int) -> Batch:
         """The batch of this number, counted from 0 across epochs."""
-        while not self._ends or number >= self._ends[-1]:
-            self._count_next()
-        neighbourhood = bisect_right(self._ends, number)
-        plan = self._plan(neighbourhood)
+        with self._lock:
+            while not self._ends or number >= self._ends[-1]:
+                self._count_next()
+            neighbourhood = bisect_right(self._ends, number)
+            plan = self._plan(neighbourhood)
         place = number - self._ends[neighbourhood] + len(plan)
         turn = permute(np.array([place]), len(plan), self._seed, "order of batches", neighbourhood)
         return self._assemble(plan, int(turn[0]), neighbourhood // self._neighbourhoods)
@@ -105,8 +108,9 @@ class TokenBatches:
     def batches_per_epoch(self, epoch: int) -> int:
         """How many batches the epoch has."""
         first = epoch * self._neighbourhoods
-        while len(self._ends) < first + self._neighbourhoods:
-            self._count_next()
+        with self._lock:
+            while len(self._ends) < first + self._neighbourhoods:
+                self._count_next()
         return self._ends[first + self._neighbourhoods - 1] - (self._ends[first - 1] if first else 0)
 
     @property
@@ -114,7 +118,8 @@ class TokenBatches:
         """Real tokens over all tokens computed in the first epoch, padding included."""
         computed = 0
         for number in range(self._neighbourhoods):
-            plan = self._plan(number)
+            with self._lock:
+                plan = self._plan(number)
             computed += int((np.diff(plan.batch_ends, prepend=0) * plan.widths).sum())
         visited = self._items.order(np.arange(len(self._items)), self._seed, 0)
         return float(self._lengths[visited].sum() / computed)

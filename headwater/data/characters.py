@@ -72,6 +72,9 @@ learning on a text without a single space stays linear in its length. A Latin wo
 (Radford et al. 2019, section 2.2); a Han character is a piece of its own, so no token straddles two of them
 and labels on characters always fall on borders of tokens."""
 
+HAN_RUN = re.compile(f"([{_characters(Kind.HAN)}]+)")
+"""Neighbouring Han characters, as a group: ``split`` gives them at the odd places."""
+
 _KINDS = tuple((re.compile(f"[{_characters(kind)}]"), kind) for kind in _RANGES)
 _BORDER = re.compile(
     f"(?<=[^{_characters(Kind.SPACE)}])(?=[{_characters(Kind.HAN)}])"

@@ -19,7 +19,7 @@ from headwater.data.spool import Spool
 from headwater.data.store import Store, cache_folder, store_key, write_store
 from headwater.data.tokenizer import Progress, Tokenizer
 from headwater.data.windows import Items, Windows
-from headwater.errors import BadDataError
+from headwater.errors import BadDataError, StorageError
 
 VALIDATION_SHARE = 0.02
 _MOST_BYTES_TO_LEARN_FROM = 32 << 20
@@ -132,12 +132,17 @@ class _Build:
     def into(self, folder: Path, key: str) -> None:
         """Build everything and put it where the key says."""
         aside = folder.with_name(f".{key}.{uuid4().hex[:8]}")
-        aside.mkdir(parents=True)
         try:
+            aside.mkdir(parents=True)
             self._write(aside, key)
             # What stands there is incomplete: a whole pool would not have been built again.
             shutil.rmtree(folder, ignore_errors=True)
             aside.rename(folder)
+        except OSError as error:
+            raise StorageError(
+                f"the pool cannot be built in {folder.parent}: {error}; make room or give access there, or choose "
+                "another folder with --cache"
+            ) from error
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 

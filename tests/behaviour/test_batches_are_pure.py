@@ -1,5 +1,7 @@
 """A batch is a function of (seed, number): not of what was read before, nor of who reads ahead."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -63,6 +65,15 @@ def test_a_thread_that_reads_ahead_changes_nothing(windows: Windows, tokenizer: 
     stream, plain = fresh(windows, tokenizer, {}), fresh(windows, tokenizer, {})
     read_ahead = prefetched(stream.batch, 50, 120, depth)
     assert all(same(batch, plain.batch(number)) for number, batch in enumerate(read_ahead, 50))
+
+
+def test_several_threads_read_the_same_batches(windows: Windows, tokenizer: Tokenizer):
+    stream, plain = fresh(windows, tokenizer, {}), fresh(windows, tokenizer, {})
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(stream.batch, range(0, 1500, 5)))
+    assert all(
+        same(batch, plain.batch(number)) for number, batch in zip(range(0, 1500, 5), found, strict=True)
+    )
 
 
 def test_another_seed_gives_other_company(windows: Windows, tokenizer: Tokenizer):

@@ -137,6 +137,12 @@ def test_a_damaged_store_says_so(tmp_path: Path, corpus: Path):
         built(tmp_path, corpus)
 
 
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, corpus: Path):
+    (tmp_path / "cache").write_text("a file, not a folder")
+    with pytest.raises(StorageError, match="--cache"):
+        built(tmp_path, corpus)
+
+
 @pytest.mark.parametrize("stage", ["reading", "learning the vocabulary", "encoding", "keeping fingerprints"])
 def test_a_request_to_stop_leaves_nothing_behind(tmp_path: Path, corpus: Path, stage: str):
     written(corpus, sentences(1100, 1))
