@@ -5,17 +5,15 @@ Shape letters: B rows, T tokens.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from headwater.data.tokenizer import Tokenizer
 from headwater.errors import UsageError
 from headwater.sequence import PADDING, Batch, SequenceLayout
-
-if TYPE_CHECKING:
-    from headwater.data.tokenizer import Tokenizer
 
 Integers = NDArray[np.int64]
 Example = NDArray[np.integer[Any]] | tuple[NDArray[np.integer[Any]], ...]
@@ -90,7 +88,7 @@ class FramedExamples:
     padding: int
 
     @classmethod
-    def of(cls, examples: Sequence[Example], tokenizer: "Tokenizer", length: int) -> "FramedExamples":
+    def of(cls, examples: Sequence[Example], tokenizer: Tokenizer, length: int) -> "FramedExamples":
         """Frame examples; where several texts do not fit together, the longest ones lose their ends first."""
         framed = [_frame(example, tokenizer, length) for example in examples]
         lengths = np.fromiter(map(len, framed), np.int64, len(framed))
@@ -114,7 +112,7 @@ class FramedExamples:
         return Batch(inputs, layout, torch.from_numpy(items), epoch, labels=labels)
 
 
-def _frame(example: Example, tokenizer: "Tokenizer", length: int) -> Integers:
+def _frame(example: Example, tokenizer: Tokenizer, length: int) -> Integers:
     parts = example if isinstance(example, tuple) else (example,)
     room = length - 1 - len(parts)
     if room < len(parts):
