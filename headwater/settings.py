@@ -101,7 +101,9 @@ def _toml_value(text: str) -> object:
 
 
 def _convert(value: object, hint: Any, where: str) -> Any:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    # A union of literals is a typing.Union, any other one a types.UnionType.
+    union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    options = typing.get_args(hint) if union else (hint,)
     for option in options:
         if dataclasses.is_dataclass(option) and isinstance(value, Mapping):
             return from_mapping(typing.cast(type, option), value, f"{where}.")

@@ -13,6 +13,8 @@ from headwater.training.progress import Progress
 
 MINUTES = 1.5
 BUDGETS = "8,32"
+STEPS = 60
+"""Fine-tuning steps of every neural arm: enough to see the difference, few enough for a demonstration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +53,13 @@ def demo(out: str | Path = "runs/demo", *, quiet: bool = False) -> DemoResult:
     run = pretrain(
         files.pool, out=out / "pretrained", size="nano", minutes=MINUTES, hold_out=files.test, quiet=quiet
     )
-    result = gain(run, files.train, test=files.test, budgets=BUDGETS, seeds=1, quiet=quiet)
+    result = gain(
+        run,
+        files.train,
+        test=files.test,
+        budgets=BUDGETS,
+        seeds=1,
+        assign=[f"training.steps={STEPS}"],
+        quiet=quiet,
+    )
     return DemoResult(run, files, result)

@@ -226,7 +226,7 @@ class Experiment:
     def _settings(self, budget: Budget) -> RunSettings:
         """Equal effort for every neural arm: steps by the number of labelled rows alone."""
         rows = len(self.rows.train) if budget == "all" else budget * len(self.rows.names)
-        return derive_rhythm(derive_finetuning(self.settings, rows, "tiny"), evaluate=False)
+        return derive_rhythm(derive_finetuning(self.settings, rows, self.arms["pretrained"]), evaluate=False)
 
     def _key(self, cell: Cell) -> str:
         """Everything the cell's numbers depend on; the floor does not depend on the run."""

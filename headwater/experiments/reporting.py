@@ -85,8 +85,8 @@ def _method(plan: Plan, rows: GainRows) -> tuple[str, ...]:
     ]
     cuts = [f"Cut: {cut}." for cut in plan.cuts]
     return (
-        f"{len(rows.train)} labelled rows to draw from, {len(rows.validation)} to choose settings on, {len(rows.test)} to "
-        f"judge on; {len(plan.seeds)} seed(s); every arm learnt from the very same rows.",
+        f"{len(rows.train)} labelled rows to draw from, {len(rows.validation)} to choose settings on, "
+        f"{len(rows.test)} to judge on; {len(plan.seeds)} seed(s); every arm learnt from the very same rows.",
         "Every neural arm made the same number of steps and chose among as many learning rates on the validation rows, "
         "once per budget on the first seed. The floor chose its features and regularisation on the same rows.",
         *few,

@@ -20,7 +20,6 @@ from headwater.models.sizes import (
     matched_settings,
     paper_base,
     paper_big,
-    vocabulary_size_for,
 )
 
 __all__ = [
@@ -47,5 +46,4 @@ __all__ = [
     "paper_base",
     "paper_big",
     "save_bundle",
-    "vocabulary_size_for",
 ]

@@ -26,16 +26,6 @@ SIZES: dict[str, Size] = {
     "large": Size(24, 1024, 16),
 }
 
-SMALLEST_VOCABULARY, LARGEST_VOCABULARY = 4096, 32768
-BYTES_PER_WORD_OF_VOCABULARY = 2048
-"""A subword should be seen often: with 2 kB of text for each entry, each is seen about 500 times."""
-
-
-def vocabulary_size_for(corpus_bytes: int) -> int:
-    """The largest power of two that leaves each entry 2 kB of corpus: 4,096 below 16 MiB, 32,768 from 64."""
-    entries = max(1, corpus_bytes // BYTES_PER_WORD_OF_VOCABULARY)
-    return min(LARGEST_VOCABULARY, max(SMALLEST_VOCABULARY, 1 << (entries.bit_length() - 1)))
-
 
 def size_named(name: str) -> Size:
     """The size of that name."""

@@ -6,6 +6,7 @@ from typing import Any
 from headwater.errors import SettingsError
 from headwater.models import SIZES
 from headwater.run.settings import RunSettings
+from headwater.run.starting import StartingPoint
 from headwater.settings import unknown
 from headwater.training.precision import Machine, decide_precision
 
@@ -72,15 +73,18 @@ def derive_pretraining(settings: RunSettings) -> RunSettings:
     return settings.having(training=derived)
 
 
-def derive_finetuning(settings: RunSettings, rows: int, size: str) -> RunSettings:
-    """Steps, rows a batch and rate of a fine-tuning run with this many labelled rows."""
+def derive_finetuning(settings: RunSettings, rows: int, start: StartingPoint) -> RunSettings:
+    """Steps, rows a batch and rate of a fine-tuning run with this many labelled rows.
+
+    Rows are read as far as the windows of pre-training were long: beyond that no position was ever trained.
+    """
     mine = settings.training
     batch_rows = mine.batch_rows or FINE_TUNING_ROWS
     derived: dict[str, Any] = {
         "steps": mine.steps if mine.steps or mine.minutes else finetuning_steps(rows, batch_rows),
-        "length": mine.length or 256,
+        "length": mine.length or start.length,
         "batch_rows": batch_rows,
-        "learning_rate": mine.learning_rate or FINE_TUNING_RATES.get(size, 3e-4),
+        "learning_rate": mine.learning_rate or FINE_TUNING_RATES.get(start.size, 3e-4),
         "weight_decay": 0.01 if mine.weight_decay is None else mine.weight_decay,
         "schedule": mine.schedule or "linear",
     }
@@ -98,11 +102,13 @@ def derive_rhythm(settings: RunSettings, *, evaluate: bool) -> RunSettings:
     assert mine.steps is not None
     every = mine.evaluation_steps or (max(1, mine.steps // EVALUATIONS) if evaluate else None)
     warmup = max(1, mine.steps // 20) if mine.warmup_steps is None else mine.warmup_steps
-    decay = max(1, mine.steps // 5) if mine.decay_steps is None else mine.decay_steps
+    decay = mine.decay_steps
+    if decay is None and mine.schedule == "warmup_stable_decay":
+        decay = max(1, mine.steps // 5)
     return settings.having(
         training={
             "warmup_steps": min(warmup, mine.steps),
-            "decay_steps": min(decay, mine.steps),
+            "decay_steps": decay,
             "evaluation_steps": every,
             "checkpoint_steps": mine.checkpoint_steps or max(1, min(mine.steps // 10, 500)),
         }

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from headwater.data.pool import vocabulary_size_for
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
-from headwater.models import Model, vocabulary_size_for
+from headwater.models import Model
 from headwater.objectives import LABELLED_OBJECTIVES, Classification
 from headwater.run.choosing_model import chosen_settings
-from headwater.run.deriving import derive_finetuning, derive_machine, derive_rhythm
+from headwater.run.deriving import derive_finetuning, derive_machine, derive_rhythm, size_rule
 from headwater.run.driving import Drive
 from headwater.run.fitting import EncodedRows, probabilities_of
 from headwater.run.folder import RunFolder
@@ -37,7 +38,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         if world.first:
             folder.write_json("data.json", data.facts())
         start = _starting_point(settings, data)
-        settings = derive_finetuning(settings, len(data.train), start.size)
+        settings = derive_finetuning(settings, len(data.train), start)
         objective = labelled_objective(settings, data.names)
         model = start.model(objective.name, seed=settings.training.seed, classes=len(data.names)).to(device)
         learner = build_learner(model, objective, settings.training)
@@ -90,7 +91,9 @@ def _starting_point(settings: RunSettings, data: LabelledData) -> StartingPoint:
     size = settings.model.vocabulary_size or vocabulary_size_for(sum(map(len, texts)))
     tokenizer = Tokenizer.learn(texts, size)
     return StartingPoint(
-        chosen_settings(settings.model, tokenizer.size), tokenizer, {"size": settings.model.size}
+        chosen_settings(settings.model, tokenizer.size),
+        tokenizer,
+        {"size": settings.model.size, "length": size_rule(settings.model.size).length},
     )
 
 

@@ -60,7 +60,7 @@ def build_plan(settings: RunSettings, device: torch.device, world: World) -> Pla
         training.schedule or "linear",
         steps=training.steps,
         warmup_steps=training.warmup_steps or 0,
-        decay_steps=training.decay_steps or 0,
+        decay_steps=training.decay_steps,
     )
     return Plan(
         steps=training.steps,

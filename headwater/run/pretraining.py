@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 import torch
-from headwater.data.pool import Pool, build_pool
-from headwater.evaluation.stopping import advice
 
 from headwater.data.batches import TokenBatches
+from headwater.data.pool import Pool, build_pool
 from headwater.data.tokenizer import Tokenizer
 from headwater.data.windows import Windows
 from headwater.errors import SettingsError
+from headwater.evaluation.stopping import advice
 from headwater.models import Model, cost_of
 from headwater.objectives import PRETEXT_OBJECTIVES, MaskedTokens, Objective
 from headwater.run.choosing_model import continued_model, pretraining_model
@@ -117,7 +117,7 @@ def _batches(settings: RunSettings, pool: Pool) -> TokenBatches:
     assert training.length is not None
     assert training.batch_tokens is not None
     return TokenBatches(
-        Windows(pool.train, training.length),
+        pool.windows(training.length),
         pool.tokenizer,
         tokens_per_batch=training.batch_tokens // training.micro_batches,
         seed=training.seed,
@@ -154,7 +154,12 @@ def _evaluation(
         windows, pool.tokenizer, tokens_per_batch=min(training.batch_tokens or 4096, 8192), seed=0
     )
     precision = settings.machine.precision or "fp32"
-    held_out = HeldOut.of(learner.objective, first_batches(batches.batch, batches.batches_per_epoch(0)), precision=precision, device=device)
+    held_out = HeldOut.of(
+        learner.objective,
+        first_batches(batches.batch, batches.batches_per_epoch(0)),
+        precision=precision,
+        device=device,
+    )
     probe = Probe.of(settings, pool.tokenizer, device)
 
     def evaluate() -> dict[str, float]:

@@ -3,13 +3,12 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from headwater.evaluation.stopping import Advice
-
-import headwater
 from headwater.data.tokenizer import Tokenizer
+from headwater.evaluation.stopping import Advice
 from headwater.models import Model, load_bundle, save_bundle
 from headwater.run.driving import Journey
 from headwater.run.folder import RunFolder
@@ -76,7 +75,7 @@ def ship_finetuned(
 
 def _card(settings: RunSettings, journey: Journey) -> dict[str, Any]:
     return {
-        "headwater": headwater.__version__,
+        "headwater": metadata.version("headwater"),
         "kind": settings.kind,
         "sequencer": "tokens",
         "length": settings.training.length,

@@ -12,6 +12,8 @@ from headwater.data.tokenizer import Tokenizer
 from headwater.errors import MissingInputError
 from headwater.models import BackboneSettings, Model, build_model, load_bundle
 
+DEFAULT_LENGTH = 256
+
 
 @dataclass(frozen=True, slots=True)
 class StartingPoint:
@@ -44,6 +46,11 @@ class StartingPoint:
     def size(self) -> str:
         """The name of the model's size, as the run that made it knew it."""
         return str(self.card.get("size", "tiny"))
+
+    @property
+    def length(self) -> int:
+        """Tokens of a text that the model was trained to read."""
+        return int(self.card.get("length") or DEFAULT_LENGTH)
 
     def without_weights(self) -> "StartingPoint":
         """The same architecture and vocabulary with nothing learnt: the scratch arm."""

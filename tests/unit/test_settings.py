@@ -18,12 +18,13 @@ class Inner:
 @dataclass(frozen=True, kw_only=True)
 class Outer:
     kind: Literal["a", "b"] = "a"
+    mode: Literal["fast", "slow"] | Literal["late"] | None = None
     steps: int | None = None
     inner: Inner = field(default_factory=Inner)
 
 
 def test_settings_come_back_as_they_were_written() -> None:
-    settings = Outer(kind="b", steps=3, inner=Inner(rate=0.5, names=("x", "y")))
+    settings = Outer(kind="b", mode="late", steps=3, inner=Inner(rate=0.5, names=("x", "y")))
     assert from_mapping(Outer, to_mapping(settings)) == settings
 
 
