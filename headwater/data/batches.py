@@ -174,7 +174,9 @@ class LabelledBatches:
     """Batches of ``rows`` labelled examples, cut to ``length`` tokens.
 
     Every epoch is a keyed permutation. What is left over when ``rows`` does not divide the examples is
-    left out of that epoch: other examples each time. Fewer examples than ``rows`` make one batch.
+    left out of that epoch: other examples each time. Fewer examples than ``rows`` make one batch. With ``parts``
+    above 1, that many consecutive batches hold one such group between them, its shortest examples first:
+    accumulated, they are the same step with half of the padding.
     """
 
     def __init__(
@@ -186,6 +188,7 @@ class LabelledBatches:
         rows: int,
         length: int,
         seed: int,
+        parts: int = 1,
     ) -> None:
         if not len(token_arrays):
             raise BadDataError("there are no labelled examples to make batches of; give at least one")
@@ -194,19 +197,28 @@ class LabelledBatches:
         self._examples = FramedExamples.of(token_arrays, tokenizer, length)
         self._labels = torch.from_numpy(np.array(labels))
         self._rows = min(rows, len(token_arrays))
+        if not 1 <= parts <= self._rows:
+            raise UsageError(
+                f"a group of {self._rows} examples cannot be cut into {parts} parts; choose 1 … {self._rows}"
+            )
+        self._parts = parts
         self._seed = seed
 
     def batch(self, number: int) -> Batch:
         """The batch of this number, counted from 0 across epochs."""
-        epoch, place = divmod(number, self.batches_per_epoch(0))
+        group, part = divmod(number, self._parts)
+        epoch, place = divmod(group, len(self._examples) // self._rows)
         ranks = np.arange(place * self._rows, (place + 1) * self._rows)
         items = permute(ranks, len(self._examples), self._seed, "order of labelled examples", epoch)
+        if self._parts > 1:
+            by_length = np.argsort(self._examples.lengths[items], kind="stable")
+            items = np.array_split(items[by_length], self._parts)[part]
         return self._examples.batch(items, epoch=epoch, labels=self._labels[items])
 
     def batches_per_epoch(self, epoch: int) -> int:
         """How many batches the epoch has: the same in every epoch."""
         del epoch
-        return len(self._examples) // self._rows
+        return len(self._examples) // self._rows * self._parts
 
 
 def evaluation_batches(

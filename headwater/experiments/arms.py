@@ -74,8 +74,8 @@ def starting_points(run: StartingPoint) -> dict[str, StartingPoint]:
             arms["parent"] = StartingPoint.of_run(parent["run"])
         except MissingInputError as problem:
             raise MissingInputError(
-                f"this run was continued from {parent['run']}, which is not there any more: {problem}. Put it back, "
-                "or measure the run without its parent: --set arms.parent=false"
+                f"this run was continued from {parent['run']}, which is not there any more ({problem}). Put it "
+                "back: the report owes the reader the arm that this run started from"
             ) from problem
     return arms
 
@@ -85,17 +85,11 @@ def measured_seconds(start: StartingPoint, task: Task, settings: RunSettings) ->
     training = settings.training
     model = start.model("classification", seed=0, classes=len(task.labels))
     learner = build_learner(model, Classification(task.labels), training)
-    batches = task.train.batches(
-        start.tokenizer,
-        rows=min(training.batch_rows or 32, len(task.train)),
-        length=training.length or 256,
-        seed=0,
-    )
+    batches = task.train.batches(start.tokenizer, training)
     step = seconds_a_step(learner, batches.batch, build_plan(settings, torch.device("cpu"), World()), steps=2)
     judged = len(task.validation) + len(task.test)
-    return step * (
-        (training.steps or 1) + judged / (training.batch_rows or 32) / 3
-    )  # a forward pass is a third
+    forward = step / 3  # of as many rows
+    return step * (training.steps or 1) + forward * judged / (training.batch_rows or 1)
 
 
 def train_cell(
@@ -135,8 +129,7 @@ def _attempt(
     model = start.model(objective.name, seed=training.seed, classes=len(task.labels))
     learner = build_learner(model, objective, training)
     chosen = task.train.take(rows)
-    batch_rows = min(training.batch_rows or 32, len(chosen))
-    batches = chosen.batches(start.tokenizer, rows=batch_rows, length=training.length, seed=training.seed)
+    batches = chosen.batches(start.tokenizer, training)
     plan = build_plan(settings, torch.device("cpu"), World())
     records = list(train(learner, batches.batch, plan))
     tokens = sum(record.tokens for record in records)
@@ -146,7 +139,7 @@ def _attempt(
 
     validation = scores(task.validation)
     given = validation[np.arange(len(validation)), task.validation.labels]
-    cost = cost_of(model.backbone, length=max(1, tokens // (len(records) * batch_rows)))
+    cost = cost_of(model.backbone, length=max(1, tokens // (len(records) * (training.batch_rows or 1))))
     return Attempt(
         learning_rate=rate,
         validation_score=float((validation.argmax(axis=1) == task.validation.labels).mean()),

@@ -225,7 +225,7 @@ class Experiment:
 
     def _settings(self, budget: Budget) -> RunSettings:
         """Equal effort for every neural arm: steps by the number of labelled rows alone."""
-        rows = len(self.rows.train) if budget == "all" else budget * len(self.rows.names)
+        rows = len(draw_rows(self.rows.train_labels, self.rows.train_digests, budget, 0))
         return derive_rhythm(derive_finetuning(self.settings, rows, self.arms["pretrained"]), evaluate=False)
 
     def _key(self, cell: Cell) -> str:

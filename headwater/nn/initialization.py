@@ -4,6 +4,7 @@
 |---|---|
 | token and position tables | truncated normal, σ = 0.02 |
 | linear maps | truncated normal, σ = √(2 / 5·inputs) |
+| classifiers | truncated normal, σ = 0.02: a new head begins by guessing |
 | linear maps that write into the stream (``out``, ``outer``) | the same divided by √(updates in the model) |
 | convolutions | truncated normal, σ = √(1 / inputs·kernel) |
 | LSTM and GRU, gate by gate | input maps Xavier uniform, recurrent maps orthogonal |
@@ -27,7 +28,7 @@ from headwater.nn.heads import TiedDecoder
 from headwater.nn.positions import RelativeBuckets
 from headwater.randomness import key
 
-EMBEDDING_DEVIATION = 0.02
+SMALL_DEVIATION = 0.02
 RESIDUAL_WRITERS = ("attention.out", "cross_attention.out", "feed_forward.outer", "convolution.outer")
 
 
@@ -45,8 +46,15 @@ def initialize(module: nn.Module, *, seed: int, name: str = "") -> None:
     for part_name, part in parts:
         if not list(part.parameters(recurse=False)):
             continue
-        scale = 1.0 / math.sqrt(updates) if part_name.endswith(RESIDUAL_WRITERS) else 1.0
-        _initialize_part(part, scale, _Generators(seed, part_name))
+        _initialize_part(part, _deviation(part_name, part, updates), _Generators(seed, part_name))
+
+
+def _deviation(name: str, part: nn.Module, updates: int) -> float:
+    """σ of a linear map, by what it does in the model; other parts have their own rows."""
+    if not isinstance(part, nn.Linear) or name.endswith("classifier"):
+        return SMALL_DEVIATION
+    scale = 1.0 / math.sqrt(updates) if name.endswith(RESIDUAL_WRITERS) else 1.0
+    return scale * math.sqrt(0.4 / part.in_features)
 
 
 class _Generators:
@@ -59,12 +67,12 @@ class _Generators:
         return torch.Generator().manual_seed(key(self.seed, f"weights {self.name}.{parameter}"))
 
 
-def _initialize_part(part: nn.Module, scale: float, generators: _Generators) -> None:
+def _initialize_part(part: nn.Module, deviation: float, generators: _Generators) -> None:
     match part:
         case nn.Embedding():
-            _truncated_normal(part.weight, EMBEDDING_DEVIATION, generators["weight"])
+            _truncated_normal(part.weight, SMALL_DEVIATION, generators["weight"])
         case nn.Linear():
-            _truncated_normal(part.weight, scale * math.sqrt(0.4 / part.in_features), generators["weight"])
+            _truncated_normal(part.weight, deviation, generators["weight"])
             _zero(part.bias)
         case nn.Conv1d():
             inputs = part.in_channels // part.groups * part.kernel_size[0]

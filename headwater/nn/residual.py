@@ -32,4 +32,5 @@ class Residual(nn.Module):
         return hidden_states + update
 
     def extra_repr(self) -> str:
+        """What ``repr`` shows of this module."""
         return f"stochastic_depth={self.stochastic_depth}"

@@ -45,12 +45,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
 
         training = settings.training
         rows = EncodedRows.of(data.train.examples, data.names, start.tokenizer)
-        batches = rows.batches(
-            start.tokenizer,
-            rows=min(training.batch_rows or 1, len(rows)),
-            length=training.length or 256,
-            seed=training.seed,
-        )
+        batches = rows.batches(start.tokenizer, training)
         if training.steps is None:
             trial = build_plan(
                 derive_rhythm(settings.having(training={"steps": 1000}), evaluate=False), device, world

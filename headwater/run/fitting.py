@@ -12,6 +12,8 @@ from headwater.data.examples import Example
 from headwater.data.tokenizer import Tokenizer
 from headwater.models import Model
 from headwater.objectives import LabelledObjective
+from headwater.run.settings import TrainingSettings
+from headwater.run.starting import DEFAULT_LENGTH
 from headwater.training.precision import autocast
 
 EVALUATION_TOKENS = 8_192
@@ -38,9 +40,17 @@ class EncodedRows:
         """Some of the rows, in the order asked for."""
         return EncodedRows([self.tokens[row] for row in rows], self.labels[rows])
 
-    def batches(self, tokenizer: Tokenizer, *, rows: int, length: int, seed: int) -> LabelledBatches:
-        """Training batches over these rows."""
-        return LabelledBatches(self.tokens, self.labels, tokenizer, rows=rows, length=length, seed=seed)
+    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> LabelledBatches:
+        """Training batches over these rows, as a run's settings say."""
+        return LabelledBatches(
+            self.tokens,
+            self.labels,
+            tokenizer,
+            rows=training.batch_rows or len(self),
+            length=training.length or DEFAULT_LENGTH,
+            seed=training.seed,
+            parts=training.micro_batches or 1,
+        )
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -66,7 +66,7 @@ def build_plan(settings: RunSettings, device: torch.device, world: World) -> Pla
         steps=training.steps,
         seed=training.seed,
         schedule=schedule,
-        micro_batches=training.micro_batches,
+        micro_batches=training.micro_batches or 1,
         clip=training.clip,
         precision=settings.machine.precision or "fp32",
         device=device,

@@ -119,7 +119,7 @@ def _batches(settings: RunSettings, pool: Pool) -> TokenBatches:
     return TokenBatches(
         pool.windows(training.length),
         pool.tokenizer,
-        tokens_per_batch=training.batch_tokens // training.micro_batches,
+        tokens_per_batch=training.batch_tokens // (training.micro_batches or 1),
         seed=training.seed,
         packed=training.packed,
         length_grouping=training.length_grouping,

@@ -67,7 +67,7 @@ class TrainingSettings:
     length: int | None = None
     batch_tokens: int | None = None
     batch_rows: int | None = None
-    micro_batches: int = 1
+    micro_batches: int | None = None
     packed: bool = False
     length_grouping: bool = True
     optimizer: str = "adamw"

@@ -142,6 +142,11 @@ def peak_memory(device: str = "cpu") -> int:
     """The most bytes held so far: resident memory of the process, or what torch took of the GPU."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated()
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # Not getrusage: there the peak of a large parent is inherited through fork and exec.
+        fields = (line.split() for line in status.read_text().splitlines())
+        return next(int(words[1]) * 1024 for words in fields if words[0] == "VmHWM:")
     import resource  # there is no such module on Windows
 
     unit = 1 if sys.platform == "darwin" else 1024

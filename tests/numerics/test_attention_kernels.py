@@ -333,6 +333,7 @@ from pathlib import Path
 import torch
 from headwater.nn.attention import AttentionInputs, AttentionMask, attention
 from headwater.sequence import SequenceLayout
+from headwater.training.precision import peak_memory
 
 def peak_above_inputs(length, window):
     layout = SequenceLayout.dense(1, length)
@@ -340,7 +341,7 @@ def peak_above_inputs(length, window):
     mask = AttentionMask(causal=True, window=window)
     before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     attention(AttentionInputs(query, key, value, mask, layout, layout)).backward(gradient.detach())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    return peak_memory() - before
 
 torch.set_num_threads(1)
 peak_above_inputs(64, None)

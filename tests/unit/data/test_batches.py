@@ -199,3 +199,19 @@ def test_evaluation_reads_every_example_once(tokenizer: Tokenizer):
 
 def test_evaluation_of_nothing_is_nothing(tokenizer: Tokenizer):
     assert list(evaluation_batches([], tokenizer, tokens_per_batch=100, length=24)) == []
+
+
+def test_parts_of_a_group_hold_its_examples_between_them_the_shortest_first(tokenizer: Tokenizer) -> None:
+    arrays = [np.arange(4, 4 + size, dtype=np.uint16) % 200 + 4 for size in (3, 30, 9, 14, 21, 5, 11, 2)]
+    labels = np.arange(8)
+    whole = LabelledBatches(arrays, labels, tokenizer, rows=8, length=64, seed=1)
+    parted = LabelledBatches(arrays, labels, tokenizer, rows=8, length=64, seed=1, parts=3)
+    for group in range(4):
+        parts = [parted.batch(group * 3 + part) for part in range(3)]
+        together = torch.cat([part.items for part in parts])
+        assert sorted(together.tolist()) == sorted(whole.batch(group).items.tolist())
+        lengths = [len(arrays[item]) for item in together.tolist()]
+        assert lengths == sorted(lengths)
+        for part in parts:
+            assert part.labels is not None
+            assert part.labels.tolist() == part.items.tolist()

@@ -30,7 +30,7 @@ def test_the_loss_before_training_is_that_of_guessing() -> None:
     objective, batch = Classification(["a", "b", "c"]), rows([0, 1, 2, 0])
     (term,) = objective.loss(model, objective.prepare(batch, Draws(0, 0, [0, 1, 2, 3])))
     assert term.count == 4
-    assert term.total.item() / 4 == pytest.approx(math.log(3), rel=0.1)
+    assert term.total.item() / 4 == pytest.approx(math.log(3), rel=0.2)
 
 
 def test_one_label_is_no_task() -> None:
