@@ -1,6 +1,6 @@
 """The facts around a judgement, gathered for the gain page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ def gain_facts(gain: Gain, rows: GainRows, plan: Plan, title: str) -> GainFacts:
         title=title,
         label_names=rows.names,
         costs=_costs(gain.cells, gain.headline, gain.pretraining),
-        boundary=_boundary(gain.leakage, rows),
+        boundary=_boundary(rows),
         method=_method(plan, rows),
         sweeps=tuple(
             Sweep(cell.arm, cell.budget, _chosen(cell), cell.tried)
@@ -67,12 +67,8 @@ def _mean(numbers: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _boundary(leakage: Mapping[str, object], rows: GainRows) -> tuple[str, ...]:
-    return (
-        f"{leakage['leaked_rows']} of {leakage['test_rows']} test rows were found in the text that the model was "
-        f"pre-trained on ({leakage['exact']} exactly, {leakage['near']} nearly); scores are without them.",
-        *(f"{note[0].upper()}{note[1:]}." for note in rows.notes),
-    )
+def _boundary(rows: GainRows) -> tuple[str, ...]:
+    return tuple(f"{note[0].upper()}{note[1:]}." for note in rows.notes)
 
 
 def _method(plan: Plan, rows: GainRows) -> tuple[str, ...]:
@@ -88,7 +84,7 @@ def _method(plan: Plan, rows: GainRows) -> tuple[str, ...]:
         f"{len(rows.train)} labelled rows to draw from, {len(rows.validation)} to choose settings on, "
         f"{len(rows.test)} to judge on; {len(plan.seeds)} seed(s); every arm learnt from the very same rows.",
         "Every neural arm made the same number of steps and chose among as many learning rates on the validation rows, "
-        "once per budget on the first seed. The floor chose its features and regularisation on the same rows.",
+        "once per budget on the first seed. The floor chose its regularisation on the same rows.",
         *few,
         *cuts,
     )
@@ -105,12 +101,13 @@ def _of(gain: Gain, arm: str) -> list[CellResult]:
 
 
 def _confusions(gain: Gain, rows: GainRows) -> tuple[Confusion, ...]:
-    true = rows.numbers(rows.test)
+    counted = np.asarray(gain.scored_rows)
+    true = rows.numbers(rows.test)[counted]
     found: list[Confusion] = []
     for arm in ("pretrained", "scratch", "floor"):
         matrix = np.zeros((len(rows.names), len(rows.names)), dtype=np.int64)
         for cell in _of(gain, arm):
-            np.add.at(matrix, (true, np.asarray(cell.predictions)), 1)
+            np.add.at(matrix, (true, np.asarray(cell.predictions)[counted]), 1)
         if matrix.any():
             found.append(Confusion(arm, tuple(tuple(int(count) for count in line) for line in matrix)))
     return tuple(found)
@@ -122,13 +119,14 @@ def _examples(gain: Gain, rows: GainRows) -> tuple[Example, ...]:
     if not all(pairs):
         return ()
     (pretrained,), (scratch,) = pairs
-    return (*_won(pretrained, scratch, rows), *_won(scratch, pretrained, rows))
+    counted = np.isin(np.arange(len(rows.test)), gain.scored_rows)
+    return (*_won(pretrained, scratch, rows, counted), *_won(scratch, pretrained, rows, counted))
 
 
-def _won(winner: CellResult, loser: CellResult, rows: GainRows) -> list[Example]:
+def _won(winner: CellResult, loser: CellResult, rows: GainRows, counted: NDArray[np.bool_]) -> list[Example]:
     true = rows.numbers(rows.test)
     right, wrong = np.asarray(winner.predictions), np.asarray(loser.predictions)
-    places = np.flatnonzero((right == true) & (wrong != true))
+    places = np.flatnonzero((right == true) & (wrong != true) & counted)
     surest = places[
         np.argsort(-_sureness(winner, right)[places] * _sureness(loser, wrong)[places], kind="stable")
     ]
