@@ -1,0 +1,191 @@
+"""Raw files → pre-trained → fine-tuned → judged → handed on, as a user does it."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import headwater as hw
+from headwater.cli.app import main
+from headwater.settings import read_toml
+
+
+def headwater(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """What the command line prints on standard output; it must end well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["headwater", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+    printed = capsys.readouterr()
+    assert end.value.code == 0, printed.err
+    return printed.out
+
+
+def test_a_run_folder_says_everything_about_its_run(pretrained: hw.Run) -> None:
+    settings = read_toml(pretrained.path / "settings.toml")
+    assert settings["training"]["steps"] == 12
+    assert settings["training"]["warmup_steps"] >= 1
+    facts = json.loads((pretrained.path / "data.json").read_text(encoding="utf-8"))
+    assert facts["documents"] > 500
+    assert json.loads((pretrained.path / "environment.json").read_text(encoding="utf-8"))["packages"]["torch"]
+    assert pretrained.summary.finished
+    assert pretrained.summary.step == 12
+    assert "loss" in pretrained.summary.evaluation
+
+
+def test_pretraining_learns_and_finetuning_learns_more(
+    pretrained: hw.Run, finetuned: hw.Run, workplace: Path
+) -> None:
+    events = [json.loads(line) for line in (pretrained.path / "events.jsonl").read_text().splitlines()]
+    losses = [event["loss"] for event in events if event["kind"] == "train"]
+    assert losses[-1] < losses[0]
+    report = finetuned.evaluate(workplace / "test.csv")
+    assert report.accuracy.value > 0.6  # three classes; the words tell
+    assert report.accuracy.low <= report.accuracy.value <= report.accuracy.high
+
+
+def test_the_shipped_model_gives_transformers_the_same_logits(pretrained: hw.Run) -> None:
+    transformers = pytest.importorskip(
+        "transformers", reason="transformers is not installed: pip install headwater[hf]"
+    )
+    from headwater.models import load_bundle
+
+    ours = load_bundle(pretrained.path / "model").model.eval()
+    theirs = transformers.AutoModelForMaskedLM.from_pretrained(pretrained.path / "model").eval()
+    words = transformers.AutoTokenizer.from_pretrained(pretrained.path / "model")
+    encoded = words(["the rain came early and the [MASK] stayed", "soup"], padding=True, return_tensors="pt")
+    from headwater.sequence import SequenceLayout
+
+    layout = SequenceLayout.padded(encoded["attention_mask"].sum(1), encoded["input_ids"].shape[1])
+    with torch.no_grad():
+        mine = ours.heads["masked_tokens"](ours.backbone(encoded["input_ids"], layout))
+        logits = theirs(**{name: encoded[name] for name in ("input_ids", "attention_mask")}).logits
+    torch.testing.assert_close(mine[layout.real], logits[layout.real], rtol=0, atol=1e-5)
+
+
+def test_predictions_are_the_same_from_python_and_from_the_command_line(
+    finetuned: hw.Run, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["the storm and the frost", "butter on the bread"]
+    (workplace / "rows.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    printed = headwater(capsys, "predict", finetuned.path, workplace / "rows.jsonl", "--quiet")
+    assert [json.loads(line) for line in printed.splitlines()] == finetuned.predict(texts)
+
+
+def test_embeddings_come_as_rows_or_as_an_array(
+    pretrained: hw.Run, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = workplace / "vectors.npy"
+    answer = json.loads(
+        headwater(capsys, "embed", pretrained.path, workplace / "test.csv", "--out", out, "--json")
+    )
+    assert answer["rows"] == len(np.load(out)) == 60
+    assert answer["width"] == 128
+
+
+def test_evaluate_prints_one_json_object(
+    finetuned: hw.Run, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = json.loads(headwater(capsys, "evaluate", finetuned.path, workplace / "test.csv", "--json"))
+    assert set(found["accuracy"]) == {"value", "low", "high"}
+
+
+def test_gain_judges_every_arm_and_keeps_its_cells(
+    pretrained: hw.Run, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = (
+        "gain",
+        pretrained.path,
+        workplace / "train.csv",
+        "--test",
+        workplace / "test.csv",
+        "--budgets",
+        "4,8",
+    )
+    options = ("--seeds", "1", "--set", "training.steps=3", "--json", "--quiet")
+    found = json.loads(headwater(capsys, *arguments, *options))
+    assert {cell["arm"] for cell in found["cells"]} == {
+        "pretrained",
+        "scratch",
+        "recurrent",
+        "convolutional",
+        "floor",
+    }
+    assert {row["budget"] for row in found["summary"]} == {4, 8}
+    assert {verdict["verdict"] for verdict in found["verdicts"]} == {"not_enough_seeds"}
+    assert found["leakage"]["leaked_rows"] == 0
+    assert found["sentence"]
+    page = (pretrained.path / "reports" / "gain.html").read_text(encoding="utf-8")
+    assert "<svg" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+    kept = workplace / "cache" / "gain"
+    before = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
+    again = json.loads(headwater(capsys, *arguments, *options))
+    assert {path: path.stat().st_mtime_ns for path in kept.iterdir()} == before
+    assert again["summary"] == found["summary"]
+
+
+def test_every_neural_arm_has_as_many_parameters(pretrained: hw.Run) -> None:
+    from headwater.experiments.arms import starting_points
+    from headwater.models import cost_of
+    from headwater.run.starting import StartingPoint
+
+    arms = starting_points(StartingPoint.of_run(pretrained.path))
+    counts = {name: cost_of(start.settings, length=1).body_parameters for name, start in arms.items()}
+    assert max(counts.values()) / min(counts.values()) < 1.06
+
+
+def test_runs_are_listed_with_what_they_are(
+    pretrained: hw.Run, finetuned: hw.Run, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = json.loads(headwater(capsys, "runs", workplace / "runs", "--json"))
+    assert [(row["kind"], row["finished"]) for row in found["runs"]] == [
+        ("finetune", True),
+        ("pretrain", True),
+    ]
+
+
+def test_a_finished_run_is_not_trained_again(pretrained: hw.Run, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (pretrained.path / "events.jsonl").read_bytes()
+    assert "finished" in headwater(capsys, "resume", pretrained.path, "--quiet")
+    assert (pretrained.path / "events.jsonl").read_bytes() == before
+
+
+def test_settings_repeat_a_run_bit_for_bit(pretrained: hw.Run, workplace: Path) -> None:
+    again = hw.pretrain(out=workplace / "runs_again", settings=pretrained.path / "settings.toml", quiet=True)
+    one, other = ((run.path / "model" / "model.safetensors").read_bytes() for run in (pretrained, again))
+    assert one == other
+
+
+def test_a_run_shows_itself_in_a_notebook(finetuned: hw.Run) -> None:
+    assert "finished" in repr(finetuned)
+    assert finetuned._repr_html_().startswith("<table>")
+
+
+def test_scratch_stands_for_random_weights(workplace: Path) -> None:
+    run = hw.finetune(
+        "scratch", workplace / "train.csv", out=workplace / "scratch_run", size="nano", steps=4, quiet=True
+    )
+    assert run.summary.task == "classification"
+    assert len(run.predict(["a boat and a rope"])[0]["probabilities"]) == 3
+
+
+def test_continuing_a_run_keeps_its_vocabulary_and_names_its_parent(
+    pretrained: hw.Run, workplace: Path
+) -> None:
+    run = hw.pretrain(
+        workplace / "train.csv",
+        out=workplace / "runs_continued",
+        start_from=pretrained.path,
+        steps=2,
+        assign=["training.length=64", "training.batch_tokens=512"],
+        quiet=True,
+    )
+    card = json.loads((run.path / "model" / "headwater.json").read_text(encoding="utf-8"))
+    assert card["parent"]["run"] == str(pretrained.path)
+    one, other = ((path / "model" / "tokenizer.json").read_bytes() for path in (pretrained.path, run.path))
+    assert one == other
