@@ -1,6 +1,7 @@
 """A batch is a function of (seed, number): not of what was read before, nor of who reads ahead."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def tokenizer() -> Tokenizer:
     return Tokenizer.learn(["text"], 260)
 
 
-def fresh(windows: Windows, tokenizer: Tokenizer, kind: dict, seed: int = 1) -> TokenBatches:
+def fresh(windows: Windows, tokenizer: Tokenizer, kind: dict[str, Any], seed: int = 1) -> TokenBatches:
     return TokenBatches(windows, tokenizer, tokens_per_batch=128, seed=seed, **kind)
 
 
@@ -44,7 +45,7 @@ def same(one: Batch, other: Batch) -> bool:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_late_batch_needs_no_earlier_one(windows: Windows, tokenizer: Tokenizer, kind: dict):
+def test_a_late_batch_needs_no_earlier_one(windows: Windows, tokenizer: Tokenizer, kind: dict[str, Any]):
     stream = fresh(windows, tokenizer, kind)
     late = 2 * stream.batches_per_epoch(0) + 17
     read_in_order = [stream.batch(number) for number in range(late + 1)]
@@ -53,7 +54,9 @@ def test_a_late_batch_needs_no_earlier_one(windows: Windows, tokenizer: Tokenize
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_reading_backwards_gives_the_same_batches(windows: Windows, tokenizer: Tokenizer, kind: dict):
+def test_reading_backwards_gives_the_same_batches(
+    windows: Windows, tokenizer: Tokenizer, kind: dict[str, Any]
+):
     stream = fresh(windows, tokenizer, kind)
     forwards = [stream.batch(number) for number in range(0, 700, 7)]
     backwards = [stream.batch(number) for number in reversed(range(0, 700, 7))]
@@ -82,7 +85,9 @@ def test_another_seed_gives_other_company(windows: Windows, tokenizer: Tokenizer
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_item_keeps_other_company_in_the_next_epoch(windows: Windows, tokenizer: Tokenizer, kind: dict):
+def test_an_item_keeps_other_company_in_the_next_epoch(
+    windows: Windows, tokenizer: Tokenizer, kind: dict[str, Any]
+):
     stream = fresh(windows, tokenizer, kind)
     ends = [stream.batches_per_epoch(0), stream.batches_per_epoch(0) + stream.batches_per_epoch(1)]
     first = {frozenset(stream.batch(number).items.tolist()) for number in range(ends[0])}

@@ -7,9 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 
 import headwater as hw
 from headwater.cli.app import main
+from headwater.experiments.arms import starting_points
+from headwater.models import cost_of, load_bundle
+from headwater.run.starting import StartingPoint
+from headwater.sequence import SequenceLayout
 from headwater.settings import read_toml
 
 
@@ -48,17 +53,10 @@ def test_pretraining_learns_and_finetuning_learns_more(
 
 
 def test_the_shipped_model_gives_transformers_the_same_logits(pretrained: hw.Run) -> None:
-    transformers = pytest.importorskip(
-        "transformers", reason="transformers is not installed: pip install headwater[hf]"
-    )
-    from headwater.models import load_bundle
-
     ours = load_bundle(pretrained.path / "model").model.eval()
     theirs = transformers.AutoModelForMaskedLM.from_pretrained(pretrained.path / "model").eval()
     words = transformers.AutoTokenizer.from_pretrained(pretrained.path / "model")
     encoded = words(["the rain came early and the [MASK] stayed", "soup"], padding=True, return_tensors="pt")
-    from headwater.sequence import SequenceLayout
-
     layout = SequenceLayout.padded(encoded["attention_mask"].sum(1), encoded["input_ids"].shape[1])
     with torch.no_grad():
         mine = ours.heads["masked_tokens"](ours.backbone(encoded["input_ids"], layout))
@@ -130,10 +128,6 @@ def test_gain_judges_every_arm_and_keeps_its_cells(
 
 
 def test_every_neural_arm_has_as_many_parameters(pretrained: hw.Run) -> None:
-    from headwater.experiments.arms import starting_points
-    from headwater.models import cost_of
-    from headwater.run.starting import StartingPoint
-
     arms = starting_points(StartingPoint.of_run(pretrained.path))
     counts = {name: cost_of(start.settings, length=1).body_parameters for name, start in arms.items()}
     assert max(counts.values()) / min(counts.values()) < 1.06
