@@ -1,4 +1,4 @@
-"""What every backbone promises, whatever it is made of. Shape letters: B batch, T tokens, C width."""
+"""What every backbone promises, whatever it is made of. Shape letters: B batch, T tokens, N places, C width."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -37,6 +37,10 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def encode(self, embedded: Tensor, layout: SequenceLayout) -> Tensor:
         """Vectors (B, T, C) → vectors that have read each other (B, T, C)."""
+
+    def encode_places(self, embedded: Tensor, layout: SequenceLayout, places: Tensor) -> Tensor:
+        """What ``encode`` gives for some tokens alone, ``places`` (N,) of the flattened rows: (N, C)."""
+        return self.encode(embedded, layout).flatten(0, 1)[places]
 
     def forward(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:
         """Embed, then encode."""

@@ -28,6 +28,11 @@ class Model(nn.Module):
         """Hidden states of a batch: (B, T, C)."""
         return self.backbone(batch.inputs, batch.layout)
 
+    def encode_places(self, batch: Batch, places: Tensor) -> Tensor:
+        """Hidden states of some tokens alone, ``places`` (N,) of the flattened batch: (N, C)."""
+        backbone = self.backbone
+        return backbone.encode_places(backbone.embed(batch.inputs, batch.layout), batch.layout, places)
+
     def add_head(self, name: str, *, seed: int | None = None, **options: Any) -> None:
         """Give the model a head; ``options`` are those of ``HeadSettings``.
 

@@ -1,9 +1,10 @@
 """The Transformer: encoder, decoder, and both together.
 
-Shape letters: B batch, T tokens, S source tokens, C width.
+Shape letters: B batch, T tokens, S source tokens, N places, C width.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 from torch import Tensor, nn
@@ -58,12 +59,32 @@ class TransformerBackbone(Backbone):
             hidden_states = self._through(block, hidden_states, layout, cache)
         return self.final_norm(hidden_states)
 
+    def encode_places(self, embedded: Tensor, layout: SequenceLayout, places: Tensor) -> Tensor:
+        """``encode`` at ``places`` (N,) of the flattened rows: (N, C); the last block transforms them alone.
+
+        Where 30 % of the tokens are wanted, that spares a model of 4 blocks an eighth of its operations.
+        """
+        *blocks, last = cast(Sequence[Block], self.blocks)
+        if not last.answers_places:
+            return super().encode_places(embedded, layout, places)
+        layout = share(layout)
+        hidden_states = embedded
+        for block in blocks:
+            hidden_states = self._through(block, hidden_states, layout)
+        return self.final_norm(self._through(last, hidden_states, layout, places=places))
+
     def _through(
-        self, block: nn.Module, hidden_states: Tensor, layout: SequenceLayout, cache: BlockCache | None
+        self,
+        block: nn.Module,
+        hidden_states: Tensor,
+        layout: SequenceLayout,
+        cache: BlockCache | None = None,
+        places: Tensor | None = None,
     ) -> Tensor:
         if self.checkpoint_activations and self.training:
-            return cast(Tensor, checkpoint(block, hidden_states, layout, use_reentrant=False))
-        return block(hidden_states, layout, cache=cache)
+            again = partial(block, places=places)
+            return cast(Tensor, checkpoint(again, hidden_states, layout, use_reentrant=False))
+        return block(hidden_states, layout, cache=cache, places=places)
 
 
 class TransformerEncoderDecoder(EncoderDecoder):

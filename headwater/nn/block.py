@@ -1,6 +1,6 @@
 """One block for every Transformer of the house: encoder or decoder, norm before or after, memory or none.
 
-Shape letters: B batch, T query tokens, S memory tokens, C width.
+Shape letters: B batch, T query tokens, S memory tokens, N places, C width.
 """
 
 from typing import Literal, NamedTuple, get_args
@@ -37,6 +37,9 @@ class Block(nn.Module):
     ``before``: x + f(norm(x)) (the stream itself is never normalised); ``after``: norm(x + f(x)), the
     paper's own. With ``cross_attention`` a third update stands between the two and reads the memory.
 
+    With ``places`` (N,), numbers of tokens in the flattened rows, every token is read but only those are answered:
+    (N, C). The last block of a stack is asked so when a loss is taken at few tokens.
+
     Source: Vaswani et al. 2017, section 3.1, arXiv:1706.03762; Xiong et al. 2020, arXiv:2002.04745 (before).
     """
 
@@ -72,9 +75,14 @@ class Block(nn.Module):
         memory: Tensor | None = None,  # (B, S, C)
         memory_layout: SequenceLayout | None = None,
         cache: BlockCache | None = None,
-    ) -> Tensor:  # (B, T, C)
+        places: Tensor | None = None,  # (N,)
+    ) -> Tensor:  # (B, T, C), or (N, C)
         own, memory_cache = cache or (None, None)
-        update = self.attention(self._enter(self.attention_norm, hidden_states), layout, cache=own)
+        entered = self._enter(self.attention_norm, hidden_states)
+        update = self.attention(entered, layout, cache=own, places=places)
+        if places is not None:
+            assert self.answers_places, "this block has to answer every token"
+            hidden_states = hidden_states.flatten(0, 1)[places]
         hidden_states = self._leave(self.attention_norm, hidden_states, update)
         if self.cross_attention is not None and self.cross_attention_norm is not None:
             query = self._enter(self.cross_attention_norm, hidden_states)
@@ -84,6 +92,14 @@ class Block(nn.Module):
             hidden_states = self._leave(self.cross_attention_norm, hidden_states, update)
         update = self.feed_forward(self._enter(self.feed_forward_norm, hidden_states))
         return self._leave(self.feed_forward_norm, hidden_states, update)
+
+    @property
+    def answers_places(self) -> bool:
+        """True when an answer depends on its token alone once attention has read.
+
+        Cross-attention reads row by row, and stochastic depth leaves out the updates of whole rows.
+        """
+        return self.cross_attention is None and self.residual.stochastic_depth == 0.0
 
     def _enter(self, norm: nn.Module, hidden_states: Tensor) -> Tensor:
         return norm(hidden_states) if self.norm_position == "before" else hidden_states

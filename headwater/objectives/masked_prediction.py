@@ -57,9 +57,9 @@ class MaskedTokens(Objective):
         return MaskedTask(masked, {self.name: len(places)}, places, targets)
 
     def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
-        """-Σ log p(token | visible tokens) over the hidden positions, gathered before the output layer."""
+        """-Σ log p(token | visible tokens); from the last block's attention on, only hidden positions are computed."""
         assert isinstance(task, MaskedTask)
-        rows = model.encode(task.batch).flatten(0, 1)[task.places]
+        rows = model.encode_places(task.batch, task.places)
         vocabulary_size = model.backbone.vocabulary_size
         head = model.heads[self.name]
         total = summed_cross_entropy(head, rows, task.targets, vocabulary_size=vocabulary_size)

@@ -71,11 +71,13 @@ class MultiHeadAttention(nn.Module):
         memory: Tensor | None = None,
         memory_layout: SequenceLayout | None = None,
         cache: KeyValueCache | None = None,
+        places: Tensor | None = None,
     ) -> Tensor:
         """What each token of ``hidden_states`` (B, T, C) reads from its row, or from ``memory`` (B, S, C).
 
         With ``cache``, keys and values of the row are appended to it and all held ones are read; those of a
-        memory are computed once, on the first call, and held.
+        memory are computed once, on the first call, and held. With ``places`` (N,), numbers of tokens in the
+        flattened rows, the answer is (N, C): theirs alone.
         """
         if (memory is None) != (memory_layout is None):
             raise UsageError(
@@ -96,7 +98,8 @@ class MultiHeadAttention(nn.Module):
             bias=self.bias,
             dropout=self.dropout if self.training else 0.0,
         )
-        return self.out(self.attend(inputs).flatten(2))
+        read = self.attend(inputs).flatten(2)
+        return self.out(read if places is None else read.flatten(0, 1)[places])
 
     def _from_itself(
         self, hidden_states: Tensor, layout: SequenceLayout, cache: KeyValueCache | None
