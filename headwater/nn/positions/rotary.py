@@ -34,19 +34,19 @@ class Rotary:
     def __call__(self, vectors: Tensor, layout: SequenceLayout) -> Tensor:
         """The vectors (B, T, H, D) turned to their positions in ``layout``."""
         cos, sin = self.angles(layout, vectors.dtype)
-        first, second = vectors.chunk(2, dim=-1)
-        # addcmul instead of a product and a sum: a third less time on CPU, forward and backward.
-        return torch.cat(
-            (torch.addcmul(first * cos, second, sin, value=-1), torch.addcmul(second * cos, first, sin)),
-            dim=-1,
-        )
+        # Whole heads and addcmul instead of halves, products and sums: half the time on CPU, forward and backward.
+        return torch.addcmul(vectors * cos, vectors.roll(self.head_dim // 2, -1), sin)
 
     def angles(self, layout: SequenceLayout, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Cosines and sines of every position, each (B, T, 1, D/2); once per pass under a shared layout."""
+        """Cosines and signed sines of every position, each (B, T, 1, D); once per pass under a shared layout.
+
+        The first half of a head takes −sin of the second, which in turn takes +sin of the first.
+        """
         return derive(layout, (self, dtype), lambda: self._angles(layout.positions, dtype))
 
     def _angles(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         pairs = torch.arange(0, self.head_dim, 2, dtype=torch.float32, device=positions.device)
         # In half precision a position beyond 256 would already be rounded: angles are computed in single.
         angles = positions[:, :, None, None].float() * self.theta ** (-pairs / self.head_dim)
-        return angles.cos().to(dtype), angles.sin().to(dtype)
+        cos, sin = angles.cos().to(dtype), angles.sin().to(dtype)
+        return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
