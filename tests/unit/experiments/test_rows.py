@@ -1,0 +1,79 @@
+"""The borders of the gain experiment: nobody learns from what somebody is judged on."""
+
+from pathlib import Path
+
+import pytest
+
+from headwater.data.splits import Fingerprints
+from headwater.errors import BadDataError
+from headwater.experiments.rows import digests_of, gain_rows
+
+NOUNS = ("harbour", "kitchen", "garden", "station", "library", "mountain", "bakery", "theatre")
+
+
+def text(number: int) -> str:
+    return f"the {NOUNS[number % 8]} was quiet on day {number} and the {NOUNS[number // 8 % 8]} even more so"
+
+
+def table(path: Path, numbers: range | list[int], label: str | None = None) -> Path:
+    rows = [f"{text(number)}\t{label or ('even' if number % 2 == 0 else 'odd')}" for number in numbers]
+    path.write_text("\n".join(["text\tlabel", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_train_validation_and_test_share_no_text(tmp_path: Path) -> None:
+    train, test = table(tmp_path / "train.tsv", range(60)), table(tmp_path / "test.tsv", range(50, 80))
+    rows = gain_rows(train, test, pool=None)
+    learnt, checked, judged = (set(digests_of(part)) for part in (rows.train, rows.validation, rows.test))
+    assert not learnt & judged
+    assert not learnt & checked
+    assert not checked & judged
+    assert rows.leaks.dropped_train_rows == 10
+    assert len(learnt) + len(checked) == 50
+
+
+def test_a_tenth_of_each_class_is_taken_out_to_choose_on(tmp_path: Path) -> None:
+    rows = gain_rows(
+        table(tmp_path / "train.tsv", range(60)), table(tmp_path / "test.tsv", range(100, 110)), pool=None
+    )
+    assert sorted(example.label or "" for example in rows.validation) == ["even"] * 3 + ["odd"] * 3
+
+
+def test_a_validation_file_leaves_the_training_rows_alone(tmp_path: Path) -> None:
+    rows = gain_rows(
+        table(tmp_path / "train.tsv", range(60)),
+        table(tmp_path / "test.tsv", range(100, 110)),
+        pool=None,
+        validation=table(tmp_path / "valid.tsv", range(70, 80)),
+    )
+    assert len(rows.train) == 60
+    assert len(rows.validation) == 10
+
+
+def test_test_rows_that_the_pool_holds_have_leaked(tmp_path: Path) -> None:
+    pool = Fingerprints()
+    pool.add_many([text(100), "something else entirely, long enough to count as a document of its own"])
+    rows = gain_rows(
+        table(tmp_path / "train.tsv", range(60)), table(tmp_path / "test.tsv", [100, 121]), pool=pool
+    )
+    assert rows.leaks.exact == (0,)
+    assert 1 not in rows.leaks.rows
+
+
+def test_a_label_that_no_training_row_has_is_left_out_and_said(tmp_path: Path) -> None:
+    test = tmp_path / "test.tsv"
+    test.write_text(f"text\tlabel\n{text(200)}\teven\n{text(201)}\tneither\n", encoding="utf-8")
+    rows = gain_rows(table(tmp_path / "train.tsv", range(60)), test, pool=None)
+    assert len(rows.test) == 1
+    assert any(
+        "1 rows of test.tsv carry labels that no training row has (neither)" in note for note in rows.notes
+    )
+
+
+def test_a_test_of_another_task_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadDataError, match="is it the same task"):
+        gain_rows(
+            table(tmp_path / "train.tsv", range(60)),
+            table(tmp_path / "test.tsv", range(70, 80), "other"),
+            pool=None,
+        )
