@@ -19,6 +19,7 @@ from headwater.data.store import cache_folder
 from headwater.errors import UsageError
 from headwater.experiments.arms import LEARNING_RATES, Task, measured_seconds, starting_points, train_cell
 from headwater.experiments.floor import LabelledTexts, fit_floor
+from headwater.experiments.frozen import ProbeScore, probe_scores, probe_table
 from headwater.experiments.judgement import Pretraining
 from headwater.experiments.judging import Gain, judge
 from headwater.experiments.plan import (
@@ -54,15 +55,22 @@ class GainResult:
     """The judgement and where its report stands."""
 
     gain: Gain
+    probes: Sequence[ProbeScore]
     report: Path
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The content of gain.json, and the report's path."""
-        return {**self.gain.to_dict(), "notes": list(self.notes), "report": str(self.report)}
+        return {
+            **self.gain.to_dict(),
+            "probes": [score.to_dict() for score in self.probes],
+            "notes": list(self.notes),
+            "report": str(self.report),
+        }
 
     def __str__(self) -> str:
-        return "\n\n".join([self.gain.table(), self.gain.sentence, *self.notes, f"report: {self.report}"])
+        parts = [self.gain.table(), probe_table(self.probes), self.gain.sentence, *self.notes]
+        return "\n\n".join([*parts, f"report: {self.report}"])
 
     def _repr_html_(self) -> str:
         return self.report.read_text(encoding="utf-8")
@@ -114,7 +122,8 @@ def gain(
         all_labels_per_class=len(rows.train) / len(rows.names),
         pretraining=_pretraining(run),
     )
-    return _report(run, judgement, rows, plan, Path(train).parent.name or Path(train).stem)
+    probes = experiment.probes(plan, judgement.scored_rows)
+    return _report(run, judgement, probes, rows, plan, Path(train).parent.name or Path(train).stem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +199,17 @@ class Experiment:
             results[cell] = result
             progress.update(done + 1, **{f"{cell.arm}@{cell.budget}": result.score})
         return list(results.values())
+
+    def probes(self, plan: Plan, scored_rows: Sequence[int]) -> list[ProbeScore]:
+        """What frozen vectors are worth at each budget of the plan."""
+        draws: dict[Budget, list[NDArray[np.int64]]] = {
+            budget: [
+                draw_rows(self.rows.train_labels, self.rows.train_digests, budget, seed)
+                for seed in plan.seeds
+            ]
+            for budget in sorted(plan.budgets, key=budget_order)
+        }
+        return probe_scores(self.arms["pretrained"], self.task, draws, scored_rows)
 
     def _train(self, cell: Cell, results: Mapping[Cell, CellResult]) -> CellResult:
         drawn = draw_rows(self.rows.train_labels, self.rows.train_digests, cell.budget, cell.seed)
@@ -289,12 +309,14 @@ def _pretraining(run: Run) -> Pretraining:
     )
 
 
-def _report(run: Run, judgement: Gain, rows: GainRows, plan: Plan, task: str) -> GainResult:
+def _report(
+    run: Run, judgement: Gain, probes: Sequence[ProbeScore], rows: GainRows, plan: Plan, task: str
+) -> GainResult:
     reports = run.folder.reports
     reports.mkdir(parents=True, exist_ok=True)
     page = reports / "gain.html"
     notes = (*plan.cuts, *rows.notes)
-    result = GainResult(judgement, page, notes)
+    result = GainResult(judgement, probes, page, notes)
     (reports / "gain.json").write_text(
         json.dumps(result.to_dict(), ensure_ascii=False, indent=1), encoding="utf-8"
     )

@@ -1,5 +1,7 @@
 """What a user did not decide is derived, and what they did decide stays."""
 
+from typing import Any
+
 import pytest
 
 from headwater.errors import SettingsError
@@ -7,12 +9,12 @@ from headwater.run.deriving import DEFAULT_MINUTES, derive_pretraining, derive_r
 from headwater.run.settings import DataSettings, ModelSettings, RunSettings, TrainingSettings
 
 
-def settings(size: str = "tiny", **training: object) -> RunSettings:
+def settings(size: str = "tiny", **training: Any) -> RunSettings:
     return RunSettings(
         kind="pretrain",
         data=DataSettings(paths=("notes",)),
         model=ModelSettings(size=size),
-        training=TrainingSettings(**training),  # pyright: ignore[reportArgumentType]
+        training=TrainingSettings(**training),
     )
 
 
@@ -63,4 +65,4 @@ def test_an_unknown_size_is_answered_with_the_nearest() -> None:
 @pytest.mark.parametrize("name", ["steps", "minutes", "length", "batch_tokens", "learning_rate"])
 def test_numbers_that_must_be_above_zero_are_refused_below(name: str) -> None:
     with pytest.raises(SettingsError, match=f"training.{name} = -1; expected a number above 0"):
-        settings(**{name: -1})
+        TrainingSettings(**{name: -1})  # pyright: ignore[reportArgumentType]
