@@ -24,6 +24,7 @@ from headwater.objectives import LossTerm, MaskedTokens, Task
 from headwater.objectives.masked_prediction import MaskedTask
 from headwater.run.learning import build_learner
 from headwater.run.settings import TrainingSettings
+from headwater.sequence import PADDING, Batch, SequenceLayout
 from headwater.training import precision
 from headwater.training.loop import Learner, Plan, StepRecord, train
 from headwater.training.schedules import build_schedule
@@ -50,9 +51,24 @@ class Way:
     fused: bool = True
     dropout: float = 0.0
     gathered: bool = True  # the output layer at hidden places only
+    gathered_early: bool = True  # the last block, too
     shared: bool = True  # masks and angles once a pass
+    halves: bool = True  # GeGLU in two contiguous halves
+    width_multiple: int = 1  # batches as wide as their widest row, rounded up to a multiple of this
+    precision: str = "fp32"
     compiled: str = ""  # "", or a mode of torch.compile
     batch_tokens: int = 0  # 0: as many as the peer's rows bring
+
+
+class AfterAllBlocks(MaskedTokens):
+    """The same loss with every block computed at every position."""
+
+    def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
+        """-Σ log p over the hidden positions, gathered before the output layer."""
+        assert isinstance(task, MaskedTask)
+        logits = model.heads[self.name](model.encode(task.batch).flatten(0, 1)[task.places])
+        total = F.cross_entropy(logits.float(), task.targets, reduction="sum")
+        return (LossTerm(self.name, total, task.counts[self.name]),)
 
 
 class Everywhere(MaskedTokens):
@@ -84,7 +100,8 @@ def build(arena: Arena, work: str, way: Way) -> tuple[Learner, TokenBatches]:
     for part in model.modules():
         if isinstance(part, Residual):
             part.dropout.p = way.dropout
-    objective = (MaskedTokens if way.gathered else Everywhere)(tokenizer, share=HIDDEN_SHARE)
+    kind = Everywhere if not way.gathered else MaskedTokens if way.gathered_early else AfterAllBlocks
+    objective = kind(tokenizer, share=HIDDEN_SHARE)
     training = TrainingSettings(learning_rate=LEARNING_RATE, weight_decay=0.01)
     learner = build_learner(model, objective, training)
     if not way.fused:
@@ -106,8 +123,8 @@ def build(arena: Arena, work: str, way: Way) -> tuple[Learner, TokenBatches]:
 def steps_of(learner: Learner, batches: TokenBatches, way: Way) -> Iterator[StepRecord]:
     """The loop itself."""
     schedule = build_schedule("linear", steps=way.steps, warmup_steps=WARMUP_STEPS)
-    plan = Plan(steps=way.steps, seed=SEED, schedule=schedule, prefetch=way.prefetch)
-    return train(learner, batches.batch, plan)
+    plan = Plan(steps=way.steps, seed=SEED, schedule=schedule, prefetch=way.prefetch, precision=way.precision)
+    return train(learner, lambda number: _rounded(batches.batch(number), way.width_multiple), plan)
 
 
 def main() -> None:
@@ -122,8 +139,7 @@ def main() -> None:
 
     stage = Stage()
     prepare_machine(way)
-    if not way.shared:
-        _forget_sharing()
+    _take_away(way)
     learner, batches = build(arena, arguments.work, way)
     records = steps_of(learner, batches, way)
     warm = [next(records) for _ in range(way.warm_steps)]
@@ -142,11 +158,25 @@ def _compile(model: Model, mode: str) -> None:
         block.compile(mode=None if mode == "default" else mode, dynamic=True)
 
 
-def _forget_sharing() -> None:
-    """Every layer derives its own mask and angles."""
+def _take_away(way: Way) -> None:
+    """What no setting can switch off is replaced by what it replaced."""
     from headwater.models import transformer
+    from headwater.nn.feed_forward import GatedFeedForward
 
-    transformer.__dict__["share"] = lambda layout: layout
+    if not way.shared:  # every layer derives its own mask and angles
+        transformer.__dict__["share"] = lambda layout: layout
+    if not way.halves:
+        GatedFeedForward._halves = lambda self, states: self.inner(states).chunk(2, dim=-1)
+
+
+def _rounded(batch: Batch, multiple: int) -> Batch:
+    """The batch widened by padding to a multiple of tokens; padding is token 0 in the arena's vocabulary."""
+    more = -batch.inputs.shape[1] % multiple
+    if not more:
+        return batch
+    documents = F.pad(batch.layout.documents, (0, more), value=PADDING)
+    layout = SequenceLayout(documents, F.pad(batch.layout.positions, (0, more)), contiguous=True)
+    return replace(batch, inputs=F.pad(batch.inputs, (0, more)), layout=layout)
 
 
 def _count(model: Model) -> int:
