@@ -46,8 +46,8 @@ class DemoResult:
 def demo(out: str | Path = "runs/demo", *, quiet: bool = False) -> DemoResult:
     """Vocabulary, pre-training (nano), two label budgets, every arm, one seed; at most five minutes on two cores."""
     out = Path(out)
-    if (out / "pretrained").exists():
-        shutil.rmtree(out / "pretrained")  # ours from an earlier demo: it is made anew
+    if (out / "data" / "pool.jsonl").is_file():
+        shutil.rmtree(out / "pretrained", ignore_errors=True)  # from an earlier demo: it is made anew
     with Progress(quiet=quiet) as progress:
         files = write_demo_corpus(out / "data", partial(progress.report, "reading Python's library"))
     run = pretrain(

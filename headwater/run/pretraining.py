@@ -72,7 +72,6 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
         words = advice(journey.evaluations, steps=journey.step, learning_rate=plan.schedule)
         if world.first:
             ship_pretrained(folder, model, pool.tokenizer, settings, journey, words)
-        progress.say(words.sentence)
 
 
 def pretext_objective(settings: ObjectiveSettings, tokenizer: Tokenizer) -> Objective:
