@@ -1,14 +1,14 @@
 """Batches made one thread ahead of the step that uses them."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def prefetched(produce: Callable[[int], T], start: int, stop: int, depth: int = 2) -> Iterator[T]:
+def prefetched(produce: Callable[[int], T], start: int, stop: int, depth: int = 2) -> Generator[T]:
     """produce(start), …, produce(stop − 1), each begun up to ``depth`` numbers before it is asked for.
 
     The results are those of ``depth=0``, which uses no thread: ``produce`` is a function of its number alone. Its
