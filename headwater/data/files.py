@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal, cast
 
-from headwater.data.archives import READ_FAILURES, MeasuredStream, member_problems, open_archive
+from headwater.data.archives import READ_FAILURES, MeasuredStream, member_problems, open_archive, until_damage
 from headwater.data.decoding import Encoding, sniff_encoding
 from headwater.data.problems import Problems
 from headwater.errors import MissingInputError
@@ -95,12 +95,16 @@ class Source:
 
     @cached_property
     def digest(self) -> str:
-        """BLAKE2b of the unpacked bytes (32 hexadecimal digits); reads the whole file on first use."""
+        """BLAKE2b of the unpacked bytes as far as they can be read (32 hexadecimal digits)."""
         digest = hashlib.blake2b(digest_size=16)
+        for chunk in until_damage(self._chunks()):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def _chunks(self) -> Iterator[bytes]:
         with self.open() as stream:
             while chunk := stream.read(1 << 20):
-                digest.update(chunk)
-        return digest.hexdigest()
+                yield chunk
 
     @cached_property
     def encoding(self) -> Encoding:

@@ -140,8 +140,8 @@ class _Build:
             aside.rename(folder)
         except OSError as error:
             raise StorageError(
-                f"the pool cannot be built in {folder.parent}: {error}; make room or give access there, or choose "
-                "another folder with --cache"
+                f"the pool cannot be built in {folder.parent}: {error}; make room or give access there, or name "
+                "another folder with HEADWATER_CACHE"
             ) from error
         finally:
             shutil.rmtree(aside, ignore_errors=True)

@@ -28,7 +28,7 @@ class Spool:
         except OSError as error:
             raise StorageError(
                 f"texts cannot be set aside in {self.path.parent}: {error}; make room there, or choose another "
-                "folder with --cache"
+                "folder with HEADWATER_CACHE"
             ) from error
         self.sizes.append(len(data))
         self.digests.append(text_digest(text))

@@ -170,7 +170,7 @@ def _failed(path: Path, raw: Path, error: OSError) -> StorageError:
     free = shutil.disk_usage(path.parent).free
     return StorageError(
         f"no room for the store {path}: it needs more than {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are "
-        "free; make room, or choose another folder with --cache"
+        "free; make room, or name another folder with HEADWATER_CACHE"
     )
 
 

@@ -318,5 +318,5 @@ class CellStore:
                 aside.unlink()
             raise StorageError(
                 f"could not keep a finished cell in {self.folder} ({error}); free some space or choose "
-                f"another --cache"
+                f"another folder with HEADWATER_CACHE"
             ) from error

@@ -10,10 +10,12 @@ from headwater.data.readers.columns import Columns, find_columns, listed
 from headwater.data.readers.sources import (
     MAX_BAD,
     guarded,
+    names_of,
     open_table,
     refuse_mostly_bad,
     table_examples,
     text_examples,
+    why_nothing,
 )
 from headwater.data.readers.table import Table
 from headwater.data.readers.text import checked_rule, guess_document_rule
@@ -48,7 +50,7 @@ def read_documents(
             yield example
     refuse_mostly_bad("the pool", problems.rows, problems.total, problems, max_bad=max_bad)
     if not found:
-        raise BadDataError(f"no documents found in {len(sources):,} files: {problems.summary()}")
+        raise BadDataError(f"no documents found in {names_of(sources)}: {why_nothing(sources, problems)}")
 
 
 def _of_splits(
@@ -91,6 +93,6 @@ def _report_no_text(source: Source, table: Table, problems: Problems) -> None:
     if source.named and table.columns:
         raise BadDataError(
             f"{source.path}: no column reads as text; the columns are {listed(table.columns)}; "
-            'name one with text="…"'
+            'name one with --text (in Python: text="…")'
         )
     problems.add(source.path, 0, "no text column")

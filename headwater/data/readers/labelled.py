@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
-from headwater.data.archives import READ_FAILURES
+from headwater.data.archives import READ_FAILURES, until_damage
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import PathLike, Source, Split, find_sources
 from headwater.data.problems import Problems
@@ -15,6 +15,7 @@ from headwater.data.readers.sources import (
     open_table,
     table_examples,
     text_examples,
+    why_nothing,
 )
 from headwater.data.readers.table import Table
 from headwater.data.readers.text import guess_document_rule
@@ -46,6 +47,7 @@ def read_labelled(
     if all(source.kind == "text" for source in chosen):
         return _from_text(chosen, problems, need_labels=need_labels, max_bad=max_bad)
     columns = _columns_of(sources, chosen, text, label)
+    _refuse_empty(columns, chosen)
     _refuse_incomplete(columns, chosen, need_labels=need_labels)
     use_label = need_labels or columns.label_named
     examples: list[Example] = []
@@ -69,6 +71,8 @@ def _of_split(sources: list[Source], split: Split | None) -> list[Source]:
     if sources[0].named:
         return sources
     parts = {source.split for source in sources}
+    if parts == {None}:  # no name speaks of parts, so all of it is the one part that was asked for
+        return sources
     wanted = split or ("train" if "train" in parts else None)
     chosen = [source for source in sources if wanted is None or source.split == wanted]
     if not chosen:
@@ -118,16 +122,30 @@ def _rows_of(
     )
 
 
+def _refuse_empty(columns: Columns, chosen: Sequence[Source]) -> None:
+    """Where not one cell of the sample is filled, the rows tell why better than the columns do."""
+    if any(column.filled for column in columns.understood):
+        return
+    problems = Problems()
+    for source in chosen:
+        if source.kind != "text":
+            for row in until_damage(_opened(source).rows(())):
+                problems.rows += 1
+                problems.add(source.path, row.number, row.problem or "empty text", row.detail)
+    raise BadDataError(f"{names_of(chosen)}: no usable row; {why_nothing(chosen, problems)}")
+
+
 def _refuse_incomplete(columns: Columns, chosen: Sequence[Source], *, need_labels: bool) -> None:
     names = listed([column.name for column in columns.understood])
     if not columns.text:
         raise BadDataError(
-            f'{names_of(chosen)}: no column reads as text; the columns are {names}; name one with text="…"'
+            f"{names_of(chosen)}: no column reads as text; the columns are {names}; "
+            'name one with --text (in Python: text="…")'
         )
     if need_labels and columns.label is None:
         raise BadDataError(
             f"{names_of(chosen)}: no column is named like a label, and not exactly one has few values; "
-            f'the columns are {names}; name one with label="…"'
+            f'the columns are {names}; name one with --label (in Python: label="…")'
         )
 
 
@@ -137,7 +155,7 @@ def _refuse_quantities(examples: Sequence[Example], columns: Columns, chosen: Se
         some = ", ".join(sorted(labels)[:3])
         raise BadDataError(
             f'{names_of(chosen)}: label column "{columns.label}" holds {len(labels):,} distinct numbers '
-            f"({some}, …), a quantity and not a class; use --task regression, or name another column"
+            f"({some}, …), a quantity and not a class; put them into classes, or name another column with --label"
         )
 
 
@@ -164,5 +182,5 @@ def _from_text(
 
 def _complete(found: LabelledSet, chosen: Sequence[Source]) -> LabelledSet:
     if not found.examples:
-        raise BadDataError(f"{names_of(chosen)}: no usable row; {found.problems.summary()}")
+        raise BadDataError(f"{names_of(chosen)}: no usable row; {why_nothing(chosen, found.problems)}")
     return found

@@ -89,6 +89,15 @@ def refuse_mostly_bad(name: str, rows: int, bad: int, problems: Problems, *, max
         )
 
 
+def why_nothing(sources: Sequence[Source], problems: Problems) -> str:
+    """Why no row came out of these sources, in words."""
+    if not sum(source.size for source in sources):
+        return "nothing is in there (0 bytes); expected at least one row with a text"
+    if not problems.rows:
+        return "there is not one row, at most a header; expected at least one row with a text"
+    return problems.summary()
+
+
 def names_of(sources: Sequence[Source]) -> str:
     """The paths of a few sources in one line."""
     more = len(sources) - 3

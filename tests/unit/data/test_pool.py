@@ -139,7 +139,7 @@ def test_a_damaged_store_says_so(tmp_path: Path, corpus: Path):
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, corpus: Path):
     (tmp_path / "cache").write_text("a file, not a folder")
-    with pytest.raises(StorageError, match="--cache"):
+    with pytest.raises(StorageError, match="HEADWATER_CACHE"):
         built(tmp_path, corpus)
 
 
