@@ -79,6 +79,10 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(base)
     for name, value in over.items():
         mine = result.get(name)
+        if isinstance(value, Mapping) and mine is not None and not isinstance(mine, Mapping):
+            raise SettingsError(
+                f"{name} = {mine!r}; expected a table of settings: write [{name}] and its values"
+            )
         if isinstance(mine, Mapping) and isinstance(value, Mapping):
             result[name] = merged(typing.cast(Table, mine), typing.cast(Table, value))
         else:
@@ -87,10 +91,18 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unknown(shown: str, name: str, known: typing.Sequence[str]) -> str:
-    """The sentence for a name that does not exist, with the nearest one that does."""
+    """The sentence for a setting that does not exist, with the nearest one that does."""
+    return f"unknown setting '{shown}'{_nearest(name, known)} known here: {', '.join(known)}"
+
+
+def unknown_choice(shown: str, choice: str, known: typing.Sequence[str]) -> str:
+    """The sentence for a setting that does exist, given a name that does not."""
+    return f"{shown} = '{choice}' is unknown{_nearest(choice, known)} choose one of {', '.join(known)}"
+
+
+def _nearest(name: str, known: typing.Sequence[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    proposal = f"; did you mean '{near[0]}'?" if near else ""
-    return f"unknown setting '{shown}'{proposal} Known here: {', '.join(known)}"
+    return f"; did you mean '{near[0]}'?" if near else ";"
 
 
 def _toml_value(text: str) -> object:
@@ -111,8 +123,18 @@ def _convert(value: object, hint: Any, where: str) -> Any:
             return tuple(typing.cast(Any, value)) if typing.get_origin(option) is tuple else value
         if option is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
-    expected = " or ".join(getattr(option, "__name__", str(option)) for option in options)
-    raise SettingsError(f"{where} = {value!r} is a {type(value).__name__}; expected {expected}")
+    expected = " or ".join(_in_words(option) for option in options if option is not type(None))
+    raise SettingsError(f"{where} = {value!r}; expected {expected}")
+
+
+def _in_words(option: Any) -> str:
+    """What a person would call the values that a type allows."""
+    if typing.get_origin(option) is typing.Literal:
+        return " or ".join(map(str, typing.get_args(option)))
+    if typing.get_origin(option) is tuple:
+        return "a list"
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    return words.get(option, "a table of settings")
 
 
 def _fits(value: object, option: Any) -> bool:

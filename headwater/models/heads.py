@@ -25,7 +25,7 @@ from headwater.nn.heads import (
 )
 from headwater.nn.norm import NormKind, build_norm
 from headwater.nn.pooling import PoolingKind, build_pooling
-from headwater.settings import unknown
+from headwater.settings import unknown_choice
 
 PoolingChoice = Literal["default", "late", "mean", "first", "last", "max", "attention"]
 HeadStyle = Literal["modernbert", "eurobert", "llama"]
@@ -48,11 +48,11 @@ class HeadSettings:
 
     def __post_init__(self) -> None:
         if self.name not in HEADS:
-            raise SettingsError(unknown("head", self.name, HEADS))
+            raise SettingsError(unknown_choice("head", self.name, HEADS))
         if self.name in ("classification", "tagging") and (self.classes is None or self.classes < 1):
             raise SettingsError(f"a {self.name} head needs the number of its classes; found {self.classes}")
         if self.pooling not in get_args(PoolingChoice):
-            raise SettingsError(unknown("pooling", str(self.pooling), get_args(PoolingChoice)))
+            raise SettingsError(unknown_choice("pooling", str(self.pooling), get_args(PoolingChoice)))
         if not 0.0 <= self.dropout < 1.0:
             raise SettingsError(f"dropout={self.dropout} is not a probability below 1; choose 0 … 0.99")
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from headwater.errors import SettingsError
 from headwater.models.cost import body_parameters
 from headwater.models.settings import ConvolutionalSettings, RecurrentSettings, TransformerSettings
-from headwater.settings import unknown
+from headwater.settings import unknown_choice
 
 
 class Size(NamedTuple):
@@ -30,7 +30,7 @@ SIZES: dict[str, Size] = {
 def size_named(name: str) -> Size:
     """The size of that name."""
     if name not in SIZES:
-        raise SettingsError(unknown("model.size", name, list(SIZES)))
+        raise SettingsError(unknown_choice("model.size", name, list(SIZES)))
     return SIZES[name]
 
 

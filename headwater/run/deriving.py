@@ -7,7 +7,7 @@ from headwater.errors import SettingsError
 from headwater.models import SIZES
 from headwater.run.settings import RunSettings
 from headwater.run.starting import StartingPoint
-from headwater.settings import unknown
+from headwater.settings import unknown_choice
 from headwater.training.precision import Machine, decide_precision
 
 DEFAULT_MINUTES = 10.0
@@ -42,7 +42,7 @@ FINE_TUNING_EPOCHS = 3
 def size_rule(size: str) -> Rule:
     """The rule of a size name."""
     if size not in PRETRAINING or size not in SIZES:
-        raise SettingsError(unknown("model.size", size, list(PRETRAINING)))
+        raise SettingsError(unknown_choice("model.size", size, list(PRETRAINING)))
     return PRETRAINING[size]
 
 

@@ -21,7 +21,7 @@ from headwater.run.measuring import seconds_a_step, steps_in
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import ship_finetuned
 from headwater.run.starting import StartingPoint
-from headwater.settings import unknown
+from headwater.settings import unknown_choice
 from headwater.training import distributed
 from headwater.training.precision import look_at_machine
 from headwater.training.progress import Progress
@@ -75,7 +75,7 @@ def labelled_objective(settings: RunSettings, names: Sequence[str]) -> Classific
     """The objective of the task that the settings name."""
     task = settings.task or "classification"
     if task not in LABELLED_OBJECTIVES:
-        raise SettingsError(unknown("task", task, list(LABELLED_OBJECTIVES)))
+        raise SettingsError(unknown_choice("task", task, list(LABELLED_OBJECTIVES)))
     return Classification(names, label_smoothing=settings.objective.label_smoothing)
 
 

@@ -16,7 +16,7 @@ from headwater.training.schedules import build_schedule
 
 def use_machine(settings: MachineSettings) -> torch.device:
     """Set threads, allocator and determinism as the run decided; the device that it trains on."""
-    device = torch.device(settings.device or "cpu")
+    device = _device(settings.device or "cpu")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise SettingsError(
             "this run was decided for a CUDA device and there is none here; run it where there is one, or start "
@@ -26,6 +26,12 @@ def use_machine(settings: MachineSettings) -> torch.device:
     use_threads(settings.threads or 1)
     use_deterministic_algorithms(device.type)
     return device
+
+
+def _device(name: str) -> torch.device:
+    if name.partition(":")[0] not in ("cpu", "cuda"):
+        raise SettingsError(f"machine.device = '{name}'; expected cpu or cuda (cuda:1 for the second GPU)")
+    return torch.device(name)
 
 
 def build_learner(model: Model, objective: Objective, training: TrainingSettings) -> Learner:

@@ -22,7 +22,7 @@ from headwater.run.measuring import seconds_a_step, steps_in
 from headwater.run.probing import Probe
 from headwater.run.settings import ObjectiveSettings, RunSettings
 from headwater.run.shipping import Parent, ship_pretrained
-from headwater.settings import unknown
+from headwater.settings import unknown_choice
 from headwater.training import distributed
 from headwater.training.loop import Learner
 from headwater.training.precision import look_at_machine
@@ -77,7 +77,7 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
 def pretext_objective(settings: ObjectiveSettings, tokenizer: Tokenizer) -> Objective:
     """The objective that the settings name."""
     if settings.name not in PRETEXT_OBJECTIVES:
-        raise SettingsError(unknown("objective.name", settings.name, list(PRETEXT_OBJECTIVES)))
+        raise SettingsError(unknown_choice("objective.name", settings.name, list(PRETEXT_OBJECTIVES)))
     return MaskedTokens(tokenizer, share=settings.share)
 
 

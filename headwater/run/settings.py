@@ -1,6 +1,7 @@
 """What a user decides about a run. Values left at None are derived, printed and written back before step 0."""
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ Precision = Literal["fp32", "bf16"]
 
 def _positive(where: str, **numbers: float | None) -> None:
     for name, number in numbers.items():
-        if number is not None and number <= 0:
+        if number is not None and not 0 < number < math.inf:  # written so that nan is refused too
             raise SettingsError(f"{where}.{name} = {number}; expected a number above 0")
 
 
@@ -43,7 +44,13 @@ class ModelSettings:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _positive("model", vocabulary_size=self.vocabulary_size, depth=self.depth, width=self.width)
+        _positive(
+            "model",
+            vocabulary_size=self.vocabulary_size,
+            depth=self.depth,
+            width=self.width,
+            num_heads=self.num_heads,
+        )
         if not 0.0 <= self.dropout < 1.0:
             raise SettingsError(f"model.dropout = {self.dropout}; expected a share from 0 to below 1")
 
@@ -111,8 +118,10 @@ class MachineSettings:
     threads: int | None = None
     precision: Precision | None = None
     compile: bool | None = None
-    kernel: str | None = None
     prefetch: int = 2
+
+    def __post_init__(self) -> None:
+        _positive("machine", threads=self.threads)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

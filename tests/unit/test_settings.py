@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from headwater.errors import SettingsError
-from headwater.settings import assignments, from_mapping, merged, to_mapping
+from headwater.settings import assignments, from_mapping, merged, to_mapping, unknown_choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,3 +57,14 @@ def test_an_assignment_without_a_value_is_refused() -> None:
 
 def test_merging_keeps_what_the_other_side_does_not_say() -> None:
     assert merged({"a": {"x": 1, "y": 2}, "b": 3}, {"a": {"y": 5}}) == {"a": {"x": 1, "y": 5}, "b": 3}
+
+
+def test_a_value_where_a_table_belongs_is_never_replaced_in_silence() -> None:
+    with pytest.raises(SettingsError, match=r"a = 3; expected a table"):
+        merged({"a": 3}, {"a": {"y": 5}})
+
+
+def test_a_choice_that_does_not_exist_proposes_the_nearest_one() -> None:
+    assert unknown_choice("model.size", "tinny", ["nano", "tiny"]) == (
+        "model.size = 'tinny' is unknown; did you mean 'tiny'? choose one of nano, tiny"
+    )
