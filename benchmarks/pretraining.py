@@ -3,7 +3,8 @@
     python -m benchmarks.pretraining --work fixed --threads 2
 
 What each contestant learnt in the race is judged beside it, on the same held-out tokens by the same judge, in
-both ways of hiding: ours (whole words, all [MASK]) and the peer's (single tokens, 80/10/10).
+three ways of hiding: ours (whole words, all [MASK]), the peer's (single tokens, 80 % [MASK], 10 % another token,
+10 % left as they are) and one that neither has trained on (single tokens, all [MASK]).
 """
 
 import argparse
@@ -44,6 +45,7 @@ _BEST: dict[str, Any] = {
     "save_strategy": "no",
 }
 _SPARSE = {"sparse_prediction": True}
+HIDES = ("words, [MASK]", "tokens, 80/10/10", "tokens, [MASK]")
 WAYS: dict[str, dict[str, Any]] = {
     DEFAULT: {},
     BEST: {"arguments": _BEST, "config": _SPARSE},
@@ -77,7 +79,7 @@ def commands(
 
 @torch.no_grad()
 def judged(arena: Arena, folder: Path) -> dict[str, float]:
-    """The held-out loss in nats a hidden token, in both ways of hiding."""
+    """The held-out loss in nats a hidden token, in each way of hiding."""
     from headwater.models import load_bundle
     from headwater.objectives import MaskedTokens
 
@@ -85,7 +87,8 @@ def judged(arena: Arena, folder: Path) -> dict[str, float]:
     model = load_bundle(folder).model.eval()
     objective = MaskedTokens(tokenizer, share=HIDDEN_SHARE)
     losses: dict[str, float] = {}
-    for name, tasks in (("words", _words(arena)), ("tokens", _tokens(arena))):
+    ways = (_words(arena), _tokens(arena), _tokens(arena, masked=1.0, swapped=0.0))
+    for name, tasks in zip(HIDES, ways, strict=True):
         terms = [objective.loss(model, task)[0] for task in tasks]
         losses[name] = float(sum(term.total for term in terms)) / sum(term.count for term in terms)
     return losses
@@ -99,14 +102,20 @@ def _words(arena: Arena) -> list[Any]:
     return [objective.prepare(batch, Draws(0, 0, batch.items.numpy())) for batch in _held_out(arena)]
 
 
-def _tokens(arena: Arena) -> list[Any]:
+def _tokens(arena: Arena, *, masked: float = 0.8, swapped: float = 0.1) -> list[Any]:
     """The peer's collator hides, with a seed of its own."""
     import transformers
 
     from headwater.objectives.masked_prediction import MaskedTask
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(arena.start("tiny"))
-    collator = transformers.DataCollatorForLanguageModeling(tokenizer, mlm_probability=HIDDEN_SHARE, seed=0)
+    collator = transformers.DataCollatorForLanguageModeling(
+        tokenizer,
+        mlm_probability=HIDDEN_SHARE,
+        mask_replace_prob=masked,
+        random_replace_prob=swapped,
+        seed=0,
+    )
     tasks: list[Any] = []
     for batch in _held_out(arena):
         made = collator([{"input_ids": row} for row in batch.inputs.tolist()])
@@ -139,8 +148,7 @@ def report(
         "headwater is faster by",
         "by processor time",
         "MFU",
-        "held-out loss: words",
-        "tokens",
+        *(f"held-out loss: {way}" for way in HIDES),
     ]
     text = [
         f"# Pre-training throughput: {options.work}, {options.size}, {options.threads} thread(s)",
@@ -163,7 +171,7 @@ def _row(name: str, segments: dict[str, list[Segment]], flops: float, loss: dict
     faster = ["", ""]
     if name != OURS:
         faster = [ratios(segments[OURS], mine, clock).show(sign="×") for clock in ("wall", "cpu")]
-    return [name, rates(mine).show(0), *faster, f"{mfu:.0%}", f"{loss['words']:.3f}", f"{loss['tokens']:.3f}"]
+    return [name, rates(mine).show(0), *faster, f"{mfu:.0%}", *(f"{loss[way]:.3f}" for way in HIDES)]
 
 
 def _described(options: argparse.Namespace) -> str:
@@ -190,6 +198,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=10, help="optimiser steps of a segment")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=["default", "best"])
+    parser.add_argument("--suffix", default="", help="of the results file's name")
     options, arena = from_command_line(parser)
     arena.start(options.size)
     peers = [PEERS[peer] for peer in options.peers]
@@ -203,9 +212,8 @@ def main() -> None:
         losses = {name: judged(arena, shipped / name) for name in started if name != PEAK}
     text, numbers = report(arena, options, running, losses)
     facts = environment(threads=options.threads, transformers=version("transformers"))
-    write_results(
-        f"pretraining-{options.work}-{options.size}-{options.threads}-threads", facts, text, numbers
-    )
+    name = f"pretraining-{options.work}-{options.size}-{options.threads}-threads{options.suffix}"
+    write_results(name, facts, text, numbers)
 
 
 if __name__ == "__main__":
