@@ -69,7 +69,7 @@ class Arena:
 
     def flops_per_token(self, work: str, size: str) -> float:
         """Necessary operations of a training step for each real token: the output layer at hidden places only."""
-        settings = encoder_settings(size, VOCABULARY)
+        settings = encoder_settings(size, self.tokenizer.size)
         lengths, counts = np.unique(self.store(work).lengths + FRAME, return_counts=True)
         costs = [cost_of(settings, length=int(n), loss_share=HIDDEN_SHARE).training_flops for n in lengths]
         return float(np.dot(costs, counts) / np.dot(lengths, counts))

@@ -91,6 +91,7 @@ def prepare_machine(way: Way) -> None:
     torch.set_flush_denormal(way.flush_denormal)
     if way.deterministic:
         precision.use_deterministic_algorithms()
+    _take_away(way)
 
 
 def build(arena: Arena, work: str, way: Way) -> tuple[Learner, TokenBatches]:
@@ -139,7 +140,6 @@ def main() -> None:
 
     stage = Stage()
     prepare_machine(way)
-    _take_away(way)
     learner, batches = build(arena, arguments.work, way)
     records = steps_of(learner, batches, way)
     warm = [next(records) for _ in range(way.warm_steps)]
