@@ -6,6 +6,7 @@ import typer
 
 from headwater.cli import options
 from headwater.cli.output import answer
+from headwater.errors import StorageError
 
 
 def command(
@@ -21,3 +22,5 @@ def command(
 
     result = verify_run(run) if verify else resume(run, quiet=quiet)
     answer(result.to_dict(), str(result), as_json=json)
+    if verify and result.to_dict()["findings"]:
+        raise typer.Exit(StorageError.exit_code)

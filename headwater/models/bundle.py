@@ -6,6 +6,7 @@ tokenizer.json, tokenizer_config.json
 headwater.json        task, labels, sequencer, pooling, parent, and our own settings
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -72,7 +73,9 @@ def save_bundle(folder: Path, model: Model, tokenizer: Tokenizer, card: Mapping[
         tokenizer.save(aside / "tokenizer.json")
         extras = tokenizer.settings_for_transformers() | {"model_max_length": _max_length(settings, card)}
         _write_json(aside / "tokenizer_config.json", extras)
-        _write_json(aside / CARD, _card(layout, settings, head, card))
+        _write_json(
+            aside / CARD, _card(layout, settings, head, {**card, "weights": _digest(aside / WEIGHTS)})
+        )
         _sync(aside)
         _put_in_place(aside, folder)
     except OSError as problem:
@@ -101,6 +104,7 @@ def load_bundle(folder: Path | str) -> Bundle:
     with torch.device("meta"):
         expected = to_published(_built(settings, head).state_dict(), names)
     _account(folder, {name: tuple(tensor.shape) for name, tensor in expected.items()}, shapes, repeated)
+    _refuse_changed(folder, card)
     tensors = _prefixed(read_weights(folder), layout)
     for name, original in repeated.items():
         if not torch.equal(tensors[name], tensors[original]):
@@ -108,6 +112,20 @@ def load_bundle(folder: Path | str) -> Bundle:
     model = _built(settings, head)
     model.load_state_dict(from_published(tensors, names))
     return Bundle(model, settings, folder / "tokenizer.json", {**card})
+
+
+def _refuse_changed(folder: Path, card: Mapping[str, Any]) -> None:
+    """A bit that flipped on a disk gives a model that answers, and answers wrongly."""
+    if "weights" in card and card["weights"] != _digest(folder / WEIGHTS):
+        raise BadDataError(
+            f"{folder / WEIGHTS} is not what was shipped: its sha256 differs from 'weights' in {CARD}; fetch or make "
+            f"it again, or take 'weights' out of {CARD} if the change was yours"
+        )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _described(model: Model) -> tuple[BackboneSettings, HeadSettings | None]:

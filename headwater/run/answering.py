@@ -1,5 +1,6 @@
 """What a finished run answers: evaluate, predict, embed."""
 
+import io
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,8 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.data.decoding import flaw
 from headwater.data.examples import Example
+from headwater.data.problems import Problem, Problems
 from headwater.data.readers import read_labelled
+from headwater.data.readers.columns import listed
+from headwater.data.readers.json_rows import as_cell
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import BadDataError, UsageError
 from headwater.evaluation.metrics import ClassificationReport, classification_report
@@ -20,12 +25,15 @@ from headwater.models import Model, load_bundle
 from headwater.objectives import Classification
 from headwater.run.fitting import EncodedRows, encode, probabilities_of, vectors_of
 from headwater.run.folder import RunFolder
-from headwater.run.starting import model_folder
+from headwater.run.labelled import left_out
+from headwater.run.starting import DEFAULT_LENGTH, model_folder
 from headwater.training.precision import count_free_cores, tune_allocator, use_threads
 from headwater.training.progress import Progress
 
 ROWS_AT_A_TIME = 1024
 Texts = Sequence[tuple[str, ...]]
+AskedRow = Example | Problem
+"""A row to answer, or the reason why it cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,8 @@ class Answerer:
         tune_allocator()
         use_threads(count_free_cores())
         bundle = load_bundle(model_folder(folder.path))
-        return cls(folder.path, bundle.model.eval(), Tokenizer.load(bundle.tokenizer_path), bundle.card)
+        card = _checked_card(bundle.card, folder.path)
+        return cls(folder.path, bundle.model.eval(), Tokenizer.load(bundle.tokenizer_path), card)
 
     @property
     def text_columns(self) -> tuple[str, ...] | None:
@@ -58,7 +67,7 @@ class Answerer:
     @property
     def length(self) -> int:
         """Tokens of a text that are read."""
-        return int(self.card.get("length", 256))
+        return int(self.card.get("length") or DEFAULT_LENGTH)
 
     def predict(self, texts: Texts) -> Iterator[dict[str, Any]]:
         """The label of each text and the probability of every label."""
@@ -83,10 +92,15 @@ class Answerer:
         given = read_labelled(
             test, text=text or self.text_columns, label=label or self.card.get("label"), split="test"
         )
+        for line in left_out(given.problems):
+            progress.say(line)
         rows = EncodedRows.of(given.examples, objective.labels, self.tokenizer)
-        if not len(rows):
-            raise BadDataError(f"{test} holds no usable labelled rows: {given.problems.summary()}")
         unknown = sorted({example.label or "" for example in given.examples} - set(objective.labels))
+        if (rows.labels < 0).all():
+            raise BadDataError(
+                f"no row of {test} carries a label that {self.path} knows ({', '.join(objective.labels[:5])}); found "
+                f"{', '.join(unknown[:5])}; give a test file of the same task"
+            )
         if unknown:
             progress.say(
                 f"{int((rows.labels < 0).sum())} of {len(rows)} rows carry labels that {self.path} never saw in "
@@ -109,31 +123,91 @@ class Answerer:
         return probabilities_of(self.model, objective, rows, self.tokenizer, length=self.length)
 
 
-def read_rows(rows: str, *, text: Sequence[str] | None) -> Iterator[list[Example]]:
-    """Examples of a file or of standard input, about a thousand at a time.
+def _checked_card(card: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "task": str,
+        "length": (int, type(None)),
+        "labels": (list, type(None)),
+        "text": (list, type(None)),
+    }
+    for name, kind in kinds.items():
+        if not isinstance(card.get(name), kind):
+            raise BadDataError(
+                f"{path / 'model' / 'headwater.json'} is missing or was edited: '{name}' is {card.get(name)!r}; "
+                "restore the file, or make the run again"
+            )
+    return card
 
-    Standard input is JSON lines with the text columns, or plain text, one example a line.
+
+def read_rows(rows: str, *, text: Sequence[str] | None, problems: Problems) -> Iterator[list[AskedRow]]:
+    """Rows of a file or of standard input, about a thousand at a time.
+
+    Standard input is JSON lines with the text columns, or plain text, one row a line; a line that cannot be
+    used stands in its place as a Problem. What a file loses is only counted in ``problems``.
     """
-    if rows == "-":
-        examples = (
-            _from_line(line, number, text) for number, line in enumerate(sys.stdin, 1) if line.strip()
-        )
-    else:
-        examples = iter(read_labelled(Path(rows), text=text, need_labels=False).examples)
-    while part := list(islice(examples, ROWS_AT_A_TIME)):
+    asked = (
+        _from_standard_input(text or ("text",), problems) if rows == "-" else _from_file(rows, text, problems)
+    )
+    while part := list(islice(asked, ROWS_AT_A_TIME)):
         yield part
 
 
-def _from_line(line: str, number: int, text: Sequence[str] | None) -> Example:
-    stripped = line.strip()
-    if stripped.startswith("{"):
+def texts_of(part: Sequence[AskedRow]) -> list[tuple[str, ...]]:
+    """The texts of the rows that can be answered."""
+    return [row.texts for row in part if isinstance(row, Example)]
+
+
+def with_errors(part: Sequence[AskedRow], answers: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The answers in the order of the rows; a row that has none says why in its place."""
+    for row in part:
+        if isinstance(row, Example):
+            yield next(answers)
+        else:
+            yield {"row": row.row, "error": f"{row.reason}{f' ({row.detail})' if row.detail else ''}"}
+
+
+def refuse_unanswered(problems: Problems) -> None:
+    """After the last answer: an exit code for whoever counts on one answer a row."""
+    if problems.total or problems.files:
+        raise BadDataError(
+            f"{problems.summary()}; all other rows were answered: mend these and ask for them again"
+        )
+
+
+def _from_file(rows: str, text: Sequence[str] | None, problems: Problems) -> Iterator[AskedRow]:
+    found = read_labelled(Path(rows), text=text, need_labels=False)
+    problems.absorb(found.problems)
+    yield from found.examples
+
+
+def _from_standard_input(text: Sequence[str], problems: Problems) -> Iterator[AskedRow]:
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        # Whatever the locale says; what is not UTF-8 is marked, so that one bad byte costs one line.
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="headwater.mark")
+    for number, line in enumerate(sys.stdin, 1):
+        if not line.strip():
+            continue
+        problems.rows += 1
+        row = _from_line(line.strip(), number, text)
+        if isinstance(row, Problem):
+            problems.add(*row)
+        yield row
+
+
+def _from_line(line: str, number: int, text: Sequence[str]) -> AskedRow:
+    def unusable(reason: str, detail: str = "") -> Problem:
+        return Problem("standard input", number, reason, detail)
+
+    cells: list[str | None] = [line]
+    if line.startswith("{"):
         try:
-            value = json.loads(stripped)
-            return Example(
-                tuple(str(value[name]) for name in text or ("text",)), None, "standard input", number
-            )
-        except (ValueError, KeyError) as problem:
-            raise BadDataError(
-                f"standard input line {number} is not JSON with the text column(s) {list(text or ('text',))}: {problem}"
-            ) from problem
-    return Example((stripped,), None, "standard input", number)
+            value = json.loads(line)
+        except (ValueError, RecursionError) as problem:
+            return unusable("invalid JSON", str(problem))
+        if not any(name in value for name in text):
+            return unusable("no text column", f"expected {', '.join(text)}; found {listed(list(value))}")
+        cells = [as_cell(value.get(name)) for name in text]
+    texts = tuple((cell or "").strip() for cell in cells)
+    if reason := next(filter(None, map(flaw, texts)), None):
+        return unusable(reason)
+    return Example(texts, None, "standard input", number) if any(texts) else unusable("empty text")

@@ -66,7 +66,10 @@ class Drive:
     def __call__(self) -> Journey:
         """Train to the end; raises InterruptedRunError or PreemptedError after saving when asked to stop."""
         store = CheckpointFolder(self.folder.checkpoints)
-        start, journey = self._restore(store.newest())
+        newest = store.newest()
+        for note in newest.notes if newest is not None else ():
+            self.progress.say(note)
+        start, journey = self._restore(newest)
         with EventLog(self.folder.path, resume_at=start) as log:
             self._say_resumed(start)
             self.progress.stage(self.folder.name, self.plan.steps, start=start)

@@ -37,6 +37,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         data = LabelledData.read(settings.data)
         if world.first:
             folder.write_json("data.json", data.facts())
+        progress.say("\n".join(data.remarks()))
         start = _starting_point(settings, data)
         settings = derive_finetuning(settings, len(data.train), start)
         objective = labelled_objective(settings, data.names)

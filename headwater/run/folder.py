@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import uuid
@@ -13,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from headwater.errors import MissingInputError, StorageError, UsageError
+from headwater.errors import BadDataError, MissingInputError, StorageError, UsageError
 from headwater.run.settings import RunSettings
 from headwater.settings import read_toml, write_toml
 
@@ -53,7 +54,9 @@ class RunFolder:
     def create(cls, path: str | Path, settings: RunSettings) -> "RunFolder":
         """A new run folder that already says what it is going to do; a folder in use is refused."""
         folder = cls(Path(path))
-        if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
+        if folder.path.exists() and not folder.path.is_dir():
+            raise UsageError(f"{path} is a file; expected a folder, new or empty: name another with --out")
+        if folder.path.is_dir() and any(folder.path.iterdir()):
             resume = (
                 f", or go on with it: headwater resume {path}"
                 if (folder.path / "settings.toml").is_file()
@@ -66,13 +69,22 @@ class RunFolder:
             folder.write_json("environment.json", environment())
         return folder
 
+    def discard_unbegun(self) -> None:
+        """Remove a run that failed before its first step, so that the mended command may use its name.
+
+        What has events or checkpoints stays: there is something to look at, or to go on from.
+        """
+        if not self.checkpoints.exists() and not (self.path / "events.jsonl").exists():
+            shutil.rmtree(self.path, ignore_errors=True)
+
     @classmethod
     def open(cls, path: str | Path) -> "RunFolder":
         """An existing run."""
         folder = cls(Path(path))
         if not (folder.path / "settings.toml").is_file():
             raise MissingInputError(
-                f"{path} is not a run: it holds no settings.toml. See the runs you have with: headwater runs"
+                f"{path} is not a run: it holds no settings.toml; name the folder of a run, as listed by: "
+                f"headwater runs {folder.path.parent}"
             )
         return folder
 
@@ -95,7 +107,12 @@ class RunFolder:
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file of the run; empty if it was not written yet."""
         path = self.path / name
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        try:
+            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        except ValueError as problem:  # broken JSON, or bytes that are no text
+            raise BadDataError(
+                f"{path} is damaged: {problem}; restore it, or make the run again"
+            ) from problem
 
     def _aside(self, name: str) -> Path:
         return self.path / f".{name}.{uuid.uuid4().hex[:8]}"
@@ -113,7 +130,7 @@ def storage(path: Path) -> Generator[None]:
         yield
     except OSError as problem:
         raise StorageError(
-            f"cannot write to {path}: {problem.strerror or problem}. Free some space, or name a folder that can "
+            f"cannot write to {path}: {problem.strerror or problem}; free some space, or name a folder that can "
             "be written with --out"
         ) from problem
 

@@ -1,11 +1,13 @@
 """Pre-training, composed: pool → windows → batches → objective → loop → the shipped model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 
 from headwater.data.batches import TokenBatches
 from headwater.data.pool import Pool, build_pool
+from headwater.data.problems import Problem
 from headwater.data.tokenizer import Tokenizer
 from headwater.data.windows import Windows
 from headwater.errors import SettingsError
@@ -55,6 +57,7 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
         settings = _timed(settings, learner, batches, device, progress)
         if world.first:
             folder.write_settings(settings)
+        progress.say(_told_data(pool.facts))
         progress.say(_told(settings, model))
 
         plan = build_plan(settings, device, world)
@@ -166,6 +169,19 @@ def _evaluation(
         return {**numbers, **probe(learner.model)} if probe is not None else numbers
 
     return evaluate
+
+
+def _told_data(facts: Mapping[str, Any]) -> str:
+    """How much there is to learn from, and what was left out of it."""
+    left_out = facts["left_out"]
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out["by_reason"].items())
+    first = next(iter(left_out["first"]), None)
+    place = f" (first: {Problem(**first)})" if first else ""
+    return (
+        f"{facts['documents']:,} documents ({facts['bytes'] / 1e6:,.1f} MB) to learn from, "
+        f"{facts['validation']['documents']:,} to judge on"
+        + (f"; left out of {left_out['rows']:,} rows: {reasons}{place}" if reasons else "")
+    )
 
 
 def _told(settings: RunSettings, model: Model) -> str:

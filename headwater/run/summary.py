@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headwater.errors import MissingInputError
+from headwater.errors import HeadwaterError, MissingInputError
+from headwater.models import load_bundle
 from headwater.run.folder import RunFolder
 from headwater.training.checkpoint import CheckpointFolder
 from headwater.training.events import read_events
@@ -101,7 +102,8 @@ class RunsTable:
     """The runs below a folder."""
 
     folder: Path
-    summaries: Sequence[RunSummary]
+    summaries: list[RunSummary]
+    damaged: list[str]
 
     @classmethod
     def of(cls, folder: Path) -> "RunsTable":
@@ -113,15 +115,25 @@ class RunsTable:
         found = sorted(
             path.parent for path in folder.glob("**/settings.toml") if "checkpoints" not in path.parts
         )
-        return cls(folder, [summary_of(RunFolder(path)) for path in found])
+        table = cls(folder, [], [])
+        for path in found:
+            try:
+                table.summaries.append(summary_of(RunFolder(path)))
+            except HeadwaterError as problem:  # one damaged run must not hide the others
+                table.damaged.append(str(problem))
+        return table
 
     def to_dict(self) -> dict[str, Any]:
         """The table as plain values."""
-        return {"folder": str(self.folder), "runs": [summary.to_dict() for summary in self.summaries]}
+        return {
+            "folder": str(self.folder),
+            "runs": [summary.to_dict() for summary in self.summaries],
+            "damaged": self.damaged,
+        }
 
     def __str__(self) -> str:
         if not self.summaries:
-            return f"no runs in {self.folder}"
+            return "\n".join([f"no runs in {self.folder}", *self.damaged])
         rows = [("run", "kind", "task", "size", "steps", "tokens", "minutes", "evaluation", "")]
         rows += [_cells(summary, self.folder) for summary in self.summaries]
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -129,7 +141,7 @@ class RunsTable:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.damaged])
 
 
 def _cells(summary: RunSummary, folder: Path) -> tuple[str, ...]:
@@ -168,13 +180,18 @@ class Verification:
         newest = (
             "no checkpoint yet" if self.step is None else f"the newest whole checkpoint is step {self.step:,}"
         )
-        return "\n".join([f"{self.path}: {newest}", *self.findings])
+        go_on = [f"headwater resume {self.path} goes on from there"] if self.findings else []
+        return "\n".join([f"{self.path}: {newest}", *self.findings, *go_on])
 
 
 def verification_of(folder: RunFolder) -> Verification:
-    """Read every checkpoint against its manifest."""
+    """Read every checkpoint against its manifest, and the shipped model against its card."""
     store = CheckpointFolder(folder.checkpoints)
     newest = store.newest()
+    if folder.finished:
+        load_bundle(folder.model)
     return Verification(
-        folder.path, newest.step if newest else None, [str(finding) for finding in store.verify()]
+        folder.path,
+        newest.step if newest else None,
+        [f"{finding.checkpoint}: {finding.problem}" for finding in store.verify()],
     )

@@ -11,11 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.errors import UsageError
+from headwater.data.problems import Problems
+from headwater.errors import HeadwaterError, MissingInputError, SettingsError, UsageError
 from headwater.evaluation.metrics import ClassificationReport
-from headwater.run.answering import Answerer, read_rows
+from headwater.run.answering import (
+    Answerer,
+    AskedRow,
+    read_rows,
+    refuse_unanswered,
+    texts_of,
+    with_errors,
+)
 from headwater.run.finetuning import carry_on_finetuning
-from headwater.run.folder import RunFolder
+from headwater.run.folder import RunFolder, storage
 from headwater.run.pretraining import carry_on_pretraining
 from headwater.run.settings import RunSettings
 from headwater.run.summary import RunsTable, RunSummary, Verification, summary_of, verification_of
@@ -65,40 +73,54 @@ class Run:
     def predict_rows(
         self, rows: str, *, text: Sequence[str] | None = None, quiet: bool = True
     ) -> Iterator[dict[str, Any]]:
-        """The answer to each row of a file, or of standard input where ``rows`` is "-"."""
-        answerer = self._answerer()
-        for texts in self._watched_rows(answerer, rows, text, quiet):
-            yield from answerer.predict(texts)
+        """The answer to each row of a file, or of standard input where ``rows`` is "-".
+
+        A line of standard input that cannot be read is answered by its number and the reason, the others go
+        on. Raises BadDataError after the last answer if rows were left out.
+        """
+        answerer, problems = self._answerer(), Problems()
+        for part in self._watched_rows(answerer, rows, text, problems, quiet):
+            yield from with_errors(part, answerer.predict(texts_of(part)))
+        refuse_unanswered(problems)
 
     def embed_rows(
         self, rows: str, *, text: Sequence[str] | None = None, quiet: bool = True
     ) -> Iterator[dict[str, Any]]:
         """The vector of each row of a file, or of standard input."""
-        answerer = self._answerer()
-        for texts in self._watched_rows(answerer, rows, text, quiet):
-            for vector in answerer.embed(texts):
-                yield {"vector": [round(float(number), 6) for number in vector]}
+        answerer, problems = self._answerer(), Problems()
+        for part in self._watched_rows(answerer, rows, text, problems, quiet):
+            vectors = answerer.embed(texts_of(part))
+            yield from with_errors(
+                part, ({"vector": [round(float(number), 6) for number in vector]} for vector in vectors)
+            )
+        refuse_unanswered(problems)
 
     def embed_file(
         self, rows: str, out: Path, *, text: Sequence[str] | None = None, quiet: bool = True
     ) -> dict[str, Any]:
         """Write the vectors of a file's rows as a numpy array."""
         answerer = self._answerer()
-        parts = [answerer.embed(texts) for texts in self._watched_rows(answerer, rows, text, quiet)]
-        vectors = np.concatenate(parts) if parts else np.zeros((0, answerer.width), np.float32)
-        np.save(out, vectors)
+        with storage(out):  # a folder that cannot be written is better known before the work
+            out.parent.mkdir(parents=True, exist_ok=True)
+        problems = Problems()
+        vectors = np.zeros((0, answerer.width), np.float32)
+        for part in self._watched_rows(answerer, rows, text, problems, quiet):
+            vectors = np.concatenate([vectors, answerer.embed(texts_of(part))])
+        with storage(out), out.open("wb") as file:
+            np.save(file, vectors)
+        refuse_unanswered(problems)
         return {"out": str(out), "rows": len(vectors), "width": int(vectors.shape[1])}
 
     def _watched_rows(
-        self, answerer: Answerer, rows: str, text: Sequence[str] | None, quiet: bool
-    ) -> Iterator[list[tuple[str, ...]]]:
-        """The texts of a file's rows, about a thousand at a time, with progress on standard error."""
+        self, answerer: Answerer, rows: str, text: Sequence[str] | None, problems: Problems, quiet: bool
+    ) -> Iterator[list[AskedRow]]:
+        """A file's rows, about a thousand at a time, with progress on standard error."""
         done = 0
         with Progress(quiet=quiet) as progress:
             progress.stage("rows")
-            for examples in read_rows(rows, text=text or answerer.text_columns):
-                yield [example.texts for example in examples]
-                done += len(examples)
+            for part in read_rows(rows, text=text or answerer.text_columns, problems=problems):
+                yield part
+                done += len(part)
                 progress.update(done)
 
     def to_dict(self) -> dict[str, Any]:
@@ -133,8 +155,7 @@ def pretrain(
     start_from, stop_when_flat, seed. ``assign`` holds ``a.b=c`` texts for any other setting.
     """
     values = _settings("pretrain", settings, _choices(choices, paths=_paths(data) or None), assign)
-    folder = RunFolder.create(out, values)
-    return _carry_on(folder, quiet)
+    return _begin(out, values, quiet)
 
 
 def finetune(
@@ -153,11 +174,12 @@ def finetune(
     ``choices``: text, label, validation, size, steps, minutes, adapt, seed.
     """
     start = _start(run)
-    if start is not None:
-        RunFolder.open(start) if (Path(start) / "settings.toml").is_file() else None
+    if start is not None and choices.get("size") is not None:
+        raise UsageError(
+            f"--size {choices['size']} does not fit: {start} brings its size; only 'scratch' takes one"
+        )
     given = _choices(choices, paths=_paths(train), task=task, start_from=start)
-    folder = RunFolder.create(out, _settings("finetune", settings, given, assign))
-    return _carry_on(folder, quiet)
+    return _begin(out, _settings("finetune", settings, given, assign), quiet)
 
 
 def resume(run: "str | Path | Run", *, quiet: bool = False) -> Run:
@@ -181,6 +203,15 @@ def runs(folder: str | Path = "runs") -> RunsTable:
     return RunsTable.of(Path(folder))
 
 
+def _begin(out: str | Path, settings: RunSettings, quiet: bool) -> Run:
+    folder = RunFolder.create(out, settings)
+    try:
+        return _carry_on(folder, quiet)
+    except HeadwaterError:
+        folder.discard_unbegun()
+        raise
+
+
 def _carry_on(folder: RunFolder, quiet: bool) -> Run:
     go_on = {"pretrain": carry_on_pretraining, "finetune": carry_on_finetuning}[folder.settings().kind]
     with Progress(quiet=quiet) as progress:
@@ -193,7 +224,13 @@ def _path(run: "str | Path | Run") -> Path:
 
 
 def _start(run: "str | Path | Run") -> str | None:
-    return None if str(run) == SCRATCH else str(_path(run))
+    if str(run) == SCRATCH:
+        return None
+    if not _path(run).is_dir():
+        raise MissingInputError(
+            f"there is no run {_path(run)}; name a run folder, a model folder, or 'scratch' for random weights"
+        )
+    return str(_path(run))
 
 
 def _paths(paths: Paths) -> tuple[str, ...]:
@@ -248,7 +285,10 @@ def _settings(
 ) -> RunSettings:
     values = read_toml(Path(base)) if base is not None else {}
     values = merged(merged(values, choices), assignments(list(assign)))
-    values["kind"] = kind
+    if values.setdefault("kind", kind) != kind:
+        raise SettingsError(
+            f"{base or '--set'} is of a run of kind '{values['kind']}'; use: headwater {values['kind']}"
+        )
     if not values.get("data", {}).get("paths"):
         raise UsageError(
             "no data were named; expected files or folders: headwater pretrain notes/ --out runs/notes"

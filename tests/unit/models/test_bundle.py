@@ -170,11 +170,23 @@ def test_a_repeated_tied_matrix_must_repeat_the_same_numbers(tmp_path: Path, tok
     tensors = load_file(folder / "model.safetensors")
     tensors["decoder.weight"] = tensors["model.embeddings.tok_embeddings.weight"].clone()
     save_file(tensors, folder / "model.safetensors")
+    card = json.loads((folder / "headwater.json").read_text())
+    del card["weights"]  # what the error says to do where the change is one's own
+    (folder / "headwater.json").write_text(json.dumps(card))
     load_bundle(folder)
     tensors["decoder.weight"][7, 7] += 1
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(BadDataError, match=r"decoder\.weight differs"):
         load_bundle(folder)
+
+
+def test_one_flipped_bit_in_the_weights_is_noticed(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    weights = shipped(tmp_path, tokenizer) / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-40] ^= 1
+    weights.write_bytes(bytes(content))
+    with pytest.raises(BadDataError, match="is not what was shipped"):
+        load_bundle(weights.parent)
 
 
 def test_a_config_changed_by_hand_is_noticed(tmp_path: Path, tokenizer: Tokenizer) -> None:
