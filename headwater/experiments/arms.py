@@ -1,7 +1,7 @@
 """The arms of the gain experiment, and how one cell of a neural arm is trained."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from headwater.run.measuring import seconds_a_step
 from headwater.run.settings import RunSettings
 from headwater.run.starting import StartingPoint
 from headwater.training.distributed import World
-from headwater.training.loop import train
+from headwater.training.loop import StepRecord, train
 from headwater.training.precision import peak_memory
 
 LEARNING_RATES: Mapping[str, tuple[float, ...]] = {
@@ -92,23 +92,27 @@ def measured_seconds(start: StartingPoint, task: Task, settings: RunSettings) ->
     return step * (training.steps or 1) + forward * judged / (training.batch_rows or 1)
 
 
-def train_cell(
-    cell: Cell,
-    start: StartingPoint,
-    task: Task,
-    rows: NDArray[np.int64],
-    rates: tuple[float, ...],
-    settings: RunSettings,
-) -> CellResult:
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What one arm is fine-tuned on; ``check`` is asked after every step whether to go on, and raises to stop."""
+
+    start: StartingPoint
+    task: Task
+    rows: NDArray[np.int64]
+    settings: RunSettings
+    check: Callable[[], None]
+
+
+def train_cell(cell: Cell, trial: Trial, rates: Sequence[float]) -> CellResult:
     """Fine-tune one arm on one draw of rows, once for each rate; the best on validation is the result."""
-    attempts = [_attempt(start, task, rows, rate, settings) for rate in rates]
+    attempts = [_attempt(trial, rate) for rate in rates]
     best = max(attempts, key=lambda attempt: attempt.rank)
     predictions = best.test.argmax(axis=1)
     return CellResult(
         arm=cell.arm,
         budget=cell.budget,
         seed=cell.seed,
-        score=float((predictions == task.test.labels).mean()),
+        score=float((predictions == trial.task.test.labels).mean()),
         predictions=tuple(predictions.tolist()),
         cost=best.cost,
         learning_rate=best.learning_rate,
@@ -118,20 +122,22 @@ def train_cell(
     )
 
 
-def _attempt(
-    start: StartingPoint, task: Task, rows: NDArray[np.int64], rate: float, settings: RunSettings
-) -> Attempt:
+def _attempt(trial: Trial, rate: float) -> Attempt:
     began = time.perf_counter()
-    settings = settings.having(training={"learning_rate": rate})
+    start, task = trial.start, trial.task
+    settings = trial.settings.having(training={"learning_rate": rate})
     training = settings.training
     assert training.length is not None
     objective = Classification(task.labels, label_smoothing=settings.objective.label_smoothing)
     model = start.model(objective.name, seed=training.seed, classes=len(task.labels))
     learner = build_learner(model, objective, training)
-    chosen = task.train.take(rows)
+    chosen = task.train.take(trial.rows)
     batches = chosen.batches(start.tokenizer, training)
     plan = build_plan(settings, torch.device("cpu"), World())
-    records = list(train(learner, batches.batch, plan))
+    records: list[StepRecord] = []
+    for record in train(learner, batches.batch, plan):
+        records.append(record)
+        trial.check()
     tokens = sum(record.tokens for record in records)
 
     def scores(part: EncodedRows) -> NDArray[np.float32]:

@@ -17,11 +17,18 @@ from headwater.analysis.report import write_gain_report
 from headwater.data.splits import Fingerprints
 from headwater.data.store import cache_folder
 from headwater.errors import UsageError
-from headwater.experiments.arms import LEARNING_RATES, Task, measured_seconds, starting_points, train_cell
+from headwater.experiments.arms import (
+    LEARNING_RATES,
+    Task,
+    Trial,
+    measured_seconds,
+    starting_points,
+    train_cell,
+)
 from headwater.experiments.floor import LabelledTexts, fit_floor
 from headwater.experiments.frozen import ProbeScore, probe_scores, probe_table
 from headwater.experiments.judgement import Pretraining
-from headwater.experiments.judging import Gain, judge
+from headwater.experiments.judging import Gain, judge, refuse_leaks
 from headwater.experiments.plan import (
     Budget,
     Cell,
@@ -98,6 +105,8 @@ def gain(
     """
     if task != "classification":
         raise UsageError(f"gain measures classification; found task '{task}'")
+    chosen = parsed_budgets(budgets)
+    _refuse_nothing(seeds, minutes)
     run = open_run(run)
     pool = run.path / "fingerprints.arrow"
     rows = gain_rows(
@@ -109,8 +118,9 @@ def gain(
         validation=None if validation is None else Path(validation),
         shifted=None if shifted_test is None else Path(shifted_test),
     )
+    refuse_leaks(len(rows.test), rows.leaks)  # known before hours are spent on training
     with Progress(quiet=quiet) as progress, StopRequests() as stop:
-        experiment = Experiment.of(run, rows, parsed_budgets(budgets), seeds, assign)
+        experiment = Experiment.of(run, rows, chosen, seeds, assign)
         plan = experiment.plan(minutes)
         progress.say(_told(plan, rows))
         cells = experiment.run(plan, progress, stop)
@@ -194,7 +204,7 @@ class Experiment:
             stop.check()
             result = self.store.load(self._key(cell))
             if result is None:
-                result = self._train(cell, results)
+                result = self._train(cell, results, stop)
                 self.store.save(self._key(cell), result)
             results[cell] = result
             progress.update(done + 1, **{f"{cell.arm}@{cell.budget}": result.score})
@@ -211,14 +221,15 @@ class Experiment:
         }
         return probe_scores(self.arms["pretrained"], self.task, draws, scored_rows)
 
-    def _train(self, cell: Cell, results: Mapping[Cell, CellResult]) -> CellResult:
+    def _train(self, cell: Cell, results: Mapping[Cell, CellResult], stop: StopRequests) -> CellResult:
         drawn = draw_rows(self.rows.train_labels, self.rows.train_digests, cell.budget, cell.seed)
         if cell.arm == "floor":
             return self._floor(cell, drawn)
         swept = results.get(cell._replace(seed=self.seeds[0]))
         rates = LEARNING_RATES[cell.arm] if swept is None else (swept.learning_rate or 1e-3,)
         settings = self._settings(cell.budget).having(training={"seed": cell.seed})
-        return train_cell(cell, self.arms[cell.arm], self.task, drawn, rates, settings)
+        trial = Trial(self.arms[cell.arm], self.task, drawn, settings, stop.check)
+        return train_cell(cell, trial, rates)
 
     def _floor(self, cell: Cell, drawn: NDArray[np.int64]) -> CellResult:
         rows = self.rows
@@ -279,6 +290,13 @@ def parsed_budgets(budgets: str | Sequence[Budget]) -> tuple[Budget, ...]:
             )
         found.append("all" if part == "all" else int(part))
     return tuple(sorted(set(found), key=budget_order))
+
+
+def _refuse_nothing(seeds: int, minutes: float | None) -> None:
+    if seeds < 1:
+        raise UsageError(f"seeds = {seeds}; expected 1 or more, and 3 or more for a verdict")
+    if minutes is not None and not 0 < minutes < float("inf"):
+        raise UsageError(f"minutes = {minutes}; expected a number above 0")
 
 
 def _told(plan: Plan, rows: GainRows) -> str:

@@ -213,14 +213,20 @@ def label_equivalence(
     return LabelEquivalence(times=float(np.exp(place) / start), beyond=False)
 
 
-def _scored_rows(count: int, leaks: Leaks) -> Rows:
-    leaked = set(leaks.rows)
-    if len(leaked) > MAX_LEAKED_SHARE * count:
+def refuse_leaks(count: int, leaks: Leaks) -> None:
+    """Refuse a test of which more than half stands in the text that the model learnt from."""
+    leaked = len(set(leaks.rows))
+    if leaked > MAX_LEAKED_SHARE * count:
         raise BadDataError(
-            f"found {len(leaked)} of {count} test rows in the text the model was pre-trained on; expected "
+            f"found {leaked} of {count} test rows in the text the model was pre-trained on; expected "
             f"at most half; "
             "pre-train again with --hold-out and the test file, or give another test file"
         )
+
+
+def _scored_rows(count: int, leaks: Leaks) -> Rows:
+    refuse_leaks(count, leaks)
+    leaked = set(leaks.rows)
     return np.array([row for row in range(count) if row not in leaked], dtype=np.int64)
 
 

@@ -14,6 +14,7 @@ from headwater.data.splits import Fingerprints, text_digest
 from headwater.errors import BadDataError
 from headwater.experiments.judgement import Leaks
 from headwater.experiments.plan import rows_apart, take_validation
+from headwater.run.labelled import left_out
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,8 +62,8 @@ def gain_rows(
     taken out of the training rows before any budget is drawn. ``pool`` holds the fingerprints of the
     text that the run was pre-trained on: test rows found there have leaked.
     """
-    notes: list[str] = []
     given = read_labelled(train, text=text, label=label, split="train")
+    notes = left_out(given.problems)
     names = given.labels
     if len(names) < 2:
         raise BadDataError(
@@ -113,6 +114,7 @@ class _Columns:
 
     def read(self, path: Path, split: Split, names: Sequence[str], notes: list[str]) -> list[Example]:
         part = read_labelled(path, text=self.train.text_columns, label=self.train.label_column, split=split)
+        notes += left_out(part.problems)
         known = [example for example in part.examples if example.label in names]
         if len(known) < len(part.examples):
             strange = sorted({example.label or "" for example in part.examples} - set(names))
