@@ -1,13 +1,14 @@
 """The program ``headwater``: the verbs, and how errors leave it."""
 
 import os
+import re
 import sys
 
 import typer
 
 import headwater
 from headwater.cli import demo, embed, evaluate, finetune, gain, inspect, predict, pretrain, resume, runs
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, InterruptedRunError, StorageError, TrainingStoppedError
 
 VERBS = {
     "demo": demo.command,
@@ -21,6 +22,10 @@ VERBS = {
     "resume": resume.command,
     "runs": runs.command,
 }
+
+INTERRUPTED = InterruptedRunError.exit_code
+# torch says it with a RuntimeError, in these words on a CPU and on a GPU.
+_memory_words = re.compile(r"can't allocate memory|out of memory", re.IGNORECASE)
 
 app = typer.Typer(
     name="headwater",
@@ -62,20 +67,39 @@ def main() -> None:
     debug = len(arguments) < len(sys.argv) - 1 or "HEADWATER_DEBUG" in os.environ
     try:
         app(arguments, prog_name="headwater")
-    except HeadwaterError as problem:
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer ends so, without a word, after a KeyboardInterrupt
+            typer.echo(
+                "headwater: stopped at once by Ctrl-C; a run goes on from its last checkpoint: headwater resume RUN",
+                err=True,
+            )
+        raise
+    except Exception as problem:
         if debug:
             raise
-        typer.echo(f"headwater: {problem}", err=True)
-        sys.exit(problem.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: head, less
-        sys.exit(0)
-    except MemoryError as problem:
-        if debug:
-            raise
-        typer.echo(
-            "headwater: the memory is full; lower --set training.batch_tokens, choose a smaller --size, or give "
-            f"the process more ({problem or 'no details'})",
-            err=True,
-        )
-        sys.exit(70)
+        sentence, exit_code = _in_words(problem)
+        typer.echo(f"headwater: {sentence}", err=True)
+        sys.exit(exit_code)
+
+
+def _in_words(problem: Exception) -> tuple[str, int]:
+    """What a person should read of an error, and the exit code of its kind."""
+    if isinstance(problem, HeadwaterError):
+        return str(problem), problem.exit_code
+    if isinstance(problem, MemoryError) or _memory_words.search(str(problem)):
+        return (
+            "the memory is full; expected room for the model and one batch: lower --set training.batch_tokens, "
+            f"choose a smaller --size, or give the process more ({_first_line(problem)})"
+        ), TrainingStoppedError.exit_code
+    if isinstance(problem, OSError):
+        return (
+            f"the system refused: {problem}; make room or give access there, then run the same command again"
+        ), StorageError.exit_code
+    return (
+        f"{type(problem).__name__}: {_first_line(problem)}; this is a fault of Headwater and not yours: run it again "
+        "with --debug and report what it shows"
+    ), TrainingStoppedError.exit_code
+
+
+def _first_line(problem: Exception) -> str:
+    return (str(problem).splitlines() or ["no details"])[0][:200]

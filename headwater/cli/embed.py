@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from headwater.cli import options
-from headwater.cli.output import answer, row
+from headwater.cli.output import answer
+from headwater.cli.output import rows as print_rows
 
 
 def command(
@@ -23,8 +24,7 @@ def command(
     from headwater.run.verbs import open_run
 
     if out is None:
-        for vector in open_run(run).embed_rows(rows, text=options.columns(text), quiet=quiet):
-            row(vector)
+        print_rows(open_run(run).embed_rows(rows, text=options.columns(text), quiet=quiet))
         return
     written = open_run(run).embed_file(rows, out, text=options.columns(text), quiet=quiet)
     answer(written, f"{written['rows']} vectors of {written['width']} numbers in {out}", as_json=json)

@@ -1,7 +1,7 @@
 """``headwater predict``: answers, one JSON line a row."""
 
 from headwater.cli import options
-from headwater.cli.output import row
+from headwater.cli.output import rows as print_rows
 
 
 def command(
@@ -14,5 +14,4 @@ def command(
     """Answer each row of a file, or of standard input, as JSON lines."""
     from headwater.run.verbs import open_run
 
-    for prediction in open_run(run).predict_rows(rows, text=options.columns(text), quiet=quiet):
-        row(prediction)
+    print_rows(open_run(run).predict_rows(rows, text=options.columns(text), quiet=quiet))
