@@ -74,7 +74,10 @@ class Gathering:
     paths: Paths
     text: Sequence[str] | None
     hold_out: Sequence[str | Path]
-    problems: Problems = field(default_factory=Problems)
+    unusable: Problems = field(default_factory=Problems)
+    repeated: Problems = field(
+        default_factory=Problems
+    )  # apart: readers refuse a file of mostly unusable rows
     held_out_texts: int = 0
 
     def validation(self) -> Iterator[Example]:
@@ -98,13 +101,21 @@ class Gathering:
     def _read(self, paths: Sequence[Path], splits: Sequence[Split | None]) -> Iterator[Example]:
         # One path at a time: what a file is understood to be does not depend on the other paths.
         return chain.from_iterable(
-            read_documents([path], text=self.text, problems=self.problems, splits=splits) for path in paths
+            read_documents([path], text=self.text, problems=self.unusable, splits=splits) for path in paths
         )
 
     def _kept(self, examples: Iterator[Example], held_out: Fingerprints) -> Iterator[Example]:
         if len(held_out):
-            examples = HoldOut(held_out, self.problems).filter(examples)
-        return Deduplicator(self.problems).filter(examples)
+            examples = HoldOut(held_out, self.repeated).filter(examples)
+        return Deduplicator(self.repeated).filter(examples)
+
+    @property
+    def problems(self) -> Problems:
+        """All that was left out: unusable, held out, or there before."""
+        together = Problems()
+        together.absorb(self.unusable)
+        together.absorb(self.repeated)
+        return together
 
     def facts(self) -> dict[str, Any]:
         """What data.json says of the sources and of what was left out."""

@@ -24,6 +24,7 @@ EXAMINED_ROWS = 200_000
 
 _PERCENTILES = (5, 50, 95, 100)
 _SCRIPT_ROWS = 5000
+_SCRIPT_CHARACTERS = 10_000
 _SHOWN_CHARACTERS = 60
 _SHOWN_LABELS = 8
 
@@ -244,7 +245,7 @@ class _Figures:
             if example.label is not None:
                 self.labels[example.label] += 1
             if len(self.first_texts) < _SCRIPT_ROWS:
-                self.first_texts.append(text)
+                self.first_texts.append(text[:_SCRIPT_CHARACTERS])
 
 
 def _rows(table: Table, columns: Columns, problems: Problems) -> Iterator[Example]:

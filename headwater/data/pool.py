@@ -199,9 +199,11 @@ class _Build:
 
     def _fingerprint(self, train: Spool) -> Fingerprints:
         fingerprints = Fingerprints()
-        for number, group in enumerate(train.groups(_DOCUMENTS_A_GROUP)):
+        done = 0
+        for group in train.groups(_DOCUMENTS_A_GROUP):
             fingerprints.add_many(group)
-            self.watch("keeping fingerprints", number * _DOCUMENTS_A_GROUP + len(group), len(train))
+            done += len(group)
+            self.watch("keeping fingerprints", done, len(train))
         return fingerprints
 
     def _by_path(self) -> dict[str, Any]:

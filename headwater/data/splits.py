@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ import pyarrow  # pyright: ignore[reportMissingTypeStubs]
 from numpy.typing import NDArray
 
 from headwater.data.examples import Example
+from headwater.data.grouping import grouped
 from headwater.data.key_index import KeyIndex, Keys
 from headwater.data.minhash import PERMUTATIONS, Signatures, agreement, fold, signatures
 from headwater.data.problems import Problems
@@ -71,7 +71,7 @@ class Fingerprints:
 
     def add_many(self, texts: Iterable[str]) -> None:
         """Register texts."""
-        for batch in _batches(texts):
+        for batch in grouped(texts, _BATCH, len):
             folded = [fold(text) for text in batch]
             digests, _ = self._digests_of(batch, folded)
             self._digests.add(digests, np.zeros(len(digests), dtype=np.int32))
@@ -85,7 +85,7 @@ class Fingerprints:
     def matches_many(self, texts: Iterable[str]) -> list[Match | None]:
         """How each text matches what is registered."""
         results: list[Match | None] = []
-        for batch in _batches(texts):
+        for batch in grouped(texts, _BATCH, len):
             folded = [fold(text) for text in batch]
             digests, owners = self._digests_of(batch, folded)
             answers = np.zeros(len(batch), dtype=np.int8)
@@ -172,8 +172,7 @@ class Deduplicator:
 
     def filter(self, examples: Iterable[Example]) -> Iterator[Example]:
         """The examples that are new, in their order."""
-        stream = iter(examples)
-        while batch := list(islice(stream, _BATCH)):
+        for batch in grouped(examples, _BATCH, _size):
             folded = [fold(example.text) for example in batch]
             fresh = self._exactly_new(batch, folded)
             if self._near:
@@ -219,8 +218,7 @@ class HoldOut:
 
     def filter(self, examples: Iterable[Example]) -> Iterator[Example]:
         """The examples that match nothing that is held out, in their order."""
-        stream = iter(examples)
-        while batch := list(islice(stream, _BATCH)):
+        for batch in grouped(examples, _BATCH, _size):
             matches = self._held_out.matches_many([example.text for example in batch])
             for example, match in zip(batch, matches, strict=True):
                 if match is None:
@@ -253,10 +251,8 @@ def _band_keys(rows: Signatures) -> Keys:
     return (mixed ^ (mixed >> np.uint64(32))).reshape(-1)
 
 
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    stream = iter(texts)
-    while batch := list(islice(stream, _BATCH)):
-        yield batch
+def _size(example: Example) -> int:
+    return sum(map(len, example.texts))
 
 
 def _checksum(facts: dict[str, bytes], parts: Sequence[bytes]) -> bytes:

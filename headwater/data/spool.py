@@ -1,9 +1,9 @@
 """Texts set aside on disk between two looks at them, so that memory does not grow with the corpus."""
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
+from headwater.data.grouping import grouped
 from headwater.data.splits import text_digest
 from headwater.errors import StorageError
 
@@ -44,10 +44,8 @@ class Spool:
                     yield file.read(size).decode()
 
     def groups(self, size: int) -> Iterator[list[str]]:
-        """All texts, ``size`` at a time."""
-        texts = self.texts()
-        while group := list(islice(texts, size)):
-            yield group
+        """All texts, ``size`` at a time, fewer where they are long."""
+        return grouped(self.texts(), size, len)
 
     def __enter__(self) -> "Spool":
         return self

@@ -137,6 +137,17 @@ def test_a_damaged_store_says_so(tmp_path: Path, corpus: Path):
         built(tmp_path, corpus)
 
 
+def test_a_corpus_that_mostly_repeats_itself_is_used_once(tmp_path: Path):
+    different = [
+        " ".join(chr(97 + (n * k) % 23) * (n % k + 2) for k in range(2, 14)) + "." for n in range(700)
+    ]
+    lines = [different[number % 700] for number in range(4000)]
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    pool = build_pool([tmp_path / "a.txt"], cache=tmp_path / "cache", vocabulary_size=300)
+    assert 1 < pool.facts["documents"] <= 700
+    assert pool.facts["left_out"]["rows"] == 4000
+
+
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, corpus: Path):
     (tmp_path / "cache").write_text("a file, not a folder")
     with pytest.raises(StorageError, match="HEADWATER_CACHE"):
