@@ -1,6 +1,7 @@
 """Shared by all tests: one thread, real data only where it is, GPU tests only where there is one."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             reporter = config.pluginmanager.get_plugin("terminalreporter")
             if reporter is not None:
                 reporter.write_line(f"{len(left_out)} tests marked '{mark}' are left out: {reason}.")
+
+
+@pytest.fixture(autouse=True)
+def _machine_as_it_was() -> Iterator[None]:
+    """A run prepares its whole process; the next test must not notice."""
+    yield
+    torch.set_flush_denormal(False)
+    torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,7 +16,6 @@ from headwater.training.precision import (
     has_bf16,
     look_at_machine,
     peak_memory,
-    tune_allocator,
     use_deterministic_algorithms,
     use_threads,
 )
@@ -116,23 +117,27 @@ def test_peak_memory_is_what_the_kernel_says() -> None:
     assert peak_memory() == pytest.approx(int(line.split()[1]) * 1024, rel=0.05)
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+PLACES = """
+from pathlib import Path
+import torch
+from headwater.training.precision import tune_allocator
+
+def place():
+    tensor = torch.empty(64 * 2**20)
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        first, _, last = line.split()[0].partition("-")
+        if int(first, 16) <= tensor.data_ptr() < int(last, 16):
+            return line.split()[-1]
+    return "nowhere"
+
+before, tuned, after = place(), tune_allocator(), place()
+print(before, tuned, after)
+"""
+
+
 def test_with_the_tuned_allocator_large_tensors_come_from_the_heap_that_is_kept() -> None:
-    def place() -> str:
-        """The kernel's name for the mapping that a new tensor of 256 MB lies in."""
-        tensor = torch.empty(64 * 2**20)
-        for line in Path("/proc/self/maps").read_text().splitlines():
-            first, _, last = line.split()[0].partition("-")
-            if int(first, 16) <= tensor.data_ptr() < int(last, 16):
-                return line.split()[-1]
-        return "nowhere"
-
-    def child() -> int:
-        untuned = place()
-        return 0 if untuned != "[heap]" and tune_allocator() and place() == "[heap]" else 1
-
-    process = os.fork()  # the allocator of the test process stays as it is
-    if process == 0:
-        os._exit(child())
-    _, status = os.waitpid(process, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    done = subprocess.run([sys.executable, "-c", PLACES], capture_output=True, text=True, check=True)
+    before, tuned, after = done.stdout.split()
+    assert before != "[heap]"
+    assert tuned == "True"
+    assert after == "[heap]"
