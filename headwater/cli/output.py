@@ -12,7 +12,9 @@ from headwater.errors import StorageError
 
 
 def answer(value: Mapping[str, Any], text: str, *, as_json: bool) -> None:
-    """Print the result of a verb on standard output."""
+    """Print the result of a verb on standard output; of several processes of one run only the first speaks."""
+    if os.environ.get("RANK", "0") != "0":
+        return
     _write((json.dumps(value, ensure_ascii=False) if as_json else text) + "\n")
     _write("", flush=True)
 

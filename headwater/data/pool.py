@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from headwater.data.asides import held, sweep_abandoned
 from headwater.data.files import find_sources
 from headwater.data.gathering import Gathering, Paths
 from headwater.data.mixture import Mixture
@@ -95,7 +96,7 @@ def build_pool(
         validation=(validation_share, seed),
     )
     folder = (cache_folder() if cache is None else Path(cache)) / "pools" / key
-    if not all((folder / name).is_file() for name in _FILES):
+    if not _is_whole(folder):
         gathering, split = Gathering(found, text, hold_out), (validation_share, seed)
         build = _Build(gathering, tokenizer, vocabulary_size, split, Watch(progress, check))
         build.into(folder, key)
@@ -106,6 +107,10 @@ def vocabulary_size_for(corpus_bytes: int) -> int:
     """4,096 tokens below 4 MB, then twice as many for every eightfold corpus, up to 32,768."""
     steps = ((4_096, 4e6), (8_192, 32e6), (16_384, 256e6))
     return next((size for size, most in steps if corpus_bytes < most), 32_768)
+
+
+def _is_whole(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in _FILES)
 
 
 def _open(folder: Path) -> Pool:
@@ -133,11 +138,10 @@ class _Build:
         """Build everything and put it where the key says."""
         aside = folder.with_name(f".{key}.{uuid4().hex[:8]}")
         try:
-            aside.mkdir(parents=True)
-            self._write(aside, key)
-            # What stands there is incomplete: a whole pool would not have been built again.
-            shutil.rmtree(folder, ignore_errors=True)
-            aside.rename(folder)
+            sweep_abandoned(folder.parent)
+            with held(aside):
+                self._write(aside, key)
+            _put_in_place(aside, folder)
         except OSError as error:
             raise StorageError(
                 f"the pool cannot be built in {folder.parent}: {error}; make room or give access there, or name "
@@ -215,6 +219,17 @@ class _Build:
         if self.gathering.paths.validation:
             return "files named as validation parts"
         return f"{self.split[0]:.1%} of the documents, by content"
+
+
+def _put_in_place(aside: Path, folder: Path) -> None:
+    """Give a pool its name, unless another run has built the same one meanwhile and may be reading it."""
+    if not _is_whole(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            aside.rename(folder)
+        except OSError:
+            if not _is_whole(folder):  # else the other run was faster between these two lines
+                raise
 
 
 def _sizes(spool: Spool, store: Store) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Fine-tuning, composed: labelled rows → batches → objective → loop. One way for users and for gain's cells."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +71,7 @@ def probabilities_of(
     length: int,
     precision: str = "fp32",
     device: torch.device | None = None,
+    check: Callable[[], None] | None = None,
 ) -> NDArray[np.float32]:
     """The objective's scores of every row, in the order of the rows: (rows, labels)."""
     device = device or torch.device("cpu")
@@ -80,6 +81,8 @@ def probabilities_of(
     for batch in evaluation_batches(
         rows.tokens, tokenizer, tokens_per_batch=EVALUATION_TOKENS, length=length
     ):
+        if check is not None:
+            check()
         with autocast(precision, device):
             parts.append(objective.scores(model, batch.to(device)).float().cpu().numpy())
         places.append(batch.items.numpy())
@@ -95,6 +98,7 @@ def vectors_of(
     length: int,
     precision: str = "fp32",
     device: torch.device | None = None,
+    check: Callable[[], None] | None = None,
 ) -> NDArray[np.float32]:
     """The mean of each row's last hidden states: (rows, width)."""
     device = device or torch.device("cpu")
@@ -102,6 +106,8 @@ def vectors_of(
     parts: list[NDArray[np.float32]] = []
     places: list[NDArray[np.int64]] = []
     for batch in evaluation_batches(tokens, tokenizer, tokens_per_batch=EVALUATION_TOKENS, length=length):
+        if check is not None:
+            check()
         moved = batch.to(device)
         with autocast(precision, device):
             hidden_states = model.encode(moved)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from typing import Any
 from headwater.errors import BadDataError, MissingInputError, StorageError, UsageError
 from headwater.run.settings import RunSettings
 from headwater.settings import read_toml, write_toml
+
+_ASIDE = re.compile(r"\.(tmp|old)-model-[0-9a-f]+$|\..+\.[0-9a-f]{8}$")
+"""What is being written, or was when its process was killed: .tmp-model-1f0c…, .settings.toml.1f0c…"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,11 @@ class RunFolder:
         return self.path / "reports"
 
     @property
+    def resume_line(self) -> str:
+        """How to go on with this run."""
+        return f"go on with: headwater resume {self.path}"
+
+    @property
     def finished(self) -> bool:
         """True once the shipped model stands."""
         return (self.model / "headwater.json").is_file()
@@ -56,7 +65,7 @@ class RunFolder:
         folder = cls(Path(path))
         if folder.path.exists() and not folder.path.is_dir():
             raise UsageError(f"{path} is a file; expected a folder, new or empty: name another with --out")
-        if folder.path.is_dir() and any(folder.path.iterdir()):
+        if folder.path.is_dir() and not folder._sweep_all():
             resume = (
                 f", or go on with it: headwater resume {path}"
                 if (folder.path / "settings.toml").is_file()
@@ -76,6 +85,24 @@ class RunFolder:
         """
         if not self.checkpoints.exists() and not (self.path / "events.jsonl").exists():
             shutil.rmtree(self.path, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half written in this folder; for the one process that writes here."""
+        self._sweep_all()
+        if not (self.path / "environment.json").is_file():
+            self.write_json("environment.json", environment())
+
+    def _sweep_all(self) -> bool:
+        """Remove what was written aside; True when nothing else is here."""
+        others = False
+        for entry in self.path.iterdir():
+            if _ASIDE.match(entry.name) is None:
+                others = True
+            elif entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        return not others
 
     @classmethod
     def open(cls, path: str | Path) -> "RunFolder":

@@ -38,12 +38,14 @@ class HeldOut:
         return cls(objective, tasks, precision, device)
 
     @torch.no_grad()
-    def __call__(self, model: Model) -> dict[str, float]:
+    def __call__(self, model: Model, *, check: Callable[[], None] | None = None) -> dict[str, float]:
         """The mean of each loss term over all tasks, and their weighted sum as ``loss``."""
         totals: defaultdict[str, float] = defaultdict(float)
         counts: Counter[str] = Counter()
         weights: dict[str, float] = {}
         for task in self.tasks:
+            if check is not None:
+                check()
             with autocast(self.precision, self.device):
                 terms = self.objective.loss(model, task)
             for term in terms:

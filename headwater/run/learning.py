@@ -5,12 +5,20 @@ from torch import nn
 
 from headwater.errors import SettingsError
 from headwater.models import Model
+from headwater.models.transformer import TransformerBackbone
 from headwater.objectives import Objective
+from headwater.run.deriving import derive_machine
 from headwater.run.settings import MachineSettings, RunSettings, TrainingSettings
+from headwater.training.averaging import WeightAverage
 from headwater.training.distributed import World
 from headwater.training.loop import Learner, Plan
 from headwater.training.optimizers import build_optimizer
-from headwater.training.precision import tune_allocator, use_deterministic_algorithms, use_threads
+from headwater.training.precision import (
+    look_at_machine,
+    tune_allocator,
+    use_deterministic_algorithms,
+    use_threads,
+)
 from headwater.training.schedules import build_schedule
 
 
@@ -26,6 +34,27 @@ def use_machine(settings: MachineSettings) -> torch.device:
     use_threads(settings.threads or 1)
     use_deterministic_algorithms(device.type)
     return device
+
+
+def agreed_machine(settings: RunSettings, world: World) -> RunSettings:
+    """Device, threads and precision decided on rank 0 for all: a resumed run cannot tell the ranks apart."""
+    decided = derive_machine(settings, look_at_machine(settings.machine.device))
+    return RunSettings.from_mapping(world.gather(decided.to_mapping())[0])
+
+
+def set_activation_checkpointing(model: Model, training: TrainingSettings) -> None:
+    """Trade time for memory where the settings ask for it."""
+    if training.activation_checkpointing and not isinstance(model.backbone, TransformerBackbone):
+        raise SettingsError(
+            f"training.activation_checkpointing is for Transformers, and this is a {type(model.backbone).__name__}; "
+            "leave it out, or choose model.backbone=transformer"
+        )
+    model.backbone.checkpoint_activations = training.activation_checkpointing
+
+
+def weight_average(model: Model, training: TrainingSettings) -> WeightAverage | None:
+    """The average of the weights that the settings ask for; what is thrown away later has no part in it."""
+    return WeightAverage(model.named_parameters()) if training.average == "exponential" else None
 
 
 def _device(name: str) -> torch.device:
@@ -62,6 +91,11 @@ def build_plan(settings: RunSettings, device: torch.device, world: World) -> Pla
     """The plan of a run whose number of steps is known."""
     training = settings.training
     assert training.steps is not None, "the number of steps is decided before the plan"
+    if world.size > (training.micro_batches or 1):
+        raise SettingsError(
+            f"training.micro_batches = {training.micro_batches or 1} leaves some of the {world.size} processes without "
+            f"work; choose a multiple: --set training.micro_batches={world.size}"
+        )
     schedule = build_schedule(
         training.schedule or "linear",
         steps=training.steps,

@@ -36,19 +36,30 @@ def undone(learner: Learner) -> Generator[None]:
 
 
 def seconds_a_step(
-    learner: Learner, batch_of: Callable[[int], Batch], plan: Plan, *, steps: int = MEASURED_STEPS
+    learner: Learner,
+    batch_of: Callable[[int], Batch],
+    plan: Plan,
+    *,
+    steps: int = MEASURED_STEPS,
+    check: Callable[[], None] | None = None,
 ) -> float:
-    """The mean time of a step, data included, over some steps after two that do not count."""
+    """The mean time of a step, data included, over some steps after two that do not count.
+
+    On several ranks that of the slowest. ``check`` is asked after every step, and raises to stop.
+    """
     seconds: list[float] = []
     began = time.perf_counter()
     few = dataclasses.replace(plan, steps=WARM_UP_STEPS + steps)
     with undone(learner):
         for record in train(learner, batch_of, few):
             seconds.append(record.seconds)
-            enough = len(seconds) > WARM_UP_STEPS and time.perf_counter() - began > LONGEST_MEASUREMENT
-            if enough:
+            if check is not None:
+                check()
+            # Every rank must leave after the same step: the next one takes all of them.
+            waited = max(plan.world.gather(time.perf_counter() - began))
+            if len(seconds) > WARM_UP_STEPS and waited > LONGEST_MEASUREMENT:
                 break
-    return statistics.mean(seconds[WARM_UP_STEPS:] or seconds)
+    return max(plan.world.gather(statistics.mean(seconds[WARM_UP_STEPS:] or seconds)))
 
 
 def steps_in(minutes: float, seconds: float, *, evaluation_share: float = 0.0) -> int:

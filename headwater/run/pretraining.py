@@ -15,11 +15,18 @@ from headwater.evaluation.stopping import advice
 from headwater.models import Model, cost_of
 from headwater.objectives import PRETEXT_OBJECTIVES, MaskedTokens, Objective
 from headwater.run.choosing_model import continued_model, pretraining_model
-from headwater.run.deriving import derive_machine, derive_pretraining, derive_rhythm
+from headwater.run.deriving import derive_pretraining, derive_rhythm
 from headwater.run.driving import Drive
 from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut, first_batches
-from headwater.run.learning import build_learner, build_plan, use_machine
+from headwater.run.learning import (
+    agreed_machine,
+    build_learner,
+    build_plan,
+    set_activation_checkpointing,
+    use_machine,
+    weight_average,
+)
 from headwater.run.measuring import seconds_a_step, steps_in
 from headwater.run.probing import Probe
 from headwater.run.settings import ObjectiveSettings, RunSettings
@@ -27,7 +34,6 @@ from headwater.run.shipping import Parent, ship_pretrained
 from headwater.settings import unknown_choice
 from headwater.training import distributed
 from headwater.training.loop import Learner
-from headwater.training.precision import look_at_machine
 from headwater.training.progress import Progress
 from headwater.training.signals import StopRequests
 
@@ -40,23 +46,21 @@ SHORTEST_RUN = 10
 def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
     """Pre-train from the newest checkpoint, or from the beginning, to the shipped model."""
     world = distributed.start()
-    with StopRequests() as stop:
-        settings = folder.settings()
-        settings = derive_pretraining(derive_machine(settings, look_at_machine(settings.machine.device)))
+    with StopRequests(remedy=folder.resume_line) as stop:
+        settings = derive_pretraining(agreed_machine(folder.settings(), world))
         device = use_machine(settings.machine)
         parent = Parent.of(settings.start_from)
-        pool = _pool(settings, parent, progress, stop)
-        if world.first:
-            folder.write_json("data.json", pool.facts)
-            pool.fingerprints.save(folder.path / "fingerprints.arrow")
+        pool = world.first_then_others(lambda: _pool(settings, parent, progress, stop))
+        world.on_first(lambda: _write_data(folder, pool))
+        check = stop.for_all(world)
+        check()
 
         objective = pretext_objective(settings.objective, pool.tokenizer)
         model = _model(settings, pool.tokenizer, objective).to(device)
         learner = build_learner(model, objective, settings.training)
         batches = _batches(settings, pool)
-        settings = _timed(settings, learner, batches, device, progress)
-        if world.first:
-            folder.write_settings(settings)
+        settings = _timed(settings, learner, batches, device, progress, check)
+        world.on_first(lambda: folder.write_settings(settings))
         progress.say(_told_data(pool.facts))
         progress.say(_told(settings, model))
 
@@ -69,12 +73,12 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
             training=settings.training,
             progress=progress,
             stop=stop,
-            evaluate=_evaluation(settings, pool, learner, device),
+            evaluate=_evaluation(settings, pool, learner, device, stop.check),
+            average=weight_average(model, settings.training),
         )
         journey = drive()
         words = advice(journey.evaluations, steps=journey.step, learning_rate=plan.schedule)
-        if world.first:
-            ship_pretrained(folder, model, pool.tokenizer, settings, journey, words)
+        world.on_first(lambda: ship_pretrained(folder, model, pool.tokenizer, settings, journey, words))
 
 
 def pretext_objective(settings: ObjectiveSettings, tokenizer: Tokenizer) -> Objective:
@@ -100,6 +104,11 @@ def _pool(settings: RunSettings, parent: Parent | None, progress: Progress, stop
     )
 
 
+def _write_data(folder: RunFolder, pool: Pool) -> None:
+    folder.write_json("data.json", pool.facts)
+    pool.fingerprints.save(folder.path / "fingerprints.arrow")
+
+
 def _model(settings: RunSettings, tokenizer: Tokenizer, objective: Objective) -> Model:
     if settings.start_from is not None:
         model = continued_model(settings.start_from, objective.name)
@@ -110,7 +119,7 @@ def _model(settings: RunSettings, tokenizer: Tokenizer, objective: Objective) ->
             f"{objective.name} needs a backbone that reads {objective.needs}, and this one reads "
             f"{model.backbone.reads}; choose another --objective or model.backbone"
         )
-    model.backbone.checkpoint_activations = settings.training.activation_checkpointing
+    set_activation_checkpointing(model, settings.training)
     return model
 
 
@@ -129,7 +138,12 @@ def _batches(settings: RunSettings, pool: Pool) -> TokenBatches:
 
 
 def _timed(
-    settings: RunSettings, learner: Learner, batches: TokenBatches, device: torch.device, progress: Progress
+    settings: RunSettings,
+    learner: Learner,
+    batches: TokenBatches,
+    device: torch.device,
+    progress: Progress,
+    check: Callable[[], None],
 ) -> RunSettings:
     """Minutes turned into steps, once; a run that already knows its steps keeps them."""
     if settings.training.steps is None:
@@ -137,16 +151,20 @@ def _timed(
         progress.say("measuring the speed of this machine on a few steps, which are then undone")
         world = distributed.world()
         trial = derive_rhythm(settings.having(training={"steps": 1000}), evaluate=False)
-        seconds = max(world.gather(seconds_a_step(learner, batches.batch, build_plan(trial, device, world))))
+        plan = build_plan(trial, device, world)
+        seconds = seconds_a_step(learner, batches.batch, plan, check=check)
         steps = steps_in(settings.training.minutes, seconds, evaluation_share=EVALUATION_SHARE)
         settings = settings.having(training={"steps": max(steps, SHORTEST_RUN)})
     return derive_rhythm(settings, evaluate=True)
 
 
 def _evaluation(
-    settings: RunSettings, pool: Pool, learner: Learner, device: torch.device
+    settings: RunSettings, pool: Pool, learner: Learner, device: torch.device, check: Callable[[], None]
 ) -> Callable[[], dict[str, float]] | None:
-    """The held-out loss, and the probe where there are labels for one; None when nothing was held out."""
+    """The held-out loss, and the probe where there are labels for one; None when nothing was held out.
+
+    ``check`` is asked after every batch, and raises to stop.
+    """
     training = settings.training
     assert training.length is not None
     windows = Windows(pool.validation, training.length)
@@ -165,8 +183,8 @@ def _evaluation(
     probe = Probe.of(settings, pool.tokenizer, device)
 
     def evaluate() -> dict[str, float]:
-        numbers = held_out(learner.model)
-        return {**numbers, **probe(learner.model)} if probe is not None else numbers
+        numbers = held_out(learner.model, check=check)
+        return {**numbers, **probe(learner.model, check=check)} if probe is not None else numbers
 
     return evaluate
 

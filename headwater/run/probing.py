@@ -1,5 +1,6 @@
 """The online probe: how well a linear classifier reads the labels from the backbone's vectors, as it learns."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,7 @@ class Probe:
             device,
         )
 
-    def __call__(self, model: Model) -> dict[str, float]:
+    def __call__(self, model: Model, *, check: Callable[[], None] | None = None) -> dict[str, float]:
         """The accuracy of a linear probe on the judged half."""
         vectors = vectors_of(
             model,
@@ -62,5 +63,6 @@ class Probe:
             length=self.length,
             precision=self.precision,
             device=self.device,
+            check=check,
         )
         return {"probe": linear_probe(vectors, self.rows.labels, self.judged)}

@@ -10,8 +10,8 @@ from typing import Any
 from headwater.data.tokenizer import Tokenizer
 from headwater.evaluation.stopping import Advice
 from headwater.models import Model, load_bundle, save_bundle
-from headwater.run.driving import Journey
 from headwater.run.folder import RunFolder
+from headwater.run.journey import Journey
 from headwater.run.labelled import LabelledData
 from headwater.run.settings import RunSettings
 from headwater.run.starting import StartingPoint, model_folder
@@ -80,8 +80,13 @@ def _card(settings: RunSettings, journey: Journey) -> dict[str, Any]:
         "sequencer": "tokens",
         "length": settings.training.length,
         "parent": _parent(settings.start_from),
-        "trained": {"steps": journey.step, "tokens": journey.tokens, "seconds": round(journey.seconds, 1)},
-        "evaluation": journey.evaluations[-1] if journey.evaluations else None,
+        "trained": {
+            "steps": journey.step,
+            "shipped_step": journey.shipped_step,
+            "tokens": journey.tokens,
+            "seconds": round(journey.seconds, 1),
+        },
+        "evaluation": journey.shipped_evaluation,
     }
 
 

@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.problems import Problems
-from headwater.errors import HeadwaterError, MissingInputError, SettingsError, UsageError
+from headwater.errors import (
+    HeadwaterError,
+    InterruptedRunError,
+    MissingInputError,
+    PreemptedError,
+    SettingsError,
+    UsageError,
+)
 from headwater.evaluation.metrics import ClassificationReport
 from headwater.run.answering import (
     Answerer,
@@ -28,6 +35,7 @@ from headwater.run.pretraining import carry_on_pretraining
 from headwater.run.settings import RunSettings
 from headwater.run.summary import RunsTable, RunSummary, Verification, summary_of, verification_of
 from headwater.settings import assignments, merged, read_toml
+from headwater.training import distributed
 from headwater.training.progress import Progress
 
 Paths = str | Path | Sequence[str | Path]
@@ -204,17 +212,24 @@ def runs(folder: str | Path = "runs") -> RunsTable:
 
 
 def _begin(out: str | Path, settings: RunSettings, quiet: bool) -> Run:
-    folder = RunFolder.create(out, settings)
+    world = distributed.start()
+    world.on_first(lambda: str(RunFolder.create(out, settings).path))
+    folder = RunFolder(Path(out))
     try:
         return _carry_on(folder, quiet)
+    except (InterruptedRunError, PreemptedError):
+        raise  # nothing is wrong with the run: it goes on from where it was, be it the very beginning
     except HeadwaterError:
-        folder.discard_unbegun()
+        if world.first:
+            folder.discard_unbegun()
         raise
 
 
 def _carry_on(folder: RunFolder, quiet: bool) -> Run:
     go_on = {"pretrain": carry_on_pretraining, "finetune": carry_on_finetuning}[folder.settings().kind]
-    with Progress(quiet=quiet) as progress:
+    world = distributed.start()
+    world.on_first(folder.sweep)
+    with Progress(quiet=quiet or not world.first) as progress:
         go_on(folder, progress)
     return Run(folder)
 

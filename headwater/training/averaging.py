@@ -43,6 +43,12 @@ class WeightAverage:
         finally:
             self._exchange()
 
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Give the parameters the average for good: training is over."""
+        for name, parameter in self._parameters.items():
+            parameter.copy_(self._averages[name])
+
     def tensors(self) -> dict[str, Tensor]:
         """The average by parameter name: for the checkpoint."""
         return dict(self._averages)

@@ -8,20 +8,23 @@ while objectives call ``embed`` and ``encode`` and accumulate over micro-batches
 communication does not overlap with the backward pass.
 """
 
+import atexit
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from headwater import errors
 from headwater.errors import SettingsError
 
 _BUCKET_NUMBERS = 8 * 2**20  # 32 MB of fp32 in one message
+Result = TypeVar("Result")
 _TIMEOUT = timedelta(minutes=30)  # a rank may tokenise or save while the others wait
 
 
@@ -59,6 +62,33 @@ class World:
     def any(self, flag: bool) -> bool:
         """True on all ranks if it is true on one: how a signal or a failed save reaches everybody."""
         return any(self.gather(bool(flag)))
+
+    def on_first(self, work: Callable[[], Result]) -> Result:
+        """The JSON value that ``work`` gives on rank 0, on every rank; it runs there alone while the others wait.
+
+        What it raises there is raised everywhere: a rank left behind would wait for the others in vain.
+        """
+        if self.size == 1:
+            return work()
+        answer: Result | None = None
+        raised: Exception | None = None
+        if self.first:
+            try:
+                answer = work()
+            except Exception as problem:
+                raised = problem
+        kind, words, shared = self.gather([type(raised).__name__, str(raised), answer])[0]
+        if raised is not None:
+            raise raised
+        if kind != "NoneType":
+            raise getattr(errors, kind, errors.TrainingStoppedError)(words)
+        return shared
+
+    def first_then_others(self, work: Callable[[], Result]) -> Result:
+        """What ``work`` gives on this rank; the others begin when rank 0 is done, and find what it left in a cache."""
+        mine: list[Result] = []
+        self.on_first(lambda: mine.append(work()))
+        return mine[0] if mine else work()
 
     def gather(self, value: Any) -> list[Any]:
         """The JSON value of every rank, in the order of ranks, on every rank.
@@ -132,6 +162,7 @@ def start() -> World:
         if cuda:
             torch.cuda.set_device(found.local_rank)
         dist.init_process_group("nccl" if cuda else "gloo", timeout=_TIMEOUT)
+        atexit.register(stop)
     return found
 
 

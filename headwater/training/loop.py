@@ -117,10 +117,14 @@ def _prepared(
         return objective.prepare(batch, Draws(plan.seed, batch.epoch, batch.items.numpy()))
 
     def tasks_of(step: int) -> list[Task]:
-        mine = range(plan.world.rank, plan.micro_batches, plan.world.size)
-        return [prepare(step * plan.micro_batches + number) for number in mine]
+        return [prepare(step * plan.micro_batches + number) for number in _own_numbers(plan)]
 
     return prefetched(tasks_of, start, plan.steps, depth=plan.prefetch)
+
+
+def _own_numbers(plan: Plan) -> range:
+    """Which micro-batches of a step are this rank's; what is random about one depends on its number alone."""
+    return range(plan.world.rank, plan.micro_batches, plan.world.size)
 
 
 def _accumulate_gradients(learner: Learner, tasks: Sequence[Task], plan: Plan, step: int) -> dict[str, float]:
@@ -133,8 +137,8 @@ def _accumulate_gradients(learner: Learner, tasks: Sequence[Task], plan: Plan, s
         counts.update(task.counts)
     counts = Counter(plan.world.sum_counts(counts))
     sums: dict[str, Tensor] = {}
-    for number, task in enumerate(tasks):
-        torch.manual_seed(key(plan.seed, "dropout", step, number, plan.world.rank))  # dropout alone uses it
+    for number, task in zip(_own_numbers(plan), tasks, strict=True):
+        torch.manual_seed(key(plan.seed, "dropout", step, number))  # dropout alone uses it
         with autocast(plan.precision, plan.device):
             terms = learner.objective.loss(learner.model, _on(task, plan.device))
         shares = {term.name: term.total / max(counts[term.name], 1) for term in terms}

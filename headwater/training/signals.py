@@ -2,8 +2,9 @@
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 from headwater.errors import InterruptedRunError, PreemptedError
 
@@ -19,16 +20,26 @@ _MEANINGS: dict[str, StopRequest] = {
 }
 
 
+class Ranks(Protocol):
+    """The part of ``World`` that is needed here; importing it would load torch."""
+
+    def gather(self, value: Any) -> list[Any]:
+        """The value of every rank, on every rank."""
+        ...
+
+
 class StopRequests:
     """Listens for Ctrl-C and for the signals of batch systems while its ``with`` block lasts.
 
     ``requested`` is None, "interrupt" (Ctrl-C) or "preempt" (SIGTERM, SIGUSR1, SIGUSR2, SIGHUP); the first
-    request stays. A second Ctrl-C raises KeyboardInterrupt at once. Outside the main thread Python delivers
+    request stays. A second Ctrl-C raises KeyboardInterrupt at once. ``remedy`` says how to go on where nothing
+    was saved yet. Outside the main thread Python delivers
     no signals: there the block listens to nothing, and only ``request`` sets the flag.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, remedy: str = "start the same command again") -> None:
         self.requested: StopRequest | None = None
+        self._remedy = remedy
         self._interrupts = 0
         self._previous: dict[int, Any] = {}
 
@@ -55,12 +66,26 @@ class StopRequests:
         """Raise what was requested: for phases that have no state to save."""
         if self.requested == "interrupt":
             raise InterruptedRunError(
-                "stopped by Ctrl-C before there was anything to save; start again when you like"
+                f"stopped by Ctrl-C; there is nothing to save yet: {self._remedy} when you like"
             )
         if self.requested == "preempt":
-            raise PreemptedError(
-                "asked to end before there was anything to save; start the same command again"
-            )
+            raise PreemptedError(f"asked to end; there is nothing to save yet: {self._remedy}")
+
+    def for_all(self, ranks: Ranks) -> Callable[[], None]:
+        """``check`` for several ranks, which all of them call at the same points."""
+
+        def check() -> None:
+            self.agree(ranks)
+            self.check()
+
+        return check
+
+    def agree(self, ranks: Ranks) -> StopRequest | None:
+        """What was asked of any rank, made known to all; every rank calls it at the same point."""
+        for request in ranks.gather(self.requested):
+            if request is not None:
+                self.request(request)
+        return self.requested
 
     def _heard(self, number: int, _frame: FrameType | None) -> None:
         name = signal.Signals(number).name
