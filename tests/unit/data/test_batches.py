@@ -40,7 +40,9 @@ def batches_of(stream: TokenBatches, epoch: int = 0) -> list[Batch]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("epoch", [0, 2])
-def test_an_epoch_holds_every_window_once(windows: Windows, tokenizer: Tokenizer, kind: dict[str, Any], epoch: int):
+def test_an_epoch_holds_every_window_once(
+    windows: Windows, tokenizer: Tokenizer, kind: dict[str, Any], epoch: int
+):
     stream = TokenBatches(windows, tokenizer, tokens_per_batch=128, seed=1, **kind)
     batches = batches_of(stream, epoch)
     assert Counter(int(item) for batch in batches for item in batch.items) == Counter(range(len(windows)))
@@ -48,13 +50,17 @@ def test_an_epoch_holds_every_window_once(windows: Windows, tokenizer: Tokenizer
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_batch_exceeds_its_tokens_padding_counted(windows: Windows, tokenizer: Tokenizer, kind: dict[str, Any]):
+def test_no_batch_exceeds_its_tokens_padding_counted(
+    windows: Windows, tokenizer: Tokenizer, kind: dict[str, Any]
+):
     stream = TokenBatches(windows, tokenizer, tokens_per_batch=128, seed=1, **kind)
     assert max(batch.inputs.numel() for batch in batches_of(stream)) <= 128
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_item_stands_framed_where_the_layout_says(windows: Windows, tokenizer: Tokenizer, kind: dict[str, Any]):
+def test_each_item_stands_framed_where_the_layout_says(
+    windows: Windows, tokenizer: Tokenizer, kind: dict[str, Any]
+):
     stream = TokenBatches(windows, tokenizer, tokens_per_batch=128, seed=1, **kind)
     for batch in batches_of(stream):
         assert (batch.inputs[~batch.layout.real] == tokenizer.pad).all()
@@ -106,7 +112,9 @@ def test_length_grouping_pads_less_and_packing_fills_rows(windows: Windows, toke
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_efficiency_is_real_tokens_over_computed_ones(windows: Windows, tokenizer: Tokenizer, kind: dict[str, Any]):
+def test_efficiency_is_real_tokens_over_computed_ones(
+    windows: Windows, tokenizer: Tokenizer, kind: dict[str, Any]
+):
     stream = TokenBatches(windows, tokenizer, tokens_per_batch=128, seed=1, **kind)
     batches = batches_of(stream)
     real = sum(int(batch.layout.real.sum()) for batch in batches)
