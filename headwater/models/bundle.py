@@ -185,6 +185,10 @@ def _understood(
 ) -> tuple[BackboneSettings, HeadSettings | None]:
     try:
         return layout.from_config(config), layout.head_of(config)
+    except SettingsError as problem:
+        raise BadDataError(
+            f"{folder / 'config.json'} describes no model that can be built: {problem}; fetch or make it again"
+        ) from problem
     except (TypeError, ValueError, AttributeError, KeyError) as problem:
         raise BadDataError(
             f"{folder / 'config.json'} holds a value of the wrong kind: {problem}"
@@ -206,7 +210,8 @@ def _own_words(
     nobody = SpecialTokens()
     if _bare(layout.to_config(own, own_head, nobody)) != _bare(layout.to_config(settings, head, nobody)):
         raise BadDataError(
-            f"config.json and {CARD} describe different models; one of them was changed by hand"
+            f"config.json and {CARD} describe different models; one of them was changed by hand: fetch or make "
+            "them again"
         )
     return own, own_head
 

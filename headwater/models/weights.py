@@ -75,7 +75,9 @@ def weight_files(folder: Path) -> list[Path]:
             if pickles
             else ""
         )
-        raise MissingInputError(f"{folder} has no {WEIGHTS}{remedy}")
+        raise MissingInputError(
+            f"{folder} has no {WEIGHTS}{remedy or '; copy the whole folder, or make it again'}"
+        )
     index = read_json(folder / INDEX)
     names = index.get("weight_map")
     if not isinstance(names, dict) or not names:

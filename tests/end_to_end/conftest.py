@@ -1,12 +1,18 @@
 """A small corpus with something to learn, and one pre-trained run that the tests of a session share."""
 
+import io
 import json
+import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 import headwater as hw
+from headwater.cli.app import main
 
 SUBJECTS = {
     "weather": ("rain", "wind", "cloud", "storm", "sunshine", "frost"),
@@ -78,3 +84,50 @@ def finetuned(workplace: Path, pretrained: "hw.Run") -> "hw.Run":
         steps=30,
         quiet=True,
     )
+
+
+class Seen(NamedTuple):
+    """What one command left on a user's screen."""
+
+    code: int
+    out: str
+    err: str
+
+    def line(self, about: str) -> str:
+        """The line that speaks of ``about``, or the one to read first: the error, a remark, the answer."""
+        said = [line for line in [*self.err.splitlines(), *self.out.splitlines()] if line]
+        errors = [line for line in said if line.startswith(("headwater:", "Error:"))]
+        told = [line for line in said if about and about in line]
+        return next(iter([*told, *errors, *said]), "(nothing)")
+
+
+@pytest.fixture
+def told(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+    workplace: Path,
+    tmp_path: Path,
+) -> Callable[..., Seen]:
+    """Runs one command line in this process and keeps a row for docs/hostile-inputs.md.
+
+    ``about`` picks the line that the row shows.
+    """
+    short = " --set (machine.threads=1|training.length=32)"  # for the tests' speed: nothing to read about
+
+    def run(title: str, *arguments: object, stdin: bytes = b"", about: str = "") -> Seen:
+        monkeypatch.setattr(sys, "argv", ["headwater", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        printed = capsys.readouterr()
+        seen = Seen(int(end.value.code or 0), printed.out, printed.err)
+        plain = [
+            re.sub(f"(({re.escape(str(tmp_path))}|{re.escape(str(workplace))})/?|{short})", "", text)
+            for text in (" ".join(map(str, ["headwater", *arguments])), seen.line(about))
+        ]
+        record_property("hostile", (title, plain[0], seen.code, plain[1]))
+        return seen
+
+    return run
