@@ -52,7 +52,8 @@ class Launcher:
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
-        return Ended(**answer, said=log.read_text(errors="replace"))
+        others = [path.read_text() for path in sorted(self.folder.glob(f"{log.name}.rank-*"))]
+        return Ended(**answer, said=log.read_text(errors="replace"), others=others)
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,11 @@ class Ended:
     """How a command ended."""
 
     code: int
+    codes: list[int]
     calls: int
     seconds: float
     said: str
+    others: list[str]
 
 
 @pytest.fixture(scope="session")

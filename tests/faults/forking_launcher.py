@@ -7,15 +7,20 @@ goes) and, to stop it:
 
     after     seconds, then SIGKILL
     call      SIGKILL before the n-th call that changes the disk
-    at        [dotted name, n, signals]: these signals at the beginning of the n-th call of a function of the program
+    at        [dotted name, n, signals]: these signals at the beginning of the n-th call of a function of the program,
+              on rank ``on`` where there are several ``ranks``
+    fail      [dotted name, n]: the disk is full at the n-th call of a function, on every rank
 
-The answer holds ``code`` (negative: the signal that ended it), ``calls`` (that changed the disk) and ``seconds``.
+The answer holds ``code`` (negative: the signal that ended it), ``codes`` of all ranks, ``calls`` (that changed the
+disk) and ``seconds``.
 """
 
+import errno
 import importlib
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -38,15 +43,42 @@ def main() -> None:
 
 
 def launch(request: dict[str, Any]) -> dict[str, Any]:
-    """Run one command to its end, whoever brings that about."""
+    """Run one command to its end, whoever brings that about; as several ranks where ``ranks`` says so."""
     counter = Path(request["log"]).with_suffix(".calls")
     counter.write_bytes(b"")
     began = time.monotonic()
+    processes = [forked(part, counter) for part in ranked(request)]
+    codes = [wait(process, request.get("after")) for process in processes]
+    seconds = time.monotonic() - began
+    return {"code": codes[0], "codes": codes, "calls": counter.stat().st_size, "seconds": seconds}
+
+
+def ranked(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """The request of each rank, with the environment that torchrun would set; ``at`` is for rank ``on``."""
+    size = request.get("ranks", 1)
+    if size == 1:
+        return [request]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    world = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [
+        {
+            **request,
+            "environment": {**request["environment"], **world, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            "log": request["log"] if rank == 0 else f"{request['log']}.rank-{rank}",
+            "at": request.get("at") if rank == request.get("on", 0) else None,
+        }
+        for rank in range(size)
+    ]
+
+
+def forked(request: dict[str, Any], counter: Path) -> int:
+    """The number of a new process that runs the command."""
     process = os.fork()
     if process == 0:
         os._exit(command(request, counter))
-    code = wait(process, request.get("after"))
-    return {"code": code, "calls": counter.stat().st_size, "seconds": time.monotonic() - began}
+    return process
 
 
 def wait(process: int, after: float | None) -> int:
@@ -73,7 +105,11 @@ def command(request: dict[str, Any], counter: Path) -> int:
     sys.argv = ["headwater", *request["arguments"]]
     watch_disk(counter, request.get("call"))
     if request.get("at"):
-        trap(*request["at"])
+        name, number, signals = request["at"]
+        trap(name, number, lambda: [os.kill(os.getpid(), one) for one in signals])
+    if request.get("fail"):
+        name, number = request["fail"]
+        trap(name, number, fill_the_disk)
     try:
         program()
     except SystemExit as end:
@@ -106,8 +142,12 @@ def watch_disk(counter: Path, last: int | None) -> None:
         setattr(os, name, before(getattr(os, name), name == "open"))
 
 
-def trap(name: str, number: int, signals: list[int]) -> None:
-    """Send this process signals when a function is called for the ``number``-th time."""
+def fill_the_disk() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def trap(name: str, number: int, act: Callable[[], object]) -> None:
+    """Act when a function is called for the ``number``-th time, before it does anything."""
     module, *path, last = split(name)
     owner: Any = importlib.import_module(module)
     for part in path:
@@ -121,8 +161,7 @@ def trap(name: str, number: int, signals: list[int]) -> None:
         nonlocal calls
         calls += 1
         if calls == number:
-            for one in signals:
-                os.kill(os.getpid(), one)
+            act()
         return function(*arguments, **named)
 
     setattr(owner, last, classmethod(trapped) if is_class_method else trapped)

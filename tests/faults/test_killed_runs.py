@@ -14,6 +14,8 @@ STEPS = 30
 DEFAULT_KILLS = 3
 ALL_KILLS = 100
 MOST_KILLS_OF_ONE_RUN = 4
+LAST_CALLS = 40
+"""So many times the last save and the shipping of the model change the disk."""
 
 RHYTHM = ("training.checkpoint_steps=3", "training.evaluation_steps=6", "training.batch_tokens=384")
 CONFIGURATIONS: dict[str, tuple[str, ...]] = {
@@ -65,9 +67,11 @@ class Attack:
 
     def instant(self) -> dict[str, float]:
         """When to kill: after some time, or before a call that changes the disk (in a save, in the shipping …)."""
-        if self.rng.random() < 0.5:
+        kind = self.rng.random()
+        if kind < 0.5:
             return {"after": self.rng.uniform(0.0, 0.8 * self.straight.seconds)}
-        return {"call": self.rng.randint(1, self.straight.calls)}
+        first = self.straight.calls - LAST_CALLS if kind > 0.85 else 1
+        return {"call": self.rng.randint(first, self.straight.calls)}
 
     def killed_run(self, most: int) -> Path:
         """A run that is killed up to ``most`` times, each time resumed, and then left to finish."""
