@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from headwater.errors import MissingInputError
 from headwater.experiments.plan import Cell, CellResult, Cost
-from headwater.models import cost_of
+from headwater.models import Model, cost_of
 from headwater.objectives import Classification
 from headwater.run.choosing_model import matched_to
 from headwater.run.fitting import EncodedRows, probabilities_of
@@ -48,10 +48,9 @@ class Attempt:
     """One fine-tuning run with one learning rate."""
 
     learning_rate: float
+    model: Model
     validation_score: float
     validation_loss: float
-    test: NDArray[np.float32]
-    shifted: NDArray[np.float32] | None
     cost: Cost
 
     @property
@@ -102,23 +101,43 @@ class Trial:
     settings: RunSettings
     check: Callable[[], None]
 
+    @property
+    def objective(self) -> Classification:
+        """What the arm is to learn."""
+        return Classification(self.task.labels, label_smoothing=self.settings.objective.label_smoothing)
+
+    def scores(self, model: Model, rows: EncodedRows) -> NDArray[np.float32]:
+        """The probability of every label for each row."""
+        length = self.settings.training.length
+        assert length is not None, "the settings of a cell are derived"
+        return probabilities_of(model, self.objective, rows, self.start.tokenizer, length=length)
+
 
 def train_cell(cell: Cell, trial: Trial, rates: Sequence[float]) -> CellResult:
-    """Fine-tune one arm on one draw of rows, once for each rate; the best on validation is the result."""
-    attempts = [_attempt(trial, rate) for rate in rates]
-    best = max(attempts, key=lambda attempt: attempt.rank)
-    predictions = best.test.argmax(axis=1)
+    """Fine-tune one arm on one draw of rows, once for each rate; the best on validation alone meets the test."""
+    best: Attempt | None = None
+    tried: list[tuple[str, float]] = []
+    for rate in rates:
+        attempt = _attempt(trial, rate)
+        tried.append((f"{rate:g}", attempt.validation_score))
+        if best is None or attempt.rank > best.rank:
+            best = attempt
+    assert best is not None, "an arm tries at least one rate"
+    task = trial.task
+    test = trial.scores(best.model, task.test)
+    shifted = None if task.shifted is None else trial.scores(best.model, task.shifted)
+    predictions = test.argmax(axis=1)
     return CellResult(
         arm=cell.arm,
         budget=cell.budget,
         seed=cell.seed,
-        score=float((predictions == trial.task.test.labels).mean()),
+        score=float((predictions == task.test.labels).mean()),
         predictions=tuple(predictions.tolist()),
         cost=best.cost,
         learning_rate=best.learning_rate,
-        tried=tuple((f"{attempt.learning_rate:g}", attempt.validation_score) for attempt in attempts),
-        probabilities=tuple(tuple(round(float(share), 5) for share in row) for row in best.test),
-        shifted_predictions=None if best.shifted is None else tuple(best.shifted.argmax(axis=1).tolist()),
+        tried=tuple(tried),
+        probabilities=tuple(tuple(round(float(share), 5) for share in row) for row in test),
+        shifted_predictions=None if shifted is None else tuple(shifted.argmax(axis=1).tolist()),
     )
 
 
@@ -127,31 +146,23 @@ def _attempt(trial: Trial, rate: float) -> Attempt:
     start, task = trial.start, trial.task
     settings = trial.settings.having(training={"learning_rate": rate})
     training = settings.training
-    assert training.length is not None
-    objective = Classification(task.labels, label_smoothing=settings.objective.label_smoothing)
-    model = start.model(objective.name, seed=training.seed, classes=len(task.labels))
-    learner = build_learner(model, objective, training)
-    chosen = task.train.take(trial.rows)
-    batches = chosen.batches(start.tokenizer, training)
+    model = start.model(trial.objective.name, seed=training.seed, classes=len(task.labels))
+    learner = build_learner(model, trial.objective, training)
+    batches = task.train.take(trial.rows).batches(start.tokenizer, training)
     plan = build_plan(settings, torch.device("cpu"), World())
     records: list[StepRecord] = []
     for record in train(learner, batches.batch, plan):
         records.append(record)
         trial.check()
     tokens = sum(record.tokens for record in records)
-
-    def scores(part: EncodedRows) -> NDArray[np.float32]:
-        return probabilities_of(model, objective, part, start.tokenizer, length=training.length or 256)
-
-    validation = scores(task.validation)
+    validation = trial.scores(model, task.validation)
     given = validation[np.arange(len(validation)), task.validation.labels]
     cost = cost_of(model.backbone, length=max(1, tokens // (len(records) * (training.batch_rows or 1))))
     return Attempt(
         learning_rate=rate,
+        model=model,
         validation_score=float((validation.argmax(axis=1) == task.validation.labels).mean()),
         validation_loss=float(-np.log(np.clip(given, 1e-9, 1.0)).mean()),
-        test=scores(task.test),
-        shifted=None if task.shifted is None else scores(task.shifted),
         cost=Cost(
             seconds=time.perf_counter() - began,
             tokens=tokens,

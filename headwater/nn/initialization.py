@@ -10,12 +10,13 @@
 | LSTM and GRU, gate by gate | input maps Xavier uniform, recurrent maps orthogonal |
 | an LSTM's forget gate | bias 1: open |
 | norms | 1; every bias 0, T5's relative biases too |
+| what a normed token vector tells rotary queries and keys through feature 0 | half of the heads read a neighbour |
 
 σ = √(2 / 5·inputs) is 0.02 at width 1,024, where BERT and GPT-2 put theirs, and grows as the width shrinks
 (Nguyen and Salazar 2019, section 3.2, arXiv:1910.05895). Division by √updates keeps the variance of the
 stream from growing with depth (Radford et al. 2019, section 2.3). Truncation at two σ is BERT's. Small tied
 tables make the first loss ln(vocabulary). Orthogonal maps: Saxe et al. 2014, arXiv:1312.6120; open forget
-gate: Jozefowicz et al. 2015.
+gate: Jozefowicz et al. 2015. The last row is ours (docs/decisions/0006).
 """
 
 import math
@@ -24,11 +25,19 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from headwater.nn.attention import MultiHeadAttention
+from headwater.nn.embedding import TokenEmbedding
 from headwater.nn.heads import TiedDecoder
-from headwater.nn.positions import RelativeBuckets
+from headwater.nn.positions import RelativeBuckets, Rotary
 from headwater.randomness import key
 
 SMALL_DEVIATION = 0.02
+CONSTANT = 8 * SMALL_DEVIATION
+"""What feature 0 of every token vector begins as, where half of the heads begin by reading a neighbour."""
+NEIGHBOUR_NATS = 6.0
+"""How far the score of the neighbour stands above that of a distant token in such a head."""
+SLOWEST_TURN = 0.15
+"""Radians a position below which a rotary pair is too slow to tell neighbours apart."""
 RESIDUAL_WRITERS = ("attention.out", "cross_attention.out", "feed_forward.outer", "convolution.outer")
 
 
@@ -47,6 +56,14 @@ def initialize(module: nn.Module, *, seed: int, name: str = "") -> None:
         if not list(part.parameters(recurse=False)):
             continue
         _initialize_part(part, _deviation(part_name, part, updates), _Generators(seed, part_name))
+    tables = [
+        part
+        for _, part in parts
+        if isinstance(part, TokenEmbedding) and not isinstance(part.norm, nn.Identity)
+    ]
+    if tables:
+        attentions = [part for _, part in parts if isinstance(part, MultiHeadAttention)]
+        _begin_with_neighbours(tables[0].tokens.weight, attentions)
 
 
 def _deviation(name: str, part: nn.Module, updates: int) -> float:
@@ -89,6 +106,44 @@ def _initialize_part(part: nn.Module, deviation: float, generators: _Generators)
             _zero(part.table)
         case _:
             raise TypeError(f"initialization.py has no row for {type(part).__name__}; add one to its table")
+
+
+def _begin_with_neighbours(table: Tensor, attentions: list[MultiHeadAttention]) -> None:
+    """Let the first half of the heads of every block begin by reading the token before, the token after, and so on.
+
+    A query and a key that are the same for all tokens, a·(cos o·f, sin o·f) and a·(1, 0) over the rotary
+    frequencies f, score Σ_i a² cos((d − o) f_i) at distance d: most at d = o. Learning such a head from nothing is
+    slow: what makes the query constant has a gradient only where the key is constant already, and the reverse.
+    Tied tables are no worse for the constant: it adds the same number to every word's score.
+    """
+    table[:, 0] = CONSTANT
+    seen = CONSTANT / float(table.square().mean(1).sqrt().mean())  # feature 0 behind the norm
+    for attention in attentions:
+        if attention.rotary is None:
+            continue
+        queries, keys, _ = attention.qkv.weight[:, 0].split(attention.split)
+        queries, keys = (part.unflatten(0, (-1, attention.head_dim)) for part in (queries, keys))
+        for head, offset in enumerate(_neighbours(attention)):
+            query, read = _reading(offset, attention.rotary)
+            queries[head] = query / seen
+            keys[head * len(keys) // len(queries)] = read / seen
+
+
+def _neighbours(attention: MultiHeadAttention) -> list[int]:
+    """−1, 1, −2, 2 … for half of the heads; −1, −2, −3 … where no token reads ahead."""
+    count = (attention.num_heads + 1) // 2
+    if attention.mask.causal:
+        return [-distance for distance in range(1, count + 1)]
+    return [(number // 2 + 1) * (1 if number % 2 else -1) for number in range(count)]
+
+
+def _reading(offset: int, rotary: Rotary) -> tuple[Tensor, Tensor]:
+    """The constant query and key (D,) whose score is NEIGHBOUR_NATS at that offset, and near 0 far from it."""
+    turns = rotary.frequencies
+    chosen = turns > SLOWEST_TURN
+    amplitude = chosen * (NEIGHBOUR_NATS * math.sqrt(rotary.head_dim) / chosen.sum()).sqrt()
+    query = torch.cat((amplitude * (offset * turns).cos(), amplitude * (offset * turns).sin()))
+    return query, torch.cat((amplitude, torch.zeros_like(amplitude)))
 
 
 def _initialize_recurrent(part: nn.LSTM | nn.GRU, generators: _Generators) -> None:

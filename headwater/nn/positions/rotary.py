@@ -31,6 +31,11 @@ class Rotary:
                 f"rotary positions turn pairs of features, but head_dim={self.head_dim}; give an even number"
             )
 
+    @property
+    def frequencies(self) -> Tensor:
+        """The turn of each pair from one position to the next, in radians: (D / 2,)."""
+        return self.theta ** (-torch.arange(0, self.head_dim, 2, dtype=torch.float32) / self.head_dim)
+
     def __call__(self, vectors: Tensor, layout: SequenceLayout) -> Tensor:
         """The vectors (B, T, H, D) turned to their positions in ``layout``."""
         cos, sin = self.angles(layout, vectors.dtype)
@@ -45,8 +50,7 @@ class Rotary:
         return derive(layout, (self, dtype), lambda: self._angles(layout.positions, dtype))
 
     def _angles(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        pairs = torch.arange(0, self.head_dim, 2, dtype=torch.float32, device=positions.device)
         # In half precision a position beyond 256 would already be rounded: angles are computed in single.
-        angles = positions[:, :, None, None].float() * self.theta ** (-pairs / self.head_dim)
+        angles = positions[:, :, None, None].float() * self.frequencies.to(positions.device)
         cos, sin = angles.cos().to(dtype), angles.sin().to(dtype)
         return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)

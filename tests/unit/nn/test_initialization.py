@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from headwater.models import RecurrentSettings, build_backbone, build_model, encoder_settings
+from headwater.nn.attention import AttentionInputs, MultiHeadAttention, attention_with_weights
 from headwater.nn.initialization import initialize
 from headwater.sequence import SequenceLayout
 
@@ -61,6 +62,29 @@ def test_an_lstms_forget_gate_starts_open_and_its_recurrent_maps_orthogonal() ->
     assert bias.detach().view(4, 24).amax(1).tolist() == [0.0, 1.0, 0.0, 0.0]
     gate = weights["weight_hh_l0"][:24]
     torch.testing.assert_close(gate @ gate.T, torch.eye(24), atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", ["nano", "tiny", "base"])
+def test_half_of_the_heads_begin_by_reading_their_neighbours(size: str) -> None:
+    backbone = build_backbone(encoder_settings(size, 4096), seed=3)
+    tokens = torch.randint(4, 4096, (2, 40), generator=torch.Generator().manual_seed(0))
+    layout = SequenceLayout.dense(2, 40)
+    attention = backbone.get_submodule("blocks.0.attention")
+    assert isinstance(attention, MultiHeadAttention)
+    assert attention.rotary is not None
+    projected = attention.qkv(backbone.embed(tokens, layout)).unflatten(-1, (-1, attention.head_dim))
+    query, key, value = projected.split(attention.num_heads, dim=2)
+    query, key = attention.rotary(query, layout), attention.rotary(key, layout)
+    inputs = AttentionInputs(query, key, value, mask=attention.mask, query_layout=layout, key_layout=layout)
+    _, weights = attention_with_weights(inputs)  # (B, H, T, S)
+    inner = weights[:, :, 10:30]
+    most = inner.mean(0).argmax(-1) - torch.arange(10, 30)
+    half = attention.num_heads // 2
+    expected = [(head // 2 + 1) * (1 if head % 2 else -1) for head in range(half)]
+    assert most[:half].mode(1).values.tolist() == expected
+    assert inner[:, :half].amax(-1).mean() > 0.3
+    assert inner[:, half:].amax(-1).mean() < 0.2  # the other half reads everything
 
 
 def test_a_parameter_without_a_row_in_the_table_is_an_error() -> None:
