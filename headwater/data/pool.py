@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headwater.data.asides import held, sweep_abandoned
 from headwater.data.files import find_sources
 from headwater.data.gathering import Gathering, Paths
@@ -18,6 +21,7 @@ from headwater.data.piece_cache import Tokens
 from headwater.data.splits import Fingerprints, split_of, text_digest
 from headwater.data.spool import Spool
 from headwater.data.store import Store, cache_folder, store_key, write_store
+from headwater.data.token_vectors import kept_token_vectors
 from headwater.data.tokenizer import Progress, Tokenizer
 from headwater.data.windows import Items, Windows
 from headwater.errors import BadDataError, StorageError
@@ -46,6 +50,11 @@ class Pool:
         borders = pairwise([0, *accumulate(counts)])
         parts = [Windows(self.train, length, documents=range(*border)) for border in borders]
         return Mixture(parts, weights)
+
+    def token_vectors(self, width: int, *, check: Callable[[], None] | None = None) -> NDArray[np.float32]:
+        """What counting says of each token's company: (V, width); kept beside the train documents."""
+        folder = self.train.path.parent
+        return kept_token_vectors(folder, self.train, self.tokenizer.size, width, check=check)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 | parameter | distribution |
 |---|---|
-| token and position tables | truncated normal, σ = 0.02 |
+| token and position tables | truncated normal, σ = 0.02; a token's company, where it was counted |
 | linear maps | truncated normal, σ = √(2 / 5·inputs) |
 | classifiers | truncated normal, σ = 0.02: a new head begins by guessing |
 | linear maps that write into the stream (``out``, ``outer``) | the same divided by √(updates in the model) |
@@ -32,6 +32,8 @@ from headwater.nn.positions import RelativeBuckets, Rotary
 from headwater.randomness import key
 
 SMALL_DEVIATION = 0.02
+RANDOM_SHARE = 0.3
+"""Of a token vector that begins with its company: what is left of its random start, as a share of its length."""
 CONSTANT = 8 * SMALL_DEVIATION
 """What feature 0 of every token vector begins as, where half of the heads begin by reading a neighbour."""
 NEIGHBOUR_NATS = 6.0
@@ -64,6 +66,18 @@ def initialize(module: nn.Module, *, seed: int, name: str = "") -> None:
     if tables:
         attentions = [part for _, part in parts if isinstance(part, MultiHeadAttention)]
         _begin_with_neighbours(tables[0].tokens.weight, attentions)
+
+
+@torch.no_grad()
+def begin_with_company(table: Tensor, vectors: Tensor) -> None:
+    """Turn the vectors of a fresh table (V, C) towards ``vectors`` (V, C − 1): like tokens begin alike.
+
+    A row of mean square 1 gives its direction to the features behind the first, which carries a constant; a row
+    of zeros leaves its token as it was drawn. See ``headwater.data.token_vectors``.
+    """
+    known = vectors.abs().amax(dim=1) > 0
+    counted = math.sqrt(1 - RANDOM_SHARE**2) * SMALL_DEVIATION * vectors[known]
+    table[known, 1:] = counted + RANDOM_SHARE * table[known, 1:]
 
 
 def _deviation(name: str, part: nn.Module, updates: int) -> float:

@@ -26,7 +26,7 @@ class Rule:
 
 PRETRAINING = {
     "nano": Rule(128, 2_048, 3e-3),
-    "tiny": Rule(256, 4_096, 2e-3),
+    "tiny": Rule(256, 2_048, 1e-3),
     "small": Rule(512, 8_192, 1e-3),
     "base": Rule(512, 65_536, 6e-4),
     "large": Rule(1_024, 262_144, 4e-4),

@@ -13,6 +13,7 @@ from headwater.data.windows import Windows
 from headwater.errors import SettingsError
 from headwater.evaluation.stopping import advice
 from headwater.models import Model, cost_of
+from headwater.nn.initialization import begin_with_company
 from headwater.objectives import PRETEXT_OBJECTIVES, MaskedTokens, Objective
 from headwater.run.choosing_model import continued_model, pretraining_model
 from headwater.run.deriving import derive_pretraining, derive_rhythm
@@ -56,7 +57,11 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
         check()
 
         objective = pretext_objective(settings.objective, pool.tokenizer)
-        model = _model(settings, pool.tokenizer, objective).to(device)
+        model = _model(settings, pool.tokenizer, objective)
+        if settings.start_from is None and settings.model.token_vectors == "counted":
+            progress.stage("counting which tokens keep company")
+            world.first_then_others(lambda: _begin_with_company(model, pool, stop.check))
+        model = model.to(device)
         learner = build_learner(model, objective, settings.training)
         batches = _batches(settings, pool)
         settings = _timed(settings, learner, batches, device, progress, check)
@@ -121,6 +126,12 @@ def _model(settings: RunSettings, tokenizer: Tokenizer, objective: Objective) ->
         )
     set_activation_checkpointing(model, settings.training)
     return model
+
+
+def _begin_with_company(model: Model, pool: Pool, check: Callable[[], None]) -> None:
+    table = model.backbone.token_embedding.weight
+    vectors = pool.token_vectors(model.backbone.width - 1, check=check)
+    begin_with_company(table, torch.from_numpy(vectors))
 
 
 def _batches(settings: RunSettings, pool: Pool) -> TokenBatches:

@@ -42,6 +42,7 @@ class ModelSettings:
     width: int | None = None
     num_heads: int | None = None
     dropout: float = 0.0
+    token_vectors: Literal["counted", "random"] = "counted"
 
     def __post_init__(self) -> None:
         _positive(
