@@ -135,7 +135,7 @@ class Plan:
     ``cell_seconds`` is the estimated time of one training run of an arm; ``sweep_sizes`` is how many
     learning rates an arm tries, which happens once per arm and budget (with the first seed) and is reused
     by the others. ``finished`` cells were kept from before and cost nothing. ``cuts`` says in words what
-    ``cut_to`` left out.
+    ``cut_to`` left out. ``cores`` cells are trained at a time.
     """
 
     arms: tuple[str, ...]
@@ -145,6 +145,7 @@ class Plan:
     sweep_sizes: Mapping[str, int] = field(default_factory=dict[str, int])
     finished: frozenset[Cell] = frozenset()
     cuts: tuple[str, ...] = ()
+    cores: int = 1
 
     def __post_init__(self) -> None:
         if unknown := [arm for arm in self.arms if arm not in ARMS]:
@@ -174,9 +175,14 @@ class Plan:
         return self.cell_seconds[cell.arm] * runs
 
     @property
+    def seconds_of_work(self) -> float:
+        """The estimated time of all cells that are not finished, one after another."""
+        return sum(self.seconds(cell) for cell in self.cells)
+
+    @property
     def minutes(self) -> float:
-        """The estimated time of all cells that are not finished."""
-        return sum(self.seconds(cell) for cell in self.cells) / 60.0
+        """The estimated time until all cells are finished."""
+        return self.seconds_of_work / self.cores / 60.0
 
     def cut_to(self, minutes: float) -> "Plan":
         """The largest part of this plan that fits: seeds go first, then budgets, arms never.

@@ -153,6 +153,14 @@ def peak_memory(device: str = "cpu") -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def available_memory() -> int | None:
+    """Bytes that new processes may take without anything being swapped out; None where no one says."""
+    information = Path("/proc/meminfo")
+    lines = information.read_text().splitlines() if information.is_file() else []
+    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return int(found[0]) * 1024 if found else None
+
+
 def _own_cores() -> set[int]:
     """The cores this process may run on, which in a container or a batch job are fewer than the machine's."""
     if hasattr(os, "sched_getaffinity"):

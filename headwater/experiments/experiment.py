@@ -1,0 +1,229 @@
+"""One gain experiment: what was asked, everything its cells depend on, and how each of them is trained."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwater.data.splits import Fingerprints
+from headwater.data.store import cache_folder
+from headwater.experiments.arms import (
+    LEARNING_RATES,
+    Task,
+    Trial,
+    measured_seconds,
+    starting_points,
+    train_cell,
+)
+from headwater.experiments.floor import LabelledTexts, fit_floor
+from headwater.experiments.frozen import ProbeScore, probe_scores
+from headwater.experiments.plan import (
+    Budget,
+    Cell,
+    CellResult,
+    CellStore,
+    Cost,
+    Plan,
+    budget_order,
+    cell_key,
+    draw_rows,
+)
+from headwater.experiments.rows import GainRows, digests_of, gain_rows
+from headwater.run.deriving import derive_finetuning, derive_machine, derive_rhythm
+from headwater.run.fitting import EncodedRows
+from headwater.run.learning import use_machine
+from headwater.run.settings import RunSettings
+from headwater.run.starting import StartingPoint
+from headwater.settings import assignments, merged
+from headwater.training.precision import look_at_machine
+
+FLOOR_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What is to be measured, in plain values that another process can be told."""
+
+    run: str
+    train: str
+    test: str
+    text: tuple[str, ...] | None
+    label: str | None
+    validation: str | None
+    shifted_test: str | None
+    budgets: tuple[Budget, ...]
+    seeds: int
+    assign: tuple[str, ...]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The reverse of ``dataclasses.asdict``, JSON's lists being tuples here."""
+        plain: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+        return cls(**plain)
+
+    def rows(self, pool: Fingerprints | None = None) -> GainRows:
+        """The rows of the files; those of the test that stand in ``pool`` are named as leaks."""
+        return gain_rows(
+            Path(self.train),
+            Path(self.test),
+            pool=pool,
+            text=self.text,
+            label=self.label,
+            validation=None if self.validation is None else Path(self.validation),
+            shifted=None if self.shifted_test is None else Path(self.shifted_test),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """Everything that a cell depends on. A cell is trained on one core, so its numbers are the same on any machine
+    of a kind, however many cells are trained at a time."""
+
+    question: Question
+    rows: GainRows
+    arms: Mapping[str, StartingPoint]
+    task: Task
+    settings: RunSettings
+    store: CellStore
+    train_digests: Sequence[int]
+    digests: Mapping[str, str]
+    """Of the rows, and of what each neural arm starts from."""
+
+    @classmethod
+    def of(cls, question: Question, rows: GainRows) -> Self:
+        """Load the arms and encode the rows."""
+        start = StartingPoint.of_run(question.run)
+        base = {"kind": "finetune", "data": {"paths": ["gain"]}, "training": {"schedule": "linear"}}
+        settings = RunSettings.from_mapping(merged(base, assignments(list(question.assign))))
+        settings = derive_machine(settings, look_at_machine("cpu"))
+        use_machine(settings.having(machine={"threads": 1}).machine)
+        encode = lambda part: EncodedRows.of(part, rows.names, start.tokenizer)  # noqa: E731
+        task = Task(
+            train=encode(rows.train),
+            validation=encode(rows.validation),
+            test=encode(rows.test),
+            shifted=None if rows.shifted is None else encode(rows.shifted),
+            labels=rows.names,
+        )
+        arms = starting_points(start)
+        return cls(
+            question,
+            rows,
+            arms,
+            task,
+            settings,
+            CellStore(cache_folder() / "gain"),
+            rows.train_digests,
+            {"rows": _digest(rows), **{name: arm.digest for name, arm in arms.items()}},
+        )
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The first one tries the learning rates."""
+        return tuple(range(self.question.seeds))
+
+    def plan(self, minutes: float | None) -> Plan:
+        """The cells to train with an estimate of their time, cut to ``minutes`` where they are given."""
+        longest = max(self.question.budgets, key=budget_order)
+        seconds = {
+            name: measured_seconds(start, self.task, self._settings(longest))
+            for name, start in self.arms.items()
+        }
+        plan = Plan(
+            arms=(*self.arms, "floor"),
+            budgets=self.question.budgets,
+            seeds=self.seeds,
+            cell_seconds={**seconds, "floor": FLOOR_SECONDS},
+            sweep_sizes={name: len(LEARNING_RATES[name]) for name in self.arms},
+            cores=self.settings.machine.threads or 1,
+        )
+        finished = frozenset(cell for cell in plan.cells if self.kept(cell) is not None)
+        plan = dataclasses.replace(plan, finished=finished)
+        return plan if minutes is None else plan.cut_to(minutes)
+
+    def kept(self, cell: Cell) -> CellResult | None:
+        """The result of a cell that was trained before."""
+        return self.store.load(self._key(cell))
+
+    def train(self, cell: Cell, check: Callable[[], None]) -> CellResult:
+        """Train a cell and keep its result; ``check`` is asked after every step, and raises to stop."""
+        result = self._train(cell, check)
+        self.store.save(self._key(cell), result)
+        return result
+
+    def sweep_of(self, cell: Cell) -> Cell | None:
+        """The cell that tries the learning rates for this one and has to be trained first."""
+        if cell.arm == "floor" or cell.seed == self.seeds[0]:
+            return None
+        return cell._replace(seed=self.seeds[0])
+
+    def probes(self, plan: Plan, scored_rows: Sequence[int]) -> list[ProbeScore]:
+        """What frozen vectors are worth at each budget of the plan."""
+        budgets = sorted(plan.budgets, key=budget_order)
+        draws: dict[Budget, list[NDArray[np.int64]]] = {
+            budget: [self._drawn(budget, seed) for seed in plan.seeds] for budget in budgets
+        }
+        return probe_scores(self.arms["pretrained"], self.task, draws, scored_rows)
+
+    def _train(self, cell: Cell, check: Callable[[], None]) -> CellResult:
+        drawn = self._drawn(cell.budget, cell.seed)
+        if cell.arm == "floor":
+            return self._floor(cell, drawn)
+        first = self.sweep_of(cell)
+        swept = self.kept(first) if first is not None else None
+        rates = LEARNING_RATES[cell.arm] if swept is None else (swept.learning_rate or 1e-3,)
+        settings = self._settings(cell.budget).having(training={"seed": cell.seed})
+        trial = Trial(self.arms[cell.arm], self.task, drawn, settings, check)
+        return train_cell(cell, trial, rates)
+
+    def _floor(self, cell: Cell, drawn: NDArray[np.int64]) -> CellResult:
+        rows = self.rows
+        chosen = [rows.train[row] for row in drawn]
+        result = fit_floor(
+            LabelledTexts([row.text for row in chosen], rows.numbers(chosen).tolist()),
+            LabelledTexts([row.text for row in rows.validation], rows.numbers(rows.validation).tolist()),
+            [row.text for row in rows.test],
+            num_classes=len(rows.names),
+            shifted_texts=None if rows.shifted is None else [row.text for row in rows.shifted],
+            seed=cell.seed,
+        )
+        shifted = result.shifted_predictions
+        return CellResult(
+            arm="floor",
+            budget=cell.budget,
+            seed=cell.seed,
+            score=float((result.predictions == self.task.test.labels).mean()),
+            predictions=tuple(result.predictions.tolist()),
+            cost=Cost(seconds=result.seconds),
+            tried=result.tried,
+            shifted_predictions=None if shifted is None else tuple(shifted.tolist()),
+        )
+
+    def _drawn(self, budget: Budget, seed: int) -> NDArray[np.int64]:
+        """The training rows that every arm learns from at this budget and seed."""
+        return draw_rows(self.rows.train_labels, self.train_digests, budget, seed)
+
+    def _settings(self, budget: Budget) -> RunSettings:
+        """Equal effort for every neural arm: steps by the number of labelled rows alone."""
+        rows = len(self._drawn(budget, 0))
+        return derive_rhythm(derive_finetuning(self.settings, rows, self.arms["pretrained"]), evaluate=False)
+
+    def _key(self, cell: Cell) -> str:
+        """Everything the cell's numbers depend on; the floor does not depend on the run."""
+        parts: dict[str, Any] = {"format": 2, "cell": list(cell), "rows": self.digests["rows"]}
+        if cell.arm != "floor":
+            parts["sweep_seed"] = self.seeds[0]
+            parts["training"] = dataclasses.asdict(self._settings(cell.budget).training)
+            parts["rates"] = list(LEARNING_RATES[cell.arm])
+            parts["start"] = self.digests[cell.arm]
+        return cell_key(**parts)
+
+
+def _digest(rows: GainRows) -> str:
+    parts = (rows.train, rows.validation, rows.test, rows.shifted or ())
+    labels = [[row.label for row in part] for part in parts]
+    return cell_key(rows=[digests_of(part) for part in parts], labels=labels, names=list(rows.names))
