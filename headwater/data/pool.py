@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.asides import held, sweep_abandoned
-from headwater.data.files import find_sources
+from headwater.data.files import Source, find_sources
 from headwater.data.gathering import Gathering, Paths
 from headwater.data.mixture import Mixture
 from headwater.data.piece_cache import Tokens
@@ -24,7 +24,7 @@ from headwater.data.store import Store, cache_folder, store_key, write_store
 from headwater.data.token_vectors import kept_token_vectors
 from headwater.data.tokenizer import Progress, Tokenizer
 from headwater.data.windows import Items, Windows
-from headwater.errors import BadDataError, StorageError
+from headwater.errors import BadDataError, StorageError, UsageError
 
 VALIDATION_SHARE = 0.02
 _MOST_BYTES_TO_LEARN_FROM = 32 << 20
@@ -95,6 +95,7 @@ def build_pool(
     Raises BadDataError when nothing is left, and what ``check`` raises.
     """
     found = Paths.sort(paths, weights)
+    _refuse_columns_of_plain_text(found.sources, text)
     key = store_key(
         files=[(s.path, s.kind, s.split, s.digest) for s in found.sources],
         parts=[list(map(str, found.train)), list(map(str, found.validation))],
@@ -110,6 +111,14 @@ def build_pool(
         build = _Build(gathering, tokenizer, vocabulary_size, split, Watch(progress, check))
         build.into(folder, key)
     return _open(folder)
+
+
+def _refuse_columns_of_plain_text(sources: Sequence[Source], text: Sequence[str] | None) -> None:
+    if text is not None and all(source.kind == "text" for source in sources):
+        raise UsageError(
+            f"{sources[0].path} is plain text and has no columns; expected a table for --text {','.join(text)}: leave "
+            "--text out, or name a csv, tsv, jsonl, parquet or arrow file"
+        )
 
 
 def vocabulary_size_for(corpus_bytes: int) -> int:

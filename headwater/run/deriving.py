@@ -32,10 +32,10 @@ PRETRAINING = {
     "large": Rule(1_024, 262_144, 4e-4),
 }
 FINE_TUNING_RATES = {"nano": 1e-3, "tiny": 3e-4, "small": 2e-4, "base": 5e-5, "large": 3e-5}
-FINE_TUNING_ROWS = 32
-FINE_TUNING_PARTS = 4
-"""Micro-batches of a step, rows of like length together: half of the padding of 32 rows of news or reviews."""
-FINE_TUNING_STEPS = 150
+FINE_TUNING_ROWS = 16
+FINE_TUNING_PARTS = 2
+"""Micro-batches of a step, rows of like length together: half of the padding of news or reviews."""
+FINE_TUNING_STEPS = 200
 FINE_TUNING_EPOCHS = 3
 
 
@@ -96,7 +96,7 @@ def derive_finetuning(settings: RunSettings, rows: int, start: StartingPoint) ->
 
 
 def finetuning_steps(rows: int, batch_rows: int = FINE_TUNING_ROWS) -> int:
-    """At least 150 steps, and three passes over the labelled rows where there are many."""
+    """At least 200 steps, and three passes over the labelled rows where there are many."""
     return max(FINE_TUNING_STEPS, FINE_TUNING_EPOCHS * rows // batch_rows)
 
 

@@ -10,7 +10,7 @@ from headwater.data.pool import Pool, build_pool
 from headwater.data.problems import Problem
 from headwater.data.tokenizer import Tokenizer
 from headwater.data.windows import Windows
-from headwater.errors import SettingsError
+from headwater.errors import BadDataError, SettingsError
 from headwater.evaluation.stopping import advice
 from headwater.models import Model, cost_of
 from headwater.nn.initialization import begin_with_company
@@ -180,6 +180,11 @@ def _evaluation(
     assert training.length is not None
     windows = Windows(pool.validation, training.length)
     if not len(windows):
+        if settings.data.probe is not None:
+            raise BadDataError(
+                f"the probe on {settings.data.probe} goes with evaluations on held-out text, and of "
+                f"{len(pool.train):,} document(s) none was held out; give more documents, or leave --probe out"
+            )
         return None
     batches = TokenBatches(
         windows, pool.tokenizer, tokens_per_batch=min(training.batch_tokens or 4096, 8192), seed=0
