@@ -99,7 +99,10 @@ class Experiment:
         start = StartingPoint.of_run(question.run)
         base = {"kind": "finetune", "data": {"paths": ["gain"]}, "training": {"schedule": "linear"}}
         settings = RunSettings.from_mapping(merged(base, assignments(list(question.assign))))
-        settings = derive_machine(settings, look_at_machine("cpu"))
+        machine = look_at_machine("cpu")
+        # All cores, busy or not: cells do not wait for each other, as threads would for the slowest.
+        settings = settings.having(machine={"threads": settings.machine.threads or machine.usable_cores})
+        settings = derive_machine(settings, machine)
         use_machine(settings.having(machine={"threads": 1}).machine)
         encode = lambda part: EncodedRows.of(part, rows.names, start.tokenizer)  # noqa: E731
         task = Task(

@@ -20,10 +20,14 @@ Precision = Literal["fp32", "bf16"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Machine:
-    """What was found: ``cores`` this process may use, those of them that were ``free_cores`` a moment ago."""
+    """What was found: ``cores`` this process may use, those of them that were ``free_cores`` a moment ago.
+
+    ``usable_cores`` are all of them, or what OMP_NUM_THREADS says.
+    """
 
     cores: int
     free_cores: int
+    usable_cores: int
     device: str  # "cpu" or "cuda"
     bf16: bool  # in hardware, on that device
     name: str
@@ -40,6 +44,7 @@ def look_at_machine(device: str | None = None) -> Machine:
     return Machine(
         cores=len(_own_cores()),
         free_cores=count_free_cores(),
+        usable_cores=_given_threads() or len(_own_cores()),
         device=device,
         bf16=has_bf16(device),
         name=name,
@@ -80,8 +85,8 @@ def count_free_cores(seconds: float = 0.2) -> int:
     A half-busy machine with two cores runs two OpenMP threads at *half* the speed of one: they wait for each
     other. OMP_NUM_THREADS, where the user has set it, is the answer.
     """
-    if (given := os.environ.get("OMP_NUM_THREADS", "")).isdigit() and int(given) > 0:
-        return int(given)
+    if (given := _given_threads()) is not None:
+        return given
     own = _own_cores()
     before = _idle_ticks(own)
     if before is None:  # no /proc here: the load of the last minute must do
@@ -159,6 +164,11 @@ def available_memory() -> int | None:
     lines = information.read_text().splitlines() if information.is_file() else []
     found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
     return int(found[0]) * 1024 if found else None
+
+
+def _given_threads() -> int | None:
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() and int(given) > 0 else None
 
 
 def _own_cores() -> set[int]:
