@@ -23,8 +23,8 @@ from headwater.training.loop import StepRecord, train
 from headwater.training.precision import peak_memory
 
 LEARNING_RATES: Mapping[str, tuple[float, ...]] = {
-    "pretrained": (1e-4, 3e-4, 1e-3),
-    "parent": (1e-4, 3e-4, 1e-3),
+    "pretrained": (5e-5, 1e-4, 3e-4),
+    "parent": (5e-5, 1e-4, 3e-4),
     "scratch": (3e-4, 1e-3, 3e-3),
     "recurrent": (1e-3, 3e-3, 1e-2),
     "convolutional": (3e-4, 1e-3, 3e-3),

@@ -1,8 +1,8 @@
 """Masked tokens: hide some words, read the rest, say what was hidden.
 
 Devlin et al. 2018, section 3.1, arXiv:1810.04805; whole words as in its 2019 revision and in Cui et al. 2019,
-arXiv:1906.08101. Every hidden token becomes [MASK]: the 80/10/10 mixture of the paper buys nothing at these
-shares (Wettig et al. 2022, arXiv:2202.08005). Shape letters: B batch, T tokens, N hidden positions.
+arXiv:1906.08101. Most hidden words become [MASK]; a few of those asked for stay in sight, so that the vectors of
+visible words are trained too: they are what a fine-tuned model reads. Shape letters: B batch, T tokens, N places.
 """
 
 from dataclasses import dataclass, replace
@@ -23,41 +23,53 @@ from headwater.sequence import Batch
 
 @dataclass(frozen=True, slots=True)
 class MaskedTask(Task):
-    """``places`` (N,) are the hidden positions in the flattened batch, ``targets`` (N,) what stood there."""
+    """``places`` (N,) are the positions asked for in the flattened batch, ``targets`` (N,) what stood there."""
 
     places: Tensor
     targets: Tensor
 
 
 class MaskedTokens(Objective):
-    """Hide each word with probability ``share`` and predict its tokens from both sides.
+    """Ask for each word with probability ``share``, hide it, and predict its tokens from both sides.
 
     All tokens of a word are hidden together or not at all; which tokens make a word, in which script, is
-    the tokenizer's to say (``Tokenizer.word_groups``). Special tokens are never hidden.
+    the tokenizer's to say (``Tokenizer.word_groups``). Special tokens are never hidden. While training, a share
+    ``kept`` of the words asked for stays in sight; in evaluation mode all of them are hidden.
     """
 
     name = "masked_tokens"
     needs = "both"
 
-    def __init__(self, tokenizer: Tokenizer, *, share: float = 0.3) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, share: float = 0.3, kept: float = 0.0) -> None:
         super().__init__()
+        if not 0.0 <= kept < 1.0:
+            raise SettingsError(
+                f"objective.kept = {kept}: the share of words asked for in plain sight must lie between 0 and below 1"
+            )
         if not 0.0 < share < 1.0:
             raise SettingsError(
                 f"objective.share = {share}: the share of hidden words must lie between 0 and 1"
             )
         self.tokenizer = tokenizer
-        self.share = share
+        self.share, self.kept = share, kept
 
     def prepare(self, batch: Batch, draws: Draws) -> MaskedTask:
-        """Choose the words to hide from the draws of each item, and put [MASK] in their place."""
-        hidden = self._chosen(batch, draws)
-        places = hidden.flatten().nonzero().squeeze(-1)
+        """Choose the words to ask for from the draws of each item, and put [MASK] in the place of most of them."""
+        tokens = batch.inputs.flatten().numpy()
+        words = self.tokenizer.word_groups(tokens)  # special tokens part the rows and the documents
+        ordinary = ~self.tokenizer.word_rules.special[tokens]
+        asked = (_drawn(batch, draws, self.name, words) < self.share) & ordinary
+        places = torch.from_numpy(np.flatnonzero(asked))
+        hidden = asked
+        if self.training and self.kept:
+            hidden = asked & (_drawn(batch, draws, "words in sight", words) >= self.kept)
         targets = batch.inputs.flatten()[places]
-        masked = replace(batch, inputs=batch.inputs.masked_fill(hidden, self.tokenizer.mask))
+        mask = torch.from_numpy(hidden).view_as(batch.inputs)
+        masked = replace(batch, inputs=batch.inputs.masked_fill(mask, self.tokenizer.mask))
         return MaskedTask(masked, {self.name: len(places)}, places, targets)
 
     def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
-        """-Σ log p(token | visible tokens); from the last block's attention on, only hidden positions are computed."""
+        """-Σ log p(token | visible tokens); from the last block's attention on, only the places are computed."""
         assert isinstance(task, MaskedTask)
         rows = model.encode_places(task.batch, task.places)
         vocabulary_size = model.backbone.vocabulary_size
@@ -65,18 +77,14 @@ class MaskedTokens(Objective):
         total = summed_cross_entropy(head, rows, task.targets, vocabulary_size=vocabulary_size)
         return (LossTerm(self.name, total, len(task.places)),)
 
-    def _chosen(self, batch: Batch, draws: Draws) -> Tensor:  # (B, T), True where hidden
-        layout = batch.layout
-        numbers = draws.uniform(self.name, int(layout.positions.max()) + 1)
-        drawn = numbers[
-            _item_numbers(layout.documents), layout.positions
-        ].ravel()  # one a token, whatever the batch
 
-        tokens = batch.inputs.flatten().numpy()
-        words = self.tokenizer.word_groups(tokens)  # special tokens part the rows and the documents
-        first = np.flatnonzero(np.diff(words, prepend=-1))
-        hidden = (drawn[first] < self.share)[words] & ~self.tokenizer.word_rules.special[tokens]
-        return torch.from_numpy(hidden).view_as(batch.inputs)
+def _drawn(
+    batch: Batch, draws: Draws, purpose: str, words: NDArray[np.int64]
+) -> NDArray[np.float64]:  # (B · T,), one number a word
+    layout = batch.layout
+    numbers = draws.uniform(purpose, int(layout.positions.max()) + 1)
+    of_token = numbers[_item_numbers(layout.documents), layout.positions].ravel()  # whatever the batch
+    return of_token[np.flatnonzero(np.diff(words, prepend=-1))][words]
 
 
 def _item_numbers(documents: Tensor) -> NDArray[np.int64]:

@@ -31,10 +31,12 @@ class HeldOut:
         cls, objective: Objective, batches: Sequence[Batch], *, precision: str, device: torch.device
     ) -> "HeldOut":
         """Prepare the tasks of these batches with draws that do not depend on the run's seed."""
+        objective.eval()
         tasks = [
             objective.prepare(batch, Draws(HELD_OUT_SEED, 0, batch.items.numpy())).to(device)
             for batch in batches
         ]
+        objective.train()
         return cls(objective, tasks, precision, device)
 
     @torch.no_grad()

@@ -90,7 +90,7 @@ def pretext_objective(settings: ObjectiveSettings, tokenizer: Tokenizer) -> Obje
     """The objective that the settings name."""
     if settings.name not in PRETEXT_OBJECTIVES:
         raise SettingsError(unknown_choice("objective.name", settings.name, list(PRETEXT_OBJECTIVES)))
-    return MaskedTokens(tokenizer, share=settings.share)
+    return MaskedTokens(tokenizer, share=settings.share, kept=settings.kept)
 
 
 def _pool(settings: RunSettings, parent: Parent | None, progress: Progress, stop: StopRequests) -> Pool:

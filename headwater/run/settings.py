@@ -62,6 +62,7 @@ class ObjectiveSettings:
 
     name: str = "masked_tokens"
     share: float = 0.3
+    kept: float = 0.1
     label_smoothing: float = 0.0
 
 

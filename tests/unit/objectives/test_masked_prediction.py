@@ -75,6 +75,24 @@ def test_a_word_is_hidden_whole_or_not_at_all(tokenizer: Tokenizer) -> None:
             assert hidden[words == word].unique().numel() == 1
 
 
+def test_some_of_the_words_asked_for_stay_in_sight_while_training_and_none_in_evaluation(
+    tokenizer: Tokenizer,
+) -> None:
+    objective, batch = MaskedTokens(tokenizer, share=0.5, kept=0.2), padded(tokenizer, TEXTS)
+    plain = MaskedTokens(tokenizer, share=0.5)
+    seen, asked = 0, 0
+    for epoch in range(60):
+        task = prepared(objective, batch, epoch)
+        assert torch.equal(task.places, prepared(plain, batch, epoch).places)
+        given = task.batch.inputs.flatten()[task.places]
+        seen += int((given == task.targets).sum())
+        asked += len(given)
+        assert ((given == task.targets) | (given == tokenizer.mask)).all()
+    assert seen / asked == pytest.approx(0.2, abs=0.03)
+    task = prepared(objective.eval(), batch)
+    assert (task.batch.inputs.flatten()[task.places] == tokenizer.mask).all()
+
+
 def test_what_is_hidden_does_not_depend_on_how_items_are_put_together(tokenizer: Tokenizer) -> None:
     objective, texts = MaskedTokens(tokenizer), TEXTS[:3]
     together = prepared(objective, padded(tokenizer, texts))
@@ -106,6 +124,11 @@ def test_the_loss_is_the_written_out_equation_over_hidden_places(tokenizer: Toke
     hidden = task.batch.inputs == tokenizer.mask
     expected = -logits.log_softmax(-1)[hidden].gather(1, batch.inputs[hidden][:, None]).sum()
     torch.testing.assert_close(term.total, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_a_share_in_sight_of_one_or_more_is_refused(tokenizer: Tokenizer) -> None:
+    with pytest.raises(SettingsError, match=r"objective\.kept = 1\.0"):
+        MaskedTokens(tokenizer, kept=1.0)
 
 
 def test_a_share_outside_zero_and_one_is_refused(tokenizer: Tokenizer) -> None:

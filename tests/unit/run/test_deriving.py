@@ -52,9 +52,9 @@ def test_decay_steps_belong_to_the_schedule_that_has_them() -> None:
     assert stable.training.decay_steps == 20
 
 
-def test_few_rows_are_seen_for_150_steps_and_many_three_times() -> None:
-    assert finetuning_steps(32) == 150
-    assert finetuning_steps(6400) == 600
+def test_few_rows_are_seen_for_200_steps_and_many_three_times() -> None:
+    assert finetuning_steps(32) == 200
+    assert finetuning_steps(6400) == 1200
 
 
 def test_an_unknown_size_is_answered_with_the_nearest() -> None:
