@@ -33,8 +33,9 @@ Check = Callable[[], None]
 
 
 def token_vectors(store: Store, vocabulary_size: int, width: int, *, check: Check | None = None) -> Matrix:
-    """A vector of mean square 1 for every token that occurs with others, zero for the rest: (V, width).
+    """A vector for every token that occurs with others, zero for the rest: (V, width).
 
+    The mean square over all vectors is 1; a token that keeps any company, as "the" does, has a short one.
     ``check`` is asked now and then, and raises to stop.
     """
     check = check or _go_on
@@ -45,15 +46,15 @@ def token_vectors(store: Store, vocabulary_size: int, width: int, *, check: Chec
     vectors = _leading(associations, width)
     check()
     vectors[alone] = 0.0
-    size = np.sqrt(np.square(vectors).mean(axis=1, keepdims=True))
-    return np.divide(vectors, size, out=vectors, where=size > 0)
+    size = np.sqrt(np.square(vectors[~alone]).mean())
+    return vectors / size if size > 0 else vectors
 
 
 def kept_token_vectors(
     folder: Path, store: Store, vocabulary_size: int, width: int, *, check: Check | None = None
 ) -> Matrix:
     """``token_vectors``, counted once and kept in ``folder``; what was damaged there is counted again."""
-    path = folder / f"token-vectors-{width}.safetensors"
+    path = folder / f"company-{width}.safetensors"
     kept = _read(path)
     if kept is not None and kept.shape == (vocabulary_size, width):
         return kept

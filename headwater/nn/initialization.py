@@ -32,8 +32,14 @@ from headwater.nn.positions import RelativeBuckets, Rotary
 from headwater.randomness import key
 
 SMALL_DEVIATION = 0.02
-RANDOM_SHARE = 0.3
-"""Of a token vector that begins with its company: what is left of its random start, as a share of its length."""
+COUNTED_SCALE = 3.5
+"""How much longer than random ones token vectors begin that were counted: about as long as trained ones are.
+
+Shorter ones are lost: Adam's steps do not shrink with the vectors, and what is learnt first, what stands beside
+what, would be written over what was counted.
+"""
+RANDOM_SHARE = 0.1
+"""What is left of a token's random start beside its counted vector."""
 CONSTANT = 8 * SMALL_DEVIATION
 """What feature 0 of every token vector begins as, where half of the heads begin by reading a neighbour."""
 NEIGHBOUR_NATS = 6.0
@@ -72,11 +78,12 @@ def initialize(module: nn.Module, *, seed: int, name: str = "") -> None:
 def begin_with_company(table: Tensor, vectors: Tensor) -> None:
     """Turn the vectors of a fresh table (V, C) towards ``vectors`` (V, C − 1): like tokens begin alike.
 
-    A row of mean square 1 gives its direction to the features behind the first, which carries a constant; a row
-    of zeros leaves its token as it was drawn. See ``headwater.data.token_vectors``.
+    The rows of ``vectors`` have a mean square of 1 together, and fill the features behind the first, which carries
+    a constant; a row of zeros leaves its token as it was drawn. See ``headwater.data.token_vectors``.
     """
+    table *= COUNTED_SCALE
     known = vectors.abs().amax(dim=1) > 0
-    counted = math.sqrt(1 - RANDOM_SHARE**2) * SMALL_DEVIATION * vectors[known]
+    counted = COUNTED_SCALE * SMALL_DEVIATION * vectors[known]
     table[known, 1:] = counted + RANDOM_SHARE * table[known, 1:]
 
 

@@ -40,8 +40,7 @@ def written_out(store: Store, width: int) -> NDArray[np.float64]:
     left, values, _ = np.linalg.svd(information)
     vectors = left[:, :width] * np.sqrt(values[:width])
     vectors[UNMET] = 0
-    sizes = np.sqrt((vectors**2).mean(1, keepdims=True))
-    return np.divide(vectors, sizes, out=np.zeros_like(vectors), where=sizes > 1e-9)
+    return vectors / np.sqrt((vectors[:UNMET] ** 2).mean())
 
 
 def test_vectors_are_those_of_the_equation(store: Store) -> None:
@@ -52,14 +51,21 @@ def test_vectors_are_those_of_the_equation(store: Store) -> None:
 
 def test_tokens_of_one_topic_lie_closer_than_tokens_of_two(store: Store) -> None:
     vectors = token_vectors(store, VOCABULARY, 8)
-    near = vectors @ vectors.T / 8
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    near = unit @ unit.T
     assert near[:10, :10].mean() > near[:10, 10:20].mean() + 0.3
 
 
-def test_a_token_that_is_never_met_has_no_vector_and_the_others_have_size_one(store: Store) -> None:
+def test_a_token_that_is_never_met_has_no_vector_and_the_others_a_mean_square_of_one(store: Store) -> None:
     sizes = np.square(token_vectors(store, VOCABULARY, 8)).mean(1)
     assert sizes[UNMET] == 0
-    np.testing.assert_allclose(sizes[:UNMET], 1.0, rtol=1e-5)
+    assert sizes[:UNMET].min() > 0
+    assert sizes[:UNMET].mean() == pytest.approx(1.0, rel=1e-5)
+
+
+def test_a_token_that_keeps_any_company_has_a_short_vector(store: Store) -> None:
+    sizes = np.square(token_vectors(store, VOCABULARY, 8)).mean(1)
+    assert sizes[20:29].max() < sizes[:20].min()
 
 
 def test_documents_do_not_keep_each_other_company(tmp_path: Path) -> None:
@@ -70,7 +76,7 @@ def test_documents_do_not_keep_each_other_company(tmp_path: Path) -> None:
 
 def test_vectors_are_counted_once_and_again_when_damaged(store: Store, tmp_path: Path) -> None:
     first = kept_token_vectors(tmp_path, store, VOCABULARY, 8)
-    (kept,) = tmp_path.glob("token-vectors-8.*")
+    (kept,) = tmp_path.glob("company-8.*")
     content = bytearray(kept.read_bytes())
     stamp = kept.stat().st_mtime_ns
     np.testing.assert_array_equal(kept_token_vectors(tmp_path, store, VOCABULARY, 8), first)

@@ -6,7 +6,7 @@ from torch import nn
 
 from headwater.models import RecurrentSettings, build_backbone, build_model, encoder_settings
 from headwater.nn.attention import AttentionInputs, MultiHeadAttention, attention_with_weights
-from headwater.nn.initialization import initialize
+from headwater.nn.initialization import begin_with_company, initialize
 from headwater.sequence import SequenceLayout
 
 SETTINGS = encoder_settings("nano", 4096)
@@ -85,6 +85,18 @@ def test_half_of_the_heads_begin_by_reading_their_neighbours(size: str) -> None:
     assert most[:half].mode(1).values.tolist() == expected
     assert inner[:, :half].amax(-1).mean() > 0.3
     assert inner[:, half:].amax(-1).mean() < 0.2  # the other half reads everything
+
+
+def test_a_table_that_begins_with_company_points_where_it_was_counted_and_keeps_its_constant() -> None:
+    table = build_backbone(SETTINGS, seed=0).token_embedding.weight.detach()
+    drawn = table.clone()
+    vectors = torch.randn(table.shape[0], table.shape[1] - 1, generator=torch.Generator().manual_seed(0))
+    vectors[:4] = 0
+    begin_with_company(table, vectors)
+    near = nn.functional.cosine_similarity(table[4:, 1:], vectors[4:])
+    assert near.min() > 0.98
+    torch.testing.assert_close(table[:, 0], 3.5 * drawn[:, 0])
+    torch.testing.assert_close(table[:4], 3.5 * drawn[:4])
 
 
 def test_a_parameter_without_a_row_in_the_table_is_an_error() -> None:
