@@ -13,6 +13,7 @@ from headwater.experiments.plan import Cell, CellResult, Cost
 from headwater.models import Model, cost_of
 from headwater.objectives import Classification
 from headwater.run.choosing_model import matched_to
+from headwater.run.deriving import finetuning_rate
 from headwater.run.fitting import EncodedRows, probabilities_of
 from headwater.run.learning import build_learner, build_plan
 from headwater.run.measuring import seconds_a_step
@@ -22,14 +23,20 @@ from headwater.training.distributed import World
 from headwater.training.loop import StepRecord, train
 from headwater.training.precision import peak_memory
 
-LEARNING_RATES: Mapping[str, tuple[float, ...]] = {
-    "pretrained": (5e-5, 1e-4, 3e-4),
-    "parent": (5e-5, 1e-4, 3e-4),
+RANDOM_STARTS: Mapping[str, tuple[float, ...]] = {
     "scratch": (3e-4, 1e-3, 3e-3),
     "recurrent": (1e-3, 3e-3, 1e-2),
     "convolutional": (3e-4, 1e-3, 3e-3),
 }
-"""The rates that each arm may choose from, on the validation rows: as many for each, around what suits it."""
+LEARNT_STARTS = (1 / 6, 1 / 3, 1.0)
+"""Of the rate at which a model of that size is fine-tuned on many rows; fewer rows want smaller steps."""
+
+
+def learning_rates(arm: str, size: str) -> tuple[float, ...]:
+    """The rates that an arm may choose from, on the validation rows: as many for each, around what suits it."""
+    if arm in RANDOM_STARTS:
+        return RANDOM_STARTS[arm]
+    return tuple(float(f"{share * finetuning_rate(size):.2g}") for share in LEARNT_STARTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from headwater.training.progress import Progress
 
 MINUTES = 1.5
 BUDGETS = "8,32"
-STEPS = 60
+STEPS = 80
 """Fine-tuning steps of every neural arm: enough to see the difference, few enough for a demonstration."""
 
 

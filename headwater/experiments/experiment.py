@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from headwater.data.splits import Fingerprints
 from headwater.data.store import cache_folder
 from headwater.experiments.arms import (
-    LEARNING_RATES,
     Task,
     Trial,
+    learning_rates,
     measured_seconds,
     starting_points,
     train_cell,
@@ -141,7 +141,7 @@ class Experiment:
             budgets=self.question.budgets,
             seeds=self.seeds,
             cell_seconds={**seconds, "floor": FLOOR_SECONDS},
-            sweep_sizes={name: len(LEARNING_RATES[name]) for name in self.arms},
+            sweep_sizes={name: len(self._rates(name)) for name in self.arms},
             cores=self.settings.machine.threads or 1,
         )
         finished = frozenset(cell for cell in plan.cells if self.kept(cell) is not None)
@@ -178,7 +178,7 @@ class Experiment:
             return self._floor(cell, drawn)
         first = self.sweep_of(cell)
         swept = self.kept(first) if first is not None else None
-        rates = LEARNING_RATES[cell.arm] if swept is None else (swept.learning_rate or 1e-3,)
+        rates = self._rates(cell.arm) if swept is None else (swept.learning_rate or 1e-3,)
         settings = self._settings(cell.budget).having(training={"seed": cell.seed})
         trial = Trial(self.arms[cell.arm], self.task, drawn, settings, check)
         return train_cell(cell, trial, rates)
@@ -210,6 +210,9 @@ class Experiment:
         """The training rows that every arm learns from at this budget and seed."""
         return draw_rows(self.rows.train_labels, self.train_digests, budget, seed)
 
+    def _rates(self, arm: str) -> tuple[float, ...]:
+        return learning_rates(arm, self.arms[arm].size)
+
     def _settings(self, budget: Budget) -> RunSettings:
         """Equal effort for every neural arm: steps by the number of labelled rows alone."""
         rows = len(self._drawn(budget, 0))
@@ -221,7 +224,7 @@ class Experiment:
         if cell.arm != "floor":
             parts["sweep_seed"] = self.seeds[0]
             parts["training"] = dataclasses.asdict(self._settings(cell.budget).training)
-            parts["rates"] = list(LEARNING_RATES[cell.arm])
+            parts["rates"] = list(self._rates(cell.arm))
             parts["start"] = self.digests[cell.arm]
         return cell_key(**parts)
 

@@ -88,11 +88,16 @@ def derive_finetuning(settings: RunSettings, rows: int, start: StartingPoint) ->
         "length": mine.length or start.length,
         "batch_rows": batch_rows,
         "micro_batches": mine.micro_batches or min(FINE_TUNING_PARTS, batch_rows),
-        "learning_rate": mine.learning_rate or FINE_TUNING_RATES.get(start.size, 3e-4),
+        "learning_rate": mine.learning_rate or finetuning_rate(start.size),
         "weight_decay": 0.01 if mine.weight_decay is None else mine.weight_decay,
         "schedule": mine.schedule or "linear",
     }
     return settings.having(training=derived)
+
+
+def finetuning_rate(size: str) -> float:
+    """The peak rate at which a pre-trained model of that size is fine-tuned."""
+    return FINE_TUNING_RATES.get(size, FINE_TUNING_RATES["tiny"])
 
 
 def finetuning_steps(rows: int, batch_rows: int = FINE_TUNING_ROWS) -> int:
