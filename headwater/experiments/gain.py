@@ -159,6 +159,7 @@ def _pretraining(run: Run) -> Pretraining:
         seconds=trained.get("seconds"),
         tokens=trained.get("tokens"),
         flops=trained.get("flops"),
+        peak_memory=trained.get("peak_memory"),
         steps=trained.get("steps"),
     )
 

@@ -83,7 +83,10 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
         )
         journey = drive()
         words = advice(journey.evaluations, steps=journey.step, learning_rate=plan.schedule)
-        world.on_first(lambda: ship_pretrained(folder, model, pool.tokenizer, settings, journey, words))
+        flops = journey.tokens * _flops_a_token(settings, model, pool)
+        world.on_first(
+            lambda: ship_pretrained(folder, model, pool.tokenizer, settings, journey, words, flops=flops)
+        )
 
 
 def pretext_objective(settings: ObjectiveSettings, tokenizer: Tokenizer) -> Objective:
@@ -203,6 +206,14 @@ def _evaluation(
         return {**numbers, **probe(learner.model, check=check)} if probe is not None else numbers
 
     return evaluate
+
+
+def _flops_a_token(settings: RunSettings, model: Model, pool: Pool) -> float:
+    assert settings.training.length is not None
+    length = round(float(pool.windows(settings.training.length).lengths.mean()))
+    return cost_of(
+        model.backbone, length=length, loss_share=settings.objective.share
+    ).training_flops_per_token
 
 
 def _told_data(facts: Mapping[str, Any]) -> str:

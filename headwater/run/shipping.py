@@ -15,6 +15,7 @@ from headwater.run.journey import Journey
 from headwater.run.labelled import LabelledData
 from headwater.run.settings import RunSettings
 from headwater.run.starting import StartingPoint, model_folder
+from headwater.training.precision import peak_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,12 @@ def ship_pretrained(
     settings: RunSettings,
     journey: Journey,
     advice: Advice,
+    *,
+    flops: float,
 ) -> None:
-    """Write the model folder of a pre-training run."""
+    """Write the model folder of a pre-training run; ``flops`` are those of all its steps."""
     card = {
-        **_card(settings, journey),
+        **_card(settings, journey, flops=flops),
         "task": settings.objective.name,
         "size": settings.model.size,
         "advice": advice.to_dict(),
@@ -73,7 +76,7 @@ def ship_finetuned(
     save_bundle(folder.model, model, start.tokenizer, card)
 
 
-def _card(settings: RunSettings, journey: Journey) -> dict[str, Any]:
+def _card(settings: RunSettings, journey: Journey, **cost: float) -> dict[str, Any]:
     return {
         "headwater": metadata.version("headwater"),
         "kind": settings.kind,
@@ -85,6 +88,8 @@ def _card(settings: RunSettings, journey: Journey) -> dict[str, Any]:
             "shipped_step": journey.shipped_step,
             "tokens": journey.tokens,
             "seconds": round(journey.seconds, 1),
+            "peak_memory": peak_memory(settings.machine.device or "cpu"),
+            **cost,
         },
         "evaluation": journey.shipped_evaluation,
     }

@@ -127,6 +127,15 @@ def test_gain_judges_every_arm_and_keeps_its_cells(
     assert again["summary"] == found["summary"]
 
 
+def test_a_run_says_what_it_cost(pretrained: hw.Run) -> None:
+    card = json.loads((pretrained.path / "model" / "headwater.json").read_text(encoding="utf-8"))
+    body = cost_of(StartingPoint.of_run(pretrained.path).settings, length=1).body_parameters
+    cost = card["trained"]
+    # Six operations a parameter and token, and the output layer and attention beside them.
+    assert 6 * body * cost["tokens"] < cost["flops"] < 20 * body * cost["tokens"]
+    assert 50 << 20 < cost["peak_memory"] < 8 << 30
+
+
 def test_every_neural_arm_has_as_many_parameters(pretrained: hw.Run) -> None:
     arms = starting_points(StartingPoint.of_run(pretrained.path))
     counts = {name: cost_of(start.settings, length=1).body_parameters for name, start in arms.items()}
