@@ -1,7 +1,7 @@
 """Cells side by side: one process a core, one cell a process at a time.
 
-Cells share nothing, so cores need not wait for each other as threads do. A process is told what is asked and then which cell
-to train; it keeps the result where the experiment keeps its cells, and answers that it is there.
+Cells share nothing, so cores need not wait for each other as threads do. A process is told what is asked and then
+which cell to train; it keeps the result where the experiment keeps its cells, and answers that it is there.
 """
 
 import contextlib
