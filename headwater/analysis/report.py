@@ -254,9 +254,7 @@ def _costs(costs: Sequence[CostRow]) -> str:
 
 
 def _boundary(leakage: Mapping[str, Any], sentences: Sequence[str]) -> str:
-    rows, leaked, dropped = (
-        int(leakage.get(name, 0)) for name in ("test_rows", "leaked_rows", "dropped_train_rows")
-    )
+    rows, leaked = (int(leakage.get(name, 0)) for name in ("test_rows", "leaked_rows"))
     told = [f"{rows:,} test rows; scored: {rows - leaked:,}."]
     if leaked:
         kinds = f"{leakage.get('exact', 0)} exactly, {leakage.get('near', 0)} nearly"
@@ -266,8 +264,6 @@ def _boundary(leakage: Mapping[str, Any], sentences: Sequence[str]) -> str:
         )
     else:
         told.append("No test row was found in the text the model was pre-trained on.")
-    if dropped:
-        told.append(f"{dropped:,} labelled training rows equal a test or validation row and were dropped.")
     comparison = _with_leaked_rows(leakage)
     shown = paragraph(comparison, quiet=True) if comparison else ""
     return section("Leakage and data boundary", bullets([*told, *sentences]), shown)

@@ -39,9 +39,10 @@ from headwater.run.learning import use_machine
 from headwater.run.settings import RunSettings
 from headwater.run.starting import StartingPoint
 from headwater.settings import assignments, merged
-from headwater.training.precision import look_at_machine
+from headwater.training.precision import available_memory, look_at_machine
 
 FLOOR_SECONDS = 5.0
+BYTES_A_PROCESS = 2 << 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,13 +137,15 @@ class Experiment:
             name: measured_seconds(start, self.task, self._settings(longest))
             for name, start in self.arms.items()
         }
+        steps = {budget: self._settings(budget).training.steps or 1 for budget in self.question.budgets}
         plan = Plan(
             arms=(*self.arms, "floor"),
             budgets=self.question.budgets,
             seeds=self.seeds,
             cell_seconds={**seconds, "floor": FLOOR_SECONDS},
             sweep_sizes={name: len(self._rates(name)) for name in self.arms},
-            cores=self.settings.machine.threads or 1,
+            efforts={budget: number / steps[longest] for budget, number in steps.items()},
+            processes=_processes(self.settings.machine.threads or 1),
         )
         finished = frozenset(cell for cell in plan.cells if self.kept(cell) is not None)
         plan = dataclasses.replace(plan, finished=finished)
@@ -227,6 +230,12 @@ class Experiment:
             parts["rates"] = list(self._rates(cell.arm))
             parts["start"] = self.digests[cell.arm]
         return cell_key(**parts)
+
+
+def _processes(cores: int) -> int:
+    """How many cells can be trained side by side: one a core, as far as memory goes."""
+    memory = available_memory()
+    return cores if memory is None else max(1, min(cores, memory // BYTES_A_PROCESS))
 
 
 def _digest(rows: GainRows) -> str:

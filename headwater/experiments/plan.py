@@ -132,20 +132,22 @@ def rows_apart(row_digests: Sequence[int], held_out_digests: Collection[int]) ->
 class Plan:
     """The cells to train and how long they take.
 
-    ``cell_seconds`` is the estimated time of one training run of an arm; ``sweep_sizes`` is how many
-    learning rates an arm tries, which happens once per arm and budget (with the first seed) and is reused
-    by the others. ``finished`` cells were kept from before and cost nothing. ``cuts`` says in words what
-    ``cut_to`` left out. ``cores`` cells are trained at a time.
+    ``cell_seconds`` is the estimated time of one training run of an arm at the longest budget, ``efforts`` the share
+    of it that a smaller budget takes; ``sweep_sizes`` is how many learning rates an arm tries, which happens
+    once per arm and budget (with the first seed) and is reused by the others. ``finished`` cells were kept from
+    before and cost nothing. ``cuts`` says in words what ``cut_to`` left out. ``processes`` cells are trained at a
+    time.
     """
 
     arms: tuple[str, ...]
     budgets: tuple[Budget, ...] = BUDGETS
     seeds: tuple[int, ...] = (0, 1, 2)
     cell_seconds: Mapping[str, float]
+    efforts: Mapping[Budget, float] = field(default_factory=dict[Budget, float])
     sweep_sizes: Mapping[str, int] = field(default_factory=dict[str, int])
     finished: frozenset[Cell] = frozenset()
     cuts: tuple[str, ...] = ()
-    cores: int = 1
+    processes: int = 1
 
     def __post_init__(self) -> None:
         if unknown := [arm for arm in self.arms if arm not in ARMS]:
@@ -172,7 +174,7 @@ class Plan:
         if cell in self.finished:
             return 0.0
         runs = self.sweep_sizes.get(cell.arm, 1) if self.sweeps(cell) else 1
-        return self.cell_seconds[cell.arm] * runs
+        return self.cell_seconds[cell.arm] * self.efforts.get(cell.budget, 1.0) * runs
 
     @property
     def seconds_of_work(self) -> float:
@@ -182,7 +184,7 @@ class Plan:
     @property
     def minutes(self) -> float:
         """The estimated time until all cells are finished."""
-        return self.seconds_of_work / self.cores / 60.0
+        return self.seconds_of_work / self.processes / 60.0
 
     def cut_to(self, minutes: float) -> "Plan":
         """The largest part of this plan that fits: seeds go first, then budgets, arms never.

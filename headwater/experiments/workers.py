@@ -20,13 +20,11 @@ from headwater import errors
 from headwater.errors import HeadwaterError, TrainingStoppedError
 from headwater.experiments.experiment import Experiment, Question
 from headwater.experiments.plan import Cell, CellResult, Plan
-from headwater.training.precision import available_memory
 from headwater.training.progress import Progress
 from headwater.training.signals import StopRequests
 
 WORTH_SECONDS = 60.0
 """Below this much work, starting processes costs more than they save."""
-BYTES_A_PROCESS = 2 << 30
 _PATIENCE = 0.2
 
 
@@ -46,12 +44,10 @@ def train_cells(
 
 
 def processes_for(plan: Plan, cells: int) -> int:
-    """How many cells are trained at a time: as many as there are cores and memory for; 1 means in this process."""
+    """How many cells are trained at a time: as many as the plan allows; 1 means in this process."""
     if plan.seconds_of_work < WORTH_SECONDS:
         return 1
-    memory = available_memory()
-    room = plan.cores if memory is None else memory // BYTES_A_PROCESS
-    return max(1, min(plan.cores, room, cells))
+    return max(1, min(plan.processes, cells))
 
 
 def _trained(

@@ -33,8 +33,9 @@ class Document(NamedTuple):
 def read_text(source: Source, rule: DocumentRule, problems: Problems) -> Iterator[Document]:
     """The documents of a text file: the whole ``file``, each ``line``, or each ``block`` between blank lines.
 
-    Rows are lines that are not blank. A line that holds undecodable bytes or NUL characters is left out of
-    its document and reported. Documents are cut at 1,048,576 characters.
+    Rows are lines that are not blank, each piece of a line longer than a document counted. A line that holds
+    undecodable bytes or NUL characters is left out of its document and reported. Documents are cut at 1,048,576
+    characters.
     """
     with source.open() as stream:
         pieces = read_pieces(stream, source.encoding.codec, MAX_DOCUMENT_CHARACTERS)
@@ -85,9 +86,9 @@ def _usable(pieces: Iterable[Piece], path: str, problems: Problems) -> Iterator[
     """The pieces that can be used, blank lines included; the rest of a line with a flaw is left out."""
     flawed = 0
     for piece in pieces:
-        problems.rows += piece.begins and not _is_blank(piece)
         if flawed == piece.number:
             continue
+        problems.rows += not _is_blank(piece)  # a piece that continues a line is a document of its own
         if reason := flaw(piece.text):
             flawed = piece.number
             problems.add(path, piece.number, reason)

@@ -158,6 +158,15 @@ def test_a_finished_cell_costs_nothing_more():
     assert plan.minutes - rest.minutes == pytest.approx(3.0)
 
 
+def test_few_labels_take_their_share_of_the_longest_training():
+    longest, shorter = _plan(budgets=("all",)), _plan(budgets=(8,), efforts={8: 0.25, "all": 1.0})
+    assert shorter.minutes == pytest.approx(longest.minutes / 4)
+
+
+def test_cells_side_by_side_divide_the_time():
+    assert _plan(processes=3).minutes == pytest.approx(_plan().minutes / 3)
+
+
 def test_time_cuts_seeds_first():
     cut = _plan().cut_to(40)
     assert (cut.seeds, cut.budgets) == ((0, 1), BUDGETS)

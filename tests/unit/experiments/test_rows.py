@@ -29,6 +29,7 @@ def test_train_validation_and_test_share_no_text(tmp_path: Path) -> None:
     assert not learnt & checked
     assert not checked & judged
     assert rows.leaks.dropped_train_rows == 10
+    assert sum("10 training rows equal a test or validation row" in note for note in rows.notes) == 1
     assert len(learnt) + len(checked) == 50
 
 
