@@ -7,7 +7,19 @@ import sys
 import typer
 
 import headwater
-from headwater.cli import demo, embed, evaluate, finetune, gain, inspect, predict, pretrain, resume, runs
+from headwater.cli import (
+    demo,
+    embed,
+    evaluate,
+    finetune,
+    gain,
+    generate,
+    inspect,
+    predict,
+    pretrain,
+    resume,
+    runs,
+)
 from headwater.errors import HeadwaterError, InterruptedRunError, StorageError, TrainingStoppedError
 
 VERBS = {
@@ -18,6 +30,7 @@ VERBS = {
     "evaluate": evaluate.command,
     "predict": predict.command,
     "embed": embed.command,
+    "generate": generate.command,
     "gain": gain.command,
     "resume": resume.command,
     "runs": runs.command,

@@ -26,6 +26,11 @@ def rows(values: Iterable[Mapping[str, Any]]) -> None:
     _write("", flush=True)
 
 
+def piece(text: str) -> None:
+    """Print a part of a text that is still being written."""
+    _write(text, flush=True)
+
+
 def _write(text: str, *, flush: bool = False) -> None:
     try:
         sys.stdout.write(text)

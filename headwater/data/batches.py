@@ -62,7 +62,8 @@ class TokenBatches:
     An epoch visits every item once, in the order of a keyed permutation. The order is cut into neighbourhoods of
     about sixty batches; inside one, items of like length share a batch, and the batches come in a keyed order.
     With ``packed``, items that fit together share a row of exactly ``items.length`` tokens. Without
-    ``length_grouping``, rows stand in the order of the epoch, as many as would fit of the longest.
+    ``length_grouping``, rows stand in the order of the epoch, as many as would fit of the longest. With
+    ``open_ends``, an item that does not end its document ends with the document's next token, not with [SEP].
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class TokenBatches:
         seed: int,
         packed: bool = False,
         length_grouping: bool = True,
+        open_ends: bool = False,
         max_rows: int | None = None,
     ) -> None:
         if not len(items):
@@ -85,6 +87,7 @@ class TokenBatches:
             )
         self._items, self._tokenizer, self._seed = items, tokenizer, seed
         self._tokens_per_batch = tokens_per_batch
+        self._open_ends = open_ends
         self._max_rows = tokens_per_batch if max_rows is None else max_rows
         self._arrange = self._pack if packed else self._group if length_grouping else self._keep_order
         self._lengths = items.lengths
@@ -164,7 +167,7 @@ class TokenBatches:
 
     def _assemble(self, plan: _Plan, number: int, epoch: int) -> Batch:
         items, row_sizes = plan.rows(number)
-        tokens, lengths = framed(self._items, items, self._tokenizer)
+        tokens, lengths = framed(self._items, items, self._tokenizer, open_ends=self._open_ends)
         width, padding = int(plan.widths[number]), self._tokenizer.pad
         inputs, layout = assemble(tokens, lengths, row_sizes=row_sizes, width=width, padding=padding)
         return Batch(inputs, layout, torch.from_numpy(items.copy()), epoch)

@@ -1,6 +1,6 @@
 """Several sources mixed by weight, exactly."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,12 +71,19 @@ class Mixture:
 
     def tokens(self, items: Integers) -> Tokens:
         """The tokens of some items one after another, without [CLS] and [SEP]."""
-        owners = np.searchsorted(self._firsts, items, side="right") - 1
-        found = [
-            self._sources[owner].tokens(np.array([item - self._firsts[owner]]))
-            for owner, item in zip(owners.tolist(), items.tolist(), strict=True)
-        ]
+        found = [source.tokens(np.array([item])) for source, item in self._at_home(items)]
         return np.concatenate(found)
+
+    def following(self, items: Integers) -> Integers:
+        """The token that comes after each item in its document, -1 where the document ends with it."""
+        found = [source.following(np.array([item])) for source, item in self._at_home(items)]
+        return np.concatenate(found)
+
+    def _at_home(self, items: Integers) -> Iterator[tuple[Items, int]]:
+        """The source of each item, and its number there."""
+        owners = np.searchsorted(self._firsts, items, side="right") - 1
+        for owner, item in zip(owners.tolist(), items.tolist(), strict=True):
+            yield self._sources[owner], item - int(self._firsts[owner])
 
 
 def _quotas(weights: NDArray[np.float64]) -> Integers:

@@ -36,6 +36,10 @@ class Items(Protocol):
         """The tokens of some items one after another, without [CLS] and [SEP]."""
         ...
 
+    def following(self, items: Integers) -> Integers:
+        """The token that comes after each item in its document, -1 where the document ends with it."""
+        ...
+
 
 class Windows:
     """Item number ↔ (document, start, stop).
@@ -78,6 +82,14 @@ class Windows:
         first = self.store.offsets[self.documents[items]] + self.starts[items]
         return self.store.tokens[runs(first, sizes)]
 
+    def following(self, items: Integers) -> Integers:
+        """The token that comes after each window in its document, -1 where the document ends with it."""
+        documents, stops = self.documents[items], self.stops[items]
+        goes_on = stops < self.store.lengths[documents]
+        found = np.full(len(items), -1)
+        found[goes_on] = self.store.tokens[(self.store.offsets[documents] + stops)[goes_on]]
+        return found
+
 
 def _cut(sizes: Integers, counts: Integers, content: int) -> tuple[Integers, Integers]:
     """Where each window starts and stops in its document."""
@@ -92,8 +104,13 @@ def _cut(sizes: Integers, counts: Integers, content: int) -> tuple[Integers, Int
     return starts, stops
 
 
-def framed(items: Items, numbers: Integers, tokenizer: Tokenizer) -> tuple[Integers, Integers]:
-    """[CLS] tokens [SEP] of some items one after another, and the length of each."""
+def framed(
+    items: Items, numbers: Integers, tokenizer: Tokenizer, *, open_ends: bool = False
+) -> tuple[Integers, Integers]:
+    """[CLS] tokens [SEP] of some items one after another, and the length of each.
+
+    With ``open_ends``, [SEP] stands only where a document ends; elsewhere the document's next token does.
+    """
     lengths = items.lengths[numbers]
     flat = np.full(int(lengths.sum()), tokenizer.sep, np.int64)
     ends = np.cumsum(lengths)
@@ -102,4 +119,7 @@ def framed(items: Items, numbers: Integers, tokenizer: Tokenizer) -> tuple[Integ
     inside[ends - lengths] = False
     flat[ends - lengths] = tokenizer.cls
     flat[inside] = items.tokens(numbers)
+    if open_ends:
+        following = items.following(numbers)
+        flat[ends - 1] = np.where(following < 0, tokenizer.sep, following)
     return flat, lengths

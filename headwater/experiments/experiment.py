@@ -137,14 +137,16 @@ class Experiment:
             name: measured_seconds(start, self.task, self._settings(longest))
             for name, start in self.arms.items()
         }
-        steps = {budget: self._settings(budget).training.steps or 1 for budget in self.question.budgets}
+        steps: dict[Budget, int] = {
+            budget: self._settings(budget).training.steps or 1 for budget in self.question.budgets
+        }
         plan = Plan(
             arms=(*self.arms, "floor"),
             budgets=self.question.budgets,
             seeds=self.seeds,
             cell_seconds={**seconds, "floor": FLOOR_SECONDS},
             sweep_sizes={name: len(self._rates(name)) for name in self.arms},
-            efforts={budget: number / steps[longest] for budget, number in steps.items()},
+            efforts={budget: steps[budget] / steps[longest] for budget in self.question.budgets},
             processes=_processes(self.settings.machine.threads or 1),
         )
         finished = frozenset(cell for cell in plan.cells if self.kept(cell) is not None)

@@ -2,18 +2,18 @@
 
 from headwater.objectives.classification import Classification
 from headwater.objectives.masked_prediction import MaskedTokens
+from headwater.objectives.next_token import NextToken
 from headwater.objectives.objective import LabelledObjective, LossTerm, Objective, Row, Task
 
-PRETEXT_OBJECTIVES: dict[str, type[Objective]] = {"masked_tokens": MaskedTokens}
 LABELLED_OBJECTIVES: dict[str, type[LabelledObjective]] = {"classification": Classification}
 
 __all__ = [
     "LABELLED_OBJECTIVES",
-    "PRETEXT_OBJECTIVES",
     "Classification",
     "LabelledObjective",
     "LossTerm",
     "MaskedTokens",
+    "NextToken",
     "Objective",
     "Row",
     "Task",

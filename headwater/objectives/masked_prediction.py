@@ -38,6 +38,7 @@ class MaskedTokens(Objective):
     """
 
     name = "masked_tokens"
+    head = "masked_tokens"
     needs = "both"
 
     def __init__(self, tokenizer: Tokenizer, *, share: float = 0.3, kept: float = 0.0) -> None:
@@ -52,6 +53,11 @@ class MaskedTokens(Objective):
             )
         self.tokenizer = tokenizer
         self.share, self.kept = share, kept
+
+    @property
+    def loss_share(self) -> float:
+        """The share of words that are asked for."""
+        return self.share
 
     def prepare(self, batch: Batch, draws: Draws) -> MaskedTask:
         """Choose the words to ask for from the draws of each item, and put [MASK] in the place of most of them."""

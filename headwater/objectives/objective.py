@@ -57,6 +57,7 @@ class Objective(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    head: ClassVar[str | None] = None  # the head of the model that it trains and that is shipped
     needs: ClassVar[Reads] = "any"
     couples_examples: ClassVar[bool] = False  # contrastive losses: a micro-batch is not a part of a batch
 
@@ -67,6 +68,15 @@ class Objective(nn.Module, ABC):
     @abstractmethod
     def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
         """The loss terms of a prepared task; deterministic but for dropout."""
+
+    @property
+    def loss_share(self) -> float:
+        """The share of a batch's tokens whose word is predicted: what the output layer costs."""
+        return 0.0
+
+    def text_bytes(self, task: Task) -> int:
+        """Bytes of text that a task predicts, where predicting its targets is predicting the text; else 0."""
+        return 0
 
     def after_step(self, model: Model) -> None:
         """Called after each optimiser step; moving-average teachers follow the model here."""

@@ -11,18 +11,22 @@ from headwater.models import (
     TransformerSettings,
     build_model,
     cost_of,
+    decoder_settings,
     encoder_settings,
     load_bundle,
     matched_settings,
 )
+from headwater.models.backbone import Reads
 from headwater.models.sizes import BaselineKind, gated_width
+from headwater.objectives import Objective
 from headwater.run.settings import ModelSettings
 from headwater.run.starting import model_folder
 
 
-def chosen_settings(model: ModelSettings, vocabulary_size: int) -> BackboneSettings:
-    """The settings of the backbone that the dial and its overrides name."""
-    transformer = _overridden(encoder_settings(model.size, vocabulary_size), model)
+def chosen_settings(model: ModelSettings, vocabulary_size: int, *, reads: Reads = "both") -> BackboneSettings:
+    """The settings of the backbone that the dial and its overrides name: an encoder, or what reads the past alone."""
+    build = decoder_settings if reads == "past" else encoder_settings
+    transformer = _overridden(build(model.size, vocabulary_size), model)
     if model.backbone == "transformer":
         return transformer
     return matched_to(transformer, model.backbone)
@@ -31,20 +35,25 @@ def chosen_settings(model: ModelSettings, vocabulary_size: int) -> BackboneSetti
 def matched_to(settings: BackboneSettings, kind: BaselineKind) -> BackboneSettings:
     """A baseline of another kind: the same vocabulary and width, parameters besides embeddings within 5 %."""
     target = cost_of(settings, length=1).body_parameters
-    return matched_settings(target, kind, settings.vocabulary_size, width=settings.width)
+    causal = isinstance(settings, TransformerSettings) and settings.causal
+    return matched_settings(target, kind, settings.vocabulary_size, width=settings.width, causal=causal)
 
 
-def pretraining_model(model: ModelSettings, tokenizer: Tokenizer, head: str, *, seed: int) -> Model:
-    """A fresh model with the head that the pretext task trains."""
-    return build_model(chosen_settings(model, tokenizer.size), head=head, seed=seed)
+def pretraining_model(
+    model: ModelSettings, tokenizer: Tokenizer, objective: Objective, *, seed: int
+) -> Model:
+    """A fresh model that reads what the pretext task needs, with the head that it trains."""
+    reads = "past" if objective.needs == "past" else "both"
+    return build_model(chosen_settings(model, tokenizer.size, reads=reads), head=objective.head, seed=seed)
 
 
-def continued_model(parent: str, head: str) -> Model:
+def continued_model(parent: str, objective: Objective) -> Model:
     """The model of an earlier run, its weights included; a head of the same task goes on as well."""
     model = load_bundle(model_folder(Path(parent))).model
-    if head not in model.heads:
+    if objective.head is not None and objective.head not in model.heads:
         raise SettingsError(
-            f"{parent} was made for {', '.join(model.heads) or 'no task'}, not for {head}; continue a pre-trained run"
+            f"{parent} was made for {', '.join(model.heads) or 'no task'}, not for {objective.head}; continue a "
+            "pre-trained run"
         )
     return model
 
@@ -58,7 +67,7 @@ def _overridden(settings: TransformerSettings, model: ModelSettings) -> Transfor
         depth=depth,
         num_heads=model.num_heads or settings.num_heads,
         feed_forward_width=settings.feed_forward_width if width == settings.width else gated_width(width),
-        windows=tuple(None if number % 3 == 0 else 65 for number in range(depth)),
+        windows=() if settings.causal else tuple(None if number % 3 == 0 else 65 for number in range(depth)),
         residual_dropout=model.dropout,
         embedding_dropout=model.dropout,
     )

@@ -1,5 +1,6 @@
 """Judging a pretext task while it trains: the loss on held-out batches whose hidden words never change."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,10 +42,15 @@ class HeldOut:
 
     @torch.no_grad()
     def __call__(self, model: Model, *, check: Callable[[], None] | None = None) -> dict[str, float]:
-        """The mean of each loss term over all tasks, and their weighted sum as ``loss``."""
+        """The mean of each loss term over all tasks, and their weighted sum as ``loss``.
+
+        Where the targets are the text itself, also ``bits_per_byte`` = nats / (ln 2 · bytes): a number that does
+        not depend on the vocabulary.
+        """
         totals: defaultdict[str, float] = defaultdict(float)
         counts: Counter[str] = Counter()
         weights: dict[str, float] = {}
+        text_bytes = 0
         for task in self.tasks:
             if check is not None:
                 check()
@@ -54,8 +60,12 @@ class HeldOut:
                 totals[term.name] += float(term.total)
                 counts[term.name] += term.count
                 weights[term.name] = term.weight
+            text_bytes += self.objective.text_bytes(task)
         means = {name: totals[name] / max(counts[name], 1) for name in counts}
-        return {**means, "loss": sum(weights[name] * mean for name, mean in means.items())}
+        found = {**means, "loss": sum(weights[name] * mean for name, mean in means.items())}
+        if text_bytes:
+            found["bits_per_byte"] = totals[self.objective.name] / (math.log(2) * text_bytes)
+        return found
 
 
 def first_batches(batch_of: Callable[[int], Batch], available: int) -> list[Batch]:

@@ -14,8 +14,9 @@ from headwater.errors import BadDataError, SettingsError
 from headwater.evaluation.stopping import advice
 from headwater.models import Model, cost_of
 from headwater.nn.initialization import begin_with_company
-from headwater.objectives import PRETEXT_OBJECTIVES, MaskedTokens, Objective
+from headwater.objectives import Objective
 from headwater.run.choosing_model import continued_model, pretraining_model
+from headwater.run.choosing_objective import pretext_objective
 from headwater.run.deriving import derive_pretraining, derive_rhythm
 from headwater.run.driving import Drive
 from headwater.run.folder import RunFolder
@@ -30,9 +31,8 @@ from headwater.run.learning import (
 )
 from headwater.run.measuring import seconds_a_step, steps_in
 from headwater.run.probing import Probe
-from headwater.run.settings import ObjectiveSettings, RunSettings
+from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent, ship_pretrained
-from headwater.settings import unknown_choice
 from headwater.training import distributed
 from headwater.training.loop import Learner
 from headwater.training.progress import Progress
@@ -63,11 +63,11 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
             world.first_then_others(lambda: _begin_with_company(model, pool, stop.check))
         model = model.to(device)
         learner = build_learner(model, objective, settings.training)
-        batches = _batches(settings, pool)
+        batches = _batches(settings, pool, objective)
         settings = _timed(settings, learner, batches, device, progress, check)
         world.on_first(lambda: folder.write_settings(settings))
         progress.say(_told_data(pool.facts))
-        progress.say(_told(settings, model))
+        progress.say(_told(settings, learner))
 
         plan = build_plan(settings, device, world)
         drive = Drive(
@@ -83,17 +83,10 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
         )
         journey = drive()
         words = advice(journey.evaluations, steps=journey.step, learning_rate=plan.schedule)
-        flops = journey.tokens * _flops_a_token(settings, model, pool)
+        flops = journey.tokens * _flops_a_token(settings, learner, pool)
         world.on_first(
             lambda: ship_pretrained(folder, model, pool.tokenizer, settings, journey, words, flops=flops)
         )
-
-
-def pretext_objective(settings: ObjectiveSettings, tokenizer: Tokenizer) -> Objective:
-    """The objective that the settings name."""
-    if settings.name not in PRETEXT_OBJECTIVES:
-        raise SettingsError(unknown_choice("objective.name", settings.name, list(PRETEXT_OBJECTIVES)))
-    return MaskedTokens(tokenizer, share=settings.share, kept=settings.kept)
 
 
 def _pool(settings: RunSettings, parent: Parent | None, progress: Progress, stop: StopRequests) -> Pool:
@@ -119,9 +112,9 @@ def _write_data(folder: RunFolder, pool: Pool) -> None:
 
 def _model(settings: RunSettings, tokenizer: Tokenizer, objective: Objective) -> Model:
     if settings.start_from is not None:
-        model = continued_model(settings.start_from, objective.name)
+        model = continued_model(settings.start_from, objective)
     else:
-        model = pretraining_model(settings.model, tokenizer, objective.name, seed=settings.training.seed)
+        model = pretraining_model(settings.model, tokenizer, objective, seed=settings.training.seed)
     if objective.needs not in ("any", model.backbone.reads):
         raise SettingsError(
             f"{objective.name} needs a backbone that reads {objective.needs}, and this one reads "
@@ -137,7 +130,7 @@ def _begin_with_company(model: Model, pool: Pool, check: Callable[[], None]) -> 
     begin_with_company(table, torch.from_numpy(vectors))
 
 
-def _batches(settings: RunSettings, pool: Pool) -> TokenBatches:
+def _batches(settings: RunSettings, pool: Pool, objective: Objective) -> TokenBatches:
     training = settings.training
     assert training.length is not None
     assert training.batch_tokens is not None
@@ -148,6 +141,7 @@ def _batches(settings: RunSettings, pool: Pool) -> TokenBatches:
         seed=training.seed,
         packed=training.packed,
         length_grouping=training.length_grouping,
+        open_ends=objective.needs == "past",
     )
 
 
@@ -190,7 +184,11 @@ def _evaluation(
             )
         return None
     batches = TokenBatches(
-        windows, pool.tokenizer, tokens_per_batch=min(training.batch_tokens or 4096, 8192), seed=0
+        windows,
+        pool.tokenizer,
+        tokens_per_batch=min(training.batch_tokens or 4096, 8192),
+        seed=0,
+        open_ends=learner.objective.needs == "past",
     )
     precision = settings.machine.precision or "fp32"
     held_out = HeldOut.of(
@@ -208,12 +206,11 @@ def _evaluation(
     return evaluate
 
 
-def _flops_a_token(settings: RunSettings, model: Model, pool: Pool) -> float:
+def _flops_a_token(settings: RunSettings, learner: Learner, pool: Pool) -> float:
     assert settings.training.length is not None
     length = round(float(pool.windows(settings.training.length).lengths.mean()))
-    return cost_of(
-        model.backbone, length=length, loss_share=settings.objective.share
-    ).training_flops_per_token
+    share = learner.objective.loss_share
+    return cost_of(learner.model.backbone, length=length, loss_share=share).training_flops_per_token
 
 
 def _told_data(facts: Mapping[str, Any]) -> str:
@@ -229,10 +226,11 @@ def _told_data(facts: Mapping[str, Any]) -> str:
     )
 
 
-def _told(settings: RunSettings, model: Model) -> str:
+def _told(settings: RunSettings, learner: Learner) -> str:
     """Every derived number, in one line."""
     training, machine = settings.training, settings.machine
-    cost = cost_of(model.backbone, length=training.length or 1, loss_share=settings.objective.share)
+    share = learner.objective.loss_share
+    cost = cost_of(learner.model.backbone, length=training.length or 1, loss_share=share)
     return (
         f"{settings.objective.name} with {cost.parameters / 1e6:.1f} M parameters "
         f"({cost.body_parameters / 1e6:.1f} M besides embeddings): {training.steps:,} steps of "

@@ -31,6 +31,7 @@ from headwater.run.answering import (
 )
 from headwater.run.finetuning import carry_on_finetuning
 from headwater.run.folder import RunFolder, storage
+from headwater.run.generating import Author, Decoding
 from headwater.run.pretraining import carry_on_pretraining
 from headwater.run.settings import RunSettings
 from headwater.run.summary import RunsTable, RunSummary, Verification, summary_of, verification_of
@@ -118,6 +119,44 @@ class Run:
             np.save(file, vectors)
         refuse_unanswered(problems)
         return {"out": str(out), "rows": len(vectors), "width": int(vectors.shape[1])}
+
+    def generate(
+        self, prompts: Sequence[str], decoding: Decoding | None = None, *, quiet: bool = True
+    ) -> list[dict[str, Any]]:
+        """A continuation of each prompt: its text, how many tokens it has, and whether it came to its own end."""
+        author, decoding = Author.load(self.folder), decoding or Decoding()
+        with Progress(quiet=quiet) as progress:
+            if remark := author.remark(prompts, decoding):
+                progress.say(remark)
+            progress.stage("texts", len(prompts))
+            found: list[dict[str, Any]] = []
+            for answer in author.answer(prompts, decoding):
+                found.append(answer)
+                progress.update(len(found))
+        return found
+
+    def stream(self, prompt: str, decoding: Decoding | None = None) -> Iterator[str]:
+        """The continuation of a prompt, piece by piece as it is written."""
+        return Author.load(self.folder).stream(prompt, decoding or Decoding())
+
+    def generate_rows(
+        self,
+        rows: str,
+        decoding: Decoding,
+        *,
+        text: Sequence[str] | None = None,
+        quiet: bool = True,
+    ) -> Iterator[dict[str, Any]]:
+        """A continuation of each row of a file, or of standard input."""
+        author, problems = Author.load(self.folder), Problems()
+        with Progress(quiet=quiet) as progress:
+            progress.stage("texts")
+            for part in read_rows(rows, text=text, problems=problems):
+                prompts = ["\n".join(row) for row in texts_of(part)]
+                for done, answer in enumerate(with_errors(part, author.answer(prompts, decoding)), 1):
+                    progress.update(done)
+                    yield answer
+        refuse_unanswered(problems)
 
     def _watched_rows(
         self, answerer: Answerer, rows: str, text: Sequence[str] | None, problems: Problems, quiet: bool

@@ -68,6 +68,35 @@ class KeyValueCache:
             for tensor in (self._keys, self._values, self._documents, self._positions)
         )
 
+    def admit(self, other: "KeyValueCache", *, room: int) -> None:
+        """Take over the rows of another cache, behind the own ones, and make room for so many more tokens a row.
+
+        Padding between the tokens of a row is closed up.
+        """
+        self._close_up()
+        other._close_up()
+        self.length = max(self.length, other.length)
+        capacity = self.length + room
+        self._keys, self._values, self._documents, self._positions = (
+            torch.cat((_resized(mine, capacity, empty), _resized(theirs, capacity, empty)))
+            for mine, theirs, empty in (
+                (self._keys, other._keys, 0),
+                (self._values, other._values, 0),
+                (self._documents, other._documents, PADDING),
+                (self._positions, other._positions, 0),
+            )
+        )
+
+    def _close_up(self) -> None:
+        """Move the tokens of each row to its left, so that rows of any history can lie beside each other."""
+        empty = self._documents == PADDING
+        order = empty.long().argsort(dim=1, stable=True)
+        self._documents = self._documents.gather(1, order)
+        self._positions = self._positions.gather(1, order)
+        whole = order[:, :, None, None].expand_as(self._keys)
+        self._keys, self._values = self._keys.gather(1, whole), self._values.gather(1, whole)
+        self.length = int((~empty).sum(dim=1).max())
+
     def _check(self, key: Tensor) -> None:
         if torch.is_grad_enabled() and key.requires_grad:
             raise UsageError("a key-value cache passes no gradients; generate under torch.no_grad()")
@@ -76,3 +105,10 @@ class KeyValueCache:
                 f"the key-value cache holds {self.length} of {self.capacity} tokens a row and cannot take "
                 f"{key.shape[1]} more; make it with a larger capacity"
             )
+
+
+def _resized(held: Tensor, capacity: int, empty: int) -> Tensor:
+    missing = capacity - held.shape[1]
+    if missing <= 0:
+        return held[:, :capacity]
+    return torch.cat((held, held.new_full((held.shape[0], missing, *held.shape[2:]), empty)), dim=1)

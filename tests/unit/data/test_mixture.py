@@ -56,6 +56,17 @@ def test_items_keep_their_tokens(mixture: Mixture):
     assert mixture.lengths[items].tolist() == [3, 3, 8, 6]
 
 
+def test_what_follows_an_item_is_its_sources_to_say(store: Store):
+    sources = [Windows(store, 8, documents=range(part * 100, part * 100 + 100)) for part in range(2)]
+    mixture = Mixture(sources, [1, 1])
+    first = len(sources[0])
+    items = np.arange(len(mixture))
+    expected = [*sources[0].following(np.arange(first)), *sources[1].following(np.arange(len(sources[1])))]
+    assert mixture.following(items).tolist() == expected
+    assert -1 in expected
+    assert max(expected) >= 0
+
+
 def test_a_mixture_makes_batches(mixture: Mixture):
     tokenizer = Tokenizer.learn(["text"], 260)
     stream = TokenBatches(mixture, tokenizer, tokens_per_batch=64, seed=5)

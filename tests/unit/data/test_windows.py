@@ -73,3 +73,14 @@ def test_every_epoch_visits_every_window_in_another_order(folder: Path):
 def test_windows_too_short_to_learn_from_are_refused(folder: Path):
     with pytest.raises(UsageError, match="at least 8"):
         windows_of(folder, [5], 4)
+
+
+def test_an_open_end_holds_the_next_token_of_the_document(folder: Path):
+    tokenizer = Tokenizer.learn(["text"], 260)
+    windows = windows_of(folder, [100, 3], 42)  # tokens 0 … 99 in windows of 40, 40 and 20; then 100 … 102
+    flat, lengths = framed(windows, np.arange(len(windows)), tokenizer, open_ends=True)
+    rows = np.split(flat, np.cumsum(lengths)[:-1])
+    assert [row[-1] for row in rows] == [40, 80, tokenizer.sep, tokenizer.sep]
+    assert all(row[0] == tokenizer.cls for row in rows)
+    closed, _ = framed(windows, np.arange(len(windows)), tokenizer)
+    assert (np.flatnonzero(flat != closed) == np.cumsum(lengths)[:2] - 1).all()

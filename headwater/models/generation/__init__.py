@@ -1,0 +1,20 @@
+"""Writing with a model: token by token, many texts at a time, or along several beams."""
+
+from headwater.models.generation.beam import BeamSearch, Hypothesis
+from headwater.models.generation.sampling import Sampling
+from headwater.models.generation.streaming import TextStream
+from headwater.models.generation.writer import Prompt, Writer, writer_for
+from headwater.models.generation.writing import Ending, Written, write
+
+__all__ = [
+    "BeamSearch",
+    "Ending",
+    "Hypothesis",
+    "Prompt",
+    "Sampling",
+    "TextStream",
+    "Writer",
+    "Written",
+    "write",
+    "writer_for",
+]

@@ -1,0 +1,221 @@
+"""A model in the middle of its texts: fed the tokens that were chosen, it scores the next ones.
+
+Shape letters: B rows, T new tokens, S source tokens, C width, V vocabulary.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from headwater.data.assembly import assemble
+from headwater.errors import UsageError
+from headwater.models.backbone import Backbone
+from headwater.models.model import Model
+from headwater.models.settings import TransformerSettings
+from headwater.models.transformer import TransformerBackbone, TransformerEncoderDecoder
+from headwater.nn.attention import KeyValueCache
+from headwater.nn.block import BlockCache
+from headwater.sequence import PADDING, SequenceLayout
+
+Tokens = NDArray[np.int64]
+HEAD = "next_token"
+
+
+class Prompt(NamedTuple):
+    """What a text begins with, and the source that it is written from where there is one; special tokens included."""
+
+    tokens: Tokens
+    source: Tokens | None = None
+
+
+class Writer(ABC):
+    """Rows of text in the making."""
+
+    @abstractmethod
+    def feed(self, tokens: Tensor, counts: Tensor | None = None) -> Tensor:
+        """Read new tokens (B, T), of which the first ``counts`` (B,) are real, and score the next: (B, V)."""
+
+    @abstractmethod
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows, in this order; a row may be dropped or doubled."""
+
+    @abstractmethod
+    def admit(self, other: "Writer", *, room: int) -> None:
+        """Take over the rows of another writer of the same model, behind the own ones; ``room`` tokens may follow."""
+
+
+class CachedWriter(Writer):
+    """A Transformer that keeps the keys and values of what it has read."""
+
+    def __init__(self, model: Model, rows: int, capacity: int) -> None:
+        backbone = model.backbone
+        assert isinstance(backbone, TransformerBackbone)
+        self._model, self._backbone = model, backbone
+        self._caches = _caches(backbone.settings, rows, capacity, memory=0, like=model)
+        self._lengths = torch.zeros(rows, dtype=torch.long, device=_device(model))
+
+    def feed(self, tokens: Tensor, counts: Tensor | None = None) -> Tensor:
+        """One pass over the new tokens alone."""
+        layout = _new_layout(tokens, counts, self._lengths)
+        hidden_states = self._hidden(self._model.backbone.embed(tokens, layout), layout)
+        self._lengths = self._lengths + (tokens.shape[1] if counts is None else counts)
+        return self._model.heads[HEAD](_last(hidden_states, counts))
+
+    def select(self, rows: Tensor) -> None:
+        """Drop and double rows of every cache."""
+        self._lengths = self._lengths[rows]
+        for cache in _all(self._caches):
+            cache.select(rows)
+
+    def admit(self, other: Writer, *, room: int) -> None:
+        """Lay the caches beside each other."""
+        assert isinstance(other, CachedWriter), "writers of one model are of one kind"
+        self._lengths = torch.cat((self._lengths, other._lengths))
+        for mine, theirs in zip(self._caches, other._caches, strict=True):
+            mine.own.admit(theirs.own, room=room)
+            if mine.memory is not None and theirs.memory is not None:
+                mine.memory.admit(theirs.memory, room=0)
+
+    def _hidden(self, embedded: Tensor, layout: SequenceLayout) -> Tensor:
+        return self._backbone.encode(embedded, layout, caches=self._caches)
+
+
+class CachedTranslator(CachedWriter):
+    """An encoder-decoder: the source is read once, its keys and values are kept as well."""
+
+    def __init__(self, model: Model, sources: Sequence[Tokens], capacity: int, padding: int) -> None:
+        backbone = model.backbone
+        assert isinstance(backbone, TransformerEncoderDecoder)
+        self._model, self._translator = model, backbone
+        inputs, layout = _padded(sources, padding, _device(model))
+        self._memory = backbone.encode(backbone.embed(inputs, layout), layout), layout
+        settings, width = backbone.decoder_settings, inputs.shape[1]
+        self._caches = _caches(settings, len(sources), capacity, memory=width, like=model)
+        self._lengths = torch.zeros(len(sources), dtype=torch.long, device=_device(model))
+
+    def _hidden(self, embedded: Tensor, layout: SequenceLayout) -> Tensor:
+        # Only the first call reads the memory itself; later ones find its keys and values in the caches.
+        return self._translator.decode(embedded, layout, *self._memory, cache=self._caches)
+
+
+class RecomputingWriter(Writer):
+    """Any model that reads the past, without a cache: all tokens are read again at every step."""
+
+    def __init__(self, model: Model, rows: int, padding: int) -> None:
+        self._model, self._padding = model, padding
+        self._texts: list[Tokens] = [np.zeros(0, np.int64)] * rows
+
+    def feed(self, tokens: Tensor, counts: Tensor | None = None) -> Tensor:
+        """One pass over everything read so far."""
+        sizes = [tokens.shape[1]] * len(tokens) if counts is None else counts.tolist()
+        new = [row[:size] for row, size in zip(tokens.cpu().numpy(), sizes, strict=True)]
+        self._texts = [np.concatenate(parts) for parts in zip(self._texts, new, strict=True)]
+        inputs, layout = _padded(self._texts, self._padding, tokens.device)
+        hidden_states = self._model.backbone(inputs, layout)
+        return self._model.heads[HEAD](_last(hidden_states, layout.real.sum(dim=1)))
+
+    def select(self, rows: Tensor) -> None:
+        """Drop and double texts."""
+        self._texts = [self._texts[row] for row in rows.tolist()]
+
+    def admit(self, other: Writer, *, room: int) -> None:
+        """Put the texts together."""
+        assert isinstance(other, RecomputingWriter), "writers of one model are of one kind"
+        del room  # nothing is allocated ahead
+        self._texts = [*self._texts, *other._texts]
+
+
+def writer_for(
+    model: Model, prompts: Sequence[Prompt], *, room: int, padding: int, cached: bool = True
+) -> tuple[Writer, Tensor]:
+    """A writer that has read these prompts and has room for ``room`` more tokens, and its first scores (B, V).
+
+    Raises UsageError for a model that cannot write, and for prompts without the source that it needs.
+    """
+    device = _device(model)
+    texts = [prompt.tokens for prompt in prompts]
+    capacity = max(map(len, texts)) + room
+    sources = [prompt.source for prompt in prompts if prompt.source is not None]
+    writer = _writer(model, sources, len(prompts), capacity, padding, cached=cached)
+    inputs, layout = _padded(texts, padding, device)
+    counts = None if layout.uniform else torch.tensor([len(text) for text in texts], device=device)
+    return writer, writer.feed(inputs, counts)
+
+
+def _writer(
+    model: Model, sources: Sequence[Tokens], rows: int, capacity: int, padding: int, *, cached: bool
+) -> Writer:
+    backbone: Backbone = model.backbone
+    if HEAD not in model.heads:
+        raise UsageError(
+            f"a model made for {', '.join(model.heads) or 'no task'} cannot write; expected one made with "
+            "--objective next_token, or fine-tuned to translate, summarise or generate"
+        )
+    if isinstance(backbone, TransformerEncoderDecoder):
+        if len(sources) != rows:
+            raise UsageError(
+                f"found {rows} prompts with {len(sources)} sources; expected one source for each"
+            )
+        return CachedTranslator(model, sources, capacity, padding)
+    if backbone.reads != "past":
+        raise UsageError("a model that reads both sides cannot write; pre-train with --objective next_token")
+    if isinstance(backbone, TransformerBackbone) and cached:
+        return CachedWriter(model, rows, capacity)
+    return RecomputingWriter(model, rows, padding)
+
+
+def _caches(
+    settings: TransformerSettings, rows: int, capacity: int, *, memory: int, like: Model
+) -> list[BlockCache]:
+    parameter = next(like.parameters())
+
+    def cache(room: int) -> KeyValueCache:
+        return KeyValueCache(
+            rows,
+            room,
+            settings.key_value_heads,
+            settings.head_width,
+            dtype=parameter.dtype,
+            device=parameter.device,
+        )
+
+    return [BlockCache(cache(capacity), cache(memory) if memory else None) for _ in range(settings.depth)]
+
+
+def _all(caches: Sequence[BlockCache]) -> list[KeyValueCache]:
+    return [cache for block in caches for cache in block if cache is not None]
+
+
+def _device(model: Model) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _padded(texts: Sequence[Tokens], padding: int, device: torch.device) -> tuple[Tensor, SequenceLayout]:
+    lengths = np.array([len(text) for text in texts], np.int64)
+    sizes = np.ones(len(texts), np.int64)
+    inputs, layout = assemble(
+        np.concatenate(texts), lengths, row_sizes=sizes, width=int(lengths.max()), padding=padding
+    )
+    return inputs.to(device), layout.to(device)
+
+
+def _new_layout(tokens: Tensor, counts: Tensor | None, lengths: Tensor) -> SequenceLayout:
+    """The layout of tokens that follow ``lengths`` (B,) tokens read before."""
+    steps = torch.arange(tokens.shape[1], device=tokens.device)
+    positions = lengths[:, None] + steps
+    if counts is None:
+        return SequenceLayout(torch.zeros_like(positions), positions, uniform=True, contiguous=True)
+    documents = torch.where(steps < counts[:, None], 0, PADDING)
+    return SequenceLayout(documents, positions, contiguous=True)
+
+
+def _last(hidden_states: Tensor, counts: Tensor | None) -> Tensor:  # (B, T, C) → (B, C)
+    if counts is None:
+        return hidden_states[:, -1]
+    rows = torch.arange(len(hidden_states), device=hidden_states.device)
+    return hidden_states[rows, counts - 1]

@@ -1,0 +1,70 @@
+"""Next token: read the past, say what comes next.
+
+Radford et al. 2018. Shape letters: B batch, T tokens, N places.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headwater.data.tokenizer import Tokenizer
+from headwater.models.model import Model
+from headwater.objectives.cross_entropy import summed_cross_entropy
+from headwater.objectives.objective import LossTerm, Objective, Task
+from headwater.randomness import Draws
+from headwater.sequence import PADDING, Batch
+
+
+@dataclass(frozen=True, slots=True)
+class NextTokenTask(Task):
+    """``places`` (N,) are the positions that have a successor, in the flattened batch; ``targets`` (N,) are those."""
+
+    places: Tensor
+    targets: Tensor
+
+
+class NextToken(Objective):
+    """Predict every token of a document from those before it: all but the first, [SEP] at its end included."""
+
+    name = "next_token"
+    head = "next_token"
+    needs = "past"
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+
+    @property
+    def loss_share(self) -> float:
+        """All tokens."""
+        return 1.0
+
+    def prepare(self, batch: Batch, draws: Draws) -> NextTokenTask:
+        """Pair each token with its successor in the same document."""
+        places, targets = successors(batch)
+        return NextTokenTask(batch, {self.name: len(places)}, places, targets)
+
+    def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
+        """-Σ log p(token | the tokens before it)."""
+        assert isinstance(task, NextTokenTask)
+        rows = model.encode_places(task.batch, task.places)
+        vocabulary_size = model.backbone.vocabulary_size
+        total = summed_cross_entropy(
+            model.heads[self.name], rows, task.targets, vocabulary_size=vocabulary_size
+        )
+        return (LossTerm(self.name, total, len(task.places)),)
+
+    def text_bytes(self, task: Task) -> int:
+        """The bytes of all predicted tokens; that a document ends says nothing and costs what it costs."""
+        assert isinstance(task, NextTokenTask)
+        return int(self.tokenizer.token_bytes[task.targets.cpu().numpy()].sum())
+
+
+def successors(batch: Batch) -> tuple[Tensor, Tensor]:
+    """The places (N,) of the flattened batch that have a successor in their document, and the tokens that follow."""
+    documents = batch.layout.documents
+    followed = torch.zeros_like(documents, dtype=torch.bool)
+    followed[:, :-1] = (documents[:, :-1] == documents[:, 1:]) & (documents[:, :-1] != PADDING)
+    places = followed.flatten().nonzero()[:, 0]
+    return places, batch.inputs.flatten()[places + 1]

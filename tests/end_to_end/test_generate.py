@@ -1,0 +1,110 @@
+"""A model that reads the past: pre-trained, asked to write, opened elsewhere."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+import headwater as hw
+from headwater.run.generating import Decoding
+from tests.end_to_end.conftest import Seen
+
+
+@pytest.fixture(scope="session")
+def author(workplace: Path, cache: object) -> hw.Run:
+    return hw.pretrain(
+        workplace / "notes.jsonl",
+        out=workplace / "runs" / "author",
+        objective="next_token",
+        size="nano",
+        steps=150,
+        assign=["training.length=64", "training.batch_tokens=512"],
+        quiet=True,
+    )
+
+
+def test_the_held_out_loss_is_told_in_bits_per_byte_too(author: hw.Run) -> None:
+    evaluation = author.summary.evaluation
+    assert 0 < evaluation["bits_per_byte"] < 4  # the notes are three frames filled with a few words
+    assert evaluation["loss"] == pytest.approx(evaluation["next_token"])
+
+
+def test_a_text_goes_on_as_the_notes_do(author: hw.Run) -> None:
+    (written,) = author.generate(["the rain came early and the"], Decoding(temperature=0.0, max_tokens=40))
+    assert "stayed until the" in written["text"]
+    assert written["ended"]
+
+
+def test_transformers_writes_the_same_words(author: hw.Run) -> None:
+    prompt = "nobody had seen the boat near"
+    (ours,) = author.generate([prompt], Decoding(temperature=0.0, max_tokens=12))
+    model: Any = transformers.AutoModelForCausalLM.from_pretrained(author.path / "model").eval()
+    words = transformers.AutoTokenizer.from_pretrained(author.path / "model")
+    tokens = torch.tensor([words("[CLS]" + prompt, add_special_tokens=False)["input_ids"]])
+    found = model.generate(tokens, max_new_tokens=12, do_sample=False)
+    theirs = words.decode(found[0, tokens.shape[1] :], skip_special_tokens=True)
+    assert theirs == ours["text"]
+
+
+def test_pieces_of_a_stream_make_the_same_text(author: hw.Run) -> None:
+    decoding = Decoding(temperature=0.9, seed=4, max_tokens=30)
+    (whole,) = author.generate(["the storm"], decoding)
+    assert "".join(author.stream("the storm", decoding)) == whole["text"]
+
+
+def test_the_command_line_writes_to_a_prompt_to_rows_and_as_a_stream(
+    author: hw.Run, workplace: Path, told: Callable[..., Seen]
+) -> None:
+    greedy = ("--temperature", "0", "--max-tokens", "20", "--quiet")
+    one = told("", "generate", author.path, "--prompt", "the rain", *greedy, "--json", "--samples", "2")
+    texts = [found["text"] for found in json.loads(one.out)["texts"]]
+    assert len(texts) == 2
+    assert texts[0] == texts[1]
+    streamed = told("", "generate", author.path, "--prompt", "the rain", *greedy, "--stream")
+    assert streamed.out == f"the rain{texts[0]}\n"
+    rows = workplace / "prompts.jsonl"
+    rows.write_text('{"text": "the rain"}\n{"text": "we talked about"}\n', encoding="utf-8")
+    answers = told("", "generate", author.path, rows, *greedy).out.splitlines()
+    assert json.loads(answers[0])["text"] == texts[0]
+    assert len(answers) == 2
+    searched = told("", "generate", author.path, "--prompt", "the rain", "--beam", "3", "--json", "--quiet")
+    assert json.loads(searched.out)["texts"][0]["score"] < 0
+
+
+def test_a_stop_string_ends_the_text_before_it(author: hw.Run) -> None:
+    for decoding in (
+        Decoding(stop=(" until",), temperature=0.0),
+        Decoding(stop=(" until",), beam=2),
+    ):
+        (written,) = author.generate(["the rain came early and the"], decoding)
+        assert written["text"].endswith("stayed")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "expected --prompt TEXT"),
+        (("--prompt", "a", "--beam", "3", "--top-k", "4"), "beam search draws nothing"),
+        (("--prompt", "a", "--beam", "3", "--stream"), "knows its text only at the end"),
+        (("--prompt", "a", "--temperature", "-1"), "temperature = -1"),
+        (("--prompt", "a", "--max-tokens", "0"), "max_tokens = 0"),
+    ],
+)
+def test_what_cannot_be_written_is_said_in_one_line(
+    author: hw.Run, told: Callable[..., Seen], arguments: tuple[str, ...], words: str
+) -> None:
+    seen = told("", "generate", author.path, *arguments)
+    assert seen.code == 2
+    assert words in seen.err
+
+
+def test_a_masked_language_model_says_that_it_cannot_write(
+    pretrained: hw.Run, told: Callable[..., Seen]
+) -> None:
+    seen = told("", "generate", pretrained.path, "--prompt", "the")
+    assert seen.code == 2
+    assert "--objective next_token" in seen.err
