@@ -9,12 +9,14 @@ from headwater.models.model import Model, build_model
 from headwater.models.settings import (
     BackboneSettings,
     ConvolutionalSettings,
+    EncoderDecoderSettings,
     RecurrentSettings,
     TransformerSettings,
 )
 from headwater.models.sizes import (
     SIZES,
     decoder_settings,
+    encoder_decoder_settings,
     encoder_settings,
     gated_width,
     matched_settings,
@@ -30,6 +32,7 @@ __all__ = [
     "ConvolutionalSettings",
     "Cost",
     "EncoderDecoder",
+    "EncoderDecoderSettings",
     "HeadSettings",
     "Model",
     "RecurrentSettings",
@@ -39,6 +42,7 @@ __all__ = [
     "build_model",
     "cost_of",
     "decoder_settings",
+    "encoder_decoder_settings",
     "encoder_settings",
     "gated_width",
     "load_bundle",

@@ -7,10 +7,11 @@ from headwater.models.recurrent import RecurrentBackbone
 from headwater.models.settings import (
     BackboneSettings,
     ConvolutionalSettings,
+    EncoderDecoderSettings,
     RecurrentSettings,
     TransformerSettings,
 )
-from headwater.models.transformer import TransformerBackbone
+from headwater.models.transformer import TransformerBackbone, TransformerEncoderDecoder
 from headwater.nn.initialization import initialize
 
 
@@ -19,6 +20,8 @@ def build_backbone(settings: BackboneSettings, *, seed: int | None = None) -> Ba
     match settings:
         case TransformerSettings():
             backbone: Backbone = TransformerBackbone(settings)
+        case EncoderDecoderSettings():
+            backbone = TransformerEncoderDecoder(settings)
         case RecurrentSettings():
             backbone = RecurrentBackbone(settings)
         case ConvolutionalSettings():

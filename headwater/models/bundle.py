@@ -99,8 +99,9 @@ def load_bundle(folder: Path | str) -> Bundle:
     settings, head = _own_words(card, layout, settings, head)
     names = layout.names(settings, head)
     shapes = _prefixed(read_shapes(folder), layout)
+    shapes = {name: shape for name, shape in shapes.items() if name not in layout.computed}
     # Tied weights are written once; a writer that repeats them must repeat the same numbers.
-    repeated = _repeated(head, shapes)
+    repeated = layout.repeated(head, shapes)
     with torch.device("meta"):
         expected = to_published(_built(settings, head).state_dict(), names)
     _account(folder, {name: tuple(tensor.shape) for name, tensor in expected.items()}, shapes, repeated)
@@ -250,16 +251,6 @@ def _account(
 def _first(names: list[str], most: int = 8) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def _repeated(head: HeadSettings | None, found: Mapping[str, Any]) -> dict[str, str]:
-    """Names of output matrices that a tied model's file repeats, and the embedding that they repeat."""
-    if head is None or not head.tied or head.name not in ("masked_tokens", "next_token"):
-        return {}
-    embedding = next(
-        (name for name in found if name.endswith(("tok_embeddings.weight", "embed_tokens.weight"))), ""
-    )
-    return {name: embedding for name in ("decoder.weight", "lm_head.weight") if name in found and embedding}
 
 
 def _without_prefix(

@@ -16,6 +16,7 @@ from headwater.models.building import build_backbone
 from headwater.models.settings import (
     BackboneSettings,
     ConvolutionalSettings,
+    EncoderDecoderSettings,
     RecurrentSettings,
     TransformerSettings,
 )
@@ -124,6 +125,10 @@ def _attention_flops(settings: BackboneSettings, length: int) -> float:
         pairs = readable_pairs(length, causal=not settings.bidirectional, window=None)
         # The score map was counted once a token among the matrices; here it acts once a pair.
         return 2.0 * pairs * (max(1, states // 4) + states)
+    if isinstance(settings, EncoderDecoderSettings):  # a source of ``length`` tokens, a target of as many
+        reads = 4.0 * length * length * settings.decoder.num_heads * settings.decoder.head_width
+        halves = _attention_flops(settings.encoder, length) + _attention_flops(settings.decoder, length)
+        return halves + settings.decoder.depth * reads
     if not isinstance(settings, TransformerSettings):
         return 0.0
     pairs = sum(
@@ -149,6 +154,14 @@ def _held_per_token(settings: BackboneSettings) -> int:
             attention = 2 * C + (H + 2 * K) * D + 2 * H * D
             hidden = {"relu": F, "gelu": 2 * F}.get(settings.feed_forward, 4 * F)
             return settings.depth * (attention + 2 * C + hidden) + 2 * C
+        case EncoderDecoderSettings():
+            H, K, D = (
+                settings.decoder.num_heads,
+                settings.decoder.key_value_heads,
+                settings.decoder.head_width,
+            )
+            reads = settings.decoder.depth * (2 * C + (H + 2 * K) * D + 2 * H * D)  # as for its own tokens
+            return _held_per_token(settings.encoder) + _held_per_token(settings.decoder) + reads
         case RecurrentSettings():
             # Every step keeps each of its small products; counted from what autograd holds.
             kept = 19 if settings.cell == "lstm" else 8

@@ -5,6 +5,8 @@
 | modernbert: layer norm | dense, GELU, norm, tied; tied | pool, dense, GELU, norm, classifier | no pool |
 | eurobert: RMS norm, both sides | tied | pool, dense with bias, GELU, classifier | classifier |
 | llama: RMS norm, the past | tied | last token, classifier without bias | classifier |
+| marian: encoder-decoder, norms behind | tied, with a bias | as modernbert | classifier |
+| m2m_100: encoder-decoder, norms in front | tied | as modernbert | classifier |
 """
 
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from torch import nn
 
 from headwater.errors import SettingsError
 from headwater.models.backbone import Backbone
-from headwater.models.settings import TransformerSettings
+from headwater.models.settings import EncoderDecoderSettings, TransformerSettings
 from headwater.nn.heads import (
     HeadTransform,
     LateSequenceHead,
@@ -28,7 +30,7 @@ from headwater.nn.pooling import PoolingKind, build_pooling
 from headwater.settings import unknown_choice
 
 PoolingChoice = Literal["default", "late", "mean", "first", "last", "max", "attention"]
-HeadStyle = Literal["modernbert", "eurobert", "llama"]
+HeadStyle = Literal["modernbert", "eurobert", "llama", "marian", "m2m_100"]
 HEADS = ("masked_tokens", "next_token", "classification", "regression", "tagging")
 
 
@@ -60,6 +62,8 @@ class HeadSettings:
 def style_of(backbone: Backbone) -> HeadStyle:
     """Whose heads a backbone wears; baselines wear ModernBERT's, so that arms differ in the body alone."""
     settings = getattr(backbone, "settings", None)
+    if isinstance(settings, EncoderDecoderSettings):
+        return "marian" if settings.decoder.norm_position == "after" else "m2m_100"
     if isinstance(settings, TransformerSettings) and settings.norm == "rms":
         return "llama" if settings.causal else "eurobert"
     return "modernbert"
@@ -79,10 +83,11 @@ def build_head(backbone: Backbone, settings: HeadSettings) -> nn.Module:
 
 def _token_head(backbone: Backbone, settings: HeadSettings, style: HeadStyle) -> TokenHead:
     rich = style == "modernbert" and settings.name == "masked_tokens"
+    bias = rich or style == "marian"
     decoder = (
-        TiedDecoder(backbone.token_embedding, bias=rich)
+        TiedDecoder(backbone.token_embedding, bias=bias)
         if settings.tied
-        else nn.Linear(backbone.width, backbone.vocabulary_size, bias=rich)
+        else nn.Linear(backbone.width, backbone.vocabulary_size, bias=bias)
     )
     return TokenHead(decoder, _transform(backbone) if rich else None)
 
@@ -95,6 +100,8 @@ def _sequence_head(
         "modernbert": lambda: _transform(backbone),
         "eurobert": lambda: HeadTransform(backbone.width, nn.Identity(), bias=True),
         "llama": lambda: None,
+        "marian": lambda: _transform(backbone),
+        "m2m_100": lambda: _transform(backbone),
     }
     return variant(
         backbone.width,

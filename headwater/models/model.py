@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from headwater.models.backbone import Backbone
+from headwater.models.backbone import Backbone, EncoderDecoder
 from headwater.models.building import build_backbone
 from headwater.models.heads import HeadSettings, build_head
 from headwater.models.settings import BackboneSettings
@@ -32,6 +32,15 @@ class Model(nn.Module):
         """Hidden states of some tokens alone, ``places`` (N,) of the flattened batch: (N, C)."""
         backbone = self.backbone
         return backbone.encode_places(backbone.embed(batch.inputs, batch.layout), batch.layout, places)
+
+    def decode(self, batch: Batch) -> Tensor:
+        """Hidden states of a batch's targets, each of which has read the source and its own past: (B, T, C)."""
+        backbone = self.backbone
+        assert isinstance(backbone, EncoderDecoder), "decoding needs a model with an encoder and a decoder"
+        assert batch.targets is not None
+        assert batch.target_layout is not None
+        embedded = backbone.embed(batch.targets, batch.target_layout)
+        return backbone.decode(embedded, batch.target_layout, self.encode(batch), batch.layout)
 
     def add_head(self, name: str, *, seed: int | None = None, **options: Any) -> None:
         """Give the model a head; ``options`` are those of ``HeadSettings``.

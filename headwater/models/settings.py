@@ -13,7 +13,16 @@ from headwater.nn.feed_forward import FEED_FORWARD_KINDS, FeedForwardKind
 from headwater.nn.norm import NORM_KINDS, NormKind
 from headwater.settings import from_mapping
 
-Positions = Literal["rotary", "learned", "sinusoidal", "relative", "alibi", "none"]
+Positions = Literal[
+    "rotary",
+    "learned",
+    "sinusoidal",
+    "sinusoidal_halves",
+    "sinusoidal_tensor2tensor",
+    "relative",
+    "alibi",
+    "none",
+]
 Cell = Literal["lstm", "gru"]
 RecurrentAttention = Literal["none", "additive"]
 
@@ -163,6 +172,52 @@ class TransformerSettings(BackboneSettings):
                 raise SettingsError(
                     f"windows holds {window!r}; a window is a whole number above 0, or None for no limit"
                 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderDecoderSettings(BackboneSettings):
+    """Two Transformers over one table of tokens: the second writes while it reads what the first has made of a source.
+
+    ``depth`` counts the blocks of both.
+    """
+
+    encoder: TransformerSettings
+    decoder: TransformerSettings
+
+    @classmethod
+    def of(cls, encoder: TransformerSettings, decoder: TransformerSettings) -> Self:
+        """The pair; what both must agree on is checked."""
+        return cls(
+            vocabulary_size=encoder.vocabulary_size,
+            width=encoder.width,
+            depth=encoder.depth + decoder.depth,
+            pad_token=encoder.pad_token,
+            encoder=encoder,
+            decoder=decoder,
+        )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        encoder, decoder = self.encoder, self.decoder
+        for name in ("vocabulary_size", "width", "positions", "embedding_scale", "pad_token"):
+            if getattr(encoder, name) != getattr(decoder, name):
+                raise SettingsError(
+                    f"encoder and decoder share one embedding, but {name} is {getattr(encoder, name)} in one and "
+                    f"{getattr(decoder, name)} in the other; make them equal"
+                )
+        if encoder.causal or not decoder.causal:
+            raise SettingsError(
+                "in an encoder-decoder the encoder reads both sides and the decoder the past: set causal so"
+            )
+        own = (self.vocabulary_size, self.width, self.depth, self.pad_token)
+        if own != (encoder.vocabulary_size, encoder.width, encoder.depth + decoder.depth, encoder.pad_token):
+            raise SettingsError(
+                "vocabulary_size, width, depth and pad_token of the pair are not those of its two halves; make them so"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every setting by name, the two halves as tables of their own."""
+        return {**super().to_dict(), "encoder": self.encoder.to_dict(), "decoder": self.decoder.to_dict()}
 
 
 @dataclass(frozen=True, kw_only=True)

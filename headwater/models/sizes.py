@@ -6,7 +6,12 @@ from typing import Literal, NamedTuple
 
 from headwater.errors import SettingsError
 from headwater.models.cost import body_parameters
-from headwater.models.settings import ConvolutionalSettings, RecurrentSettings, TransformerSettings
+from headwater.models.settings import (
+    ConvolutionalSettings,
+    EncoderDecoderSettings,
+    RecurrentSettings,
+    TransformerSettings,
+)
 from headwater.settings import unknown_choice
 
 
@@ -93,9 +98,8 @@ def paper_base(vocabulary_size: int, *, causal: bool = False) -> TransformerSett
         feed_forward="relu",
         norm="layer",
         norm_position="after",
-        norm_epsilon=1e-6,
         linear_bias=True,
-        positions="sinusoidal",
+        positions="sinusoidal_halves",  # the paper's, its features in Marian's order
         causal=causal,
         final_norm=False,
         embedding_scale=512**0.5,
@@ -116,6 +120,39 @@ def paper_big(vocabulary_size: int, *, causal: bool = False) -> TransformerSetti
         embedding_dropout=0.3,
         residual_dropout=0.3,
     )
+
+
+TRANSLATORS = ("paper_base", "paper_big")
+
+
+def encoder_decoder_settings(
+    size: str, vocabulary_size: int, *, max_length: int = 1024
+) -> EncoderDecoderSettings:
+    """An encoder and a decoder of that size each, in M2M-100's layout, or the paper's own two by name.
+
+    M2M-100 is the paper's architecture with the norms in front: it learns without a long warm-up.
+    Source: Fan et al. 2020, arXiv:2010.11125; Xiong et al. 2020, arXiv:2002.04745.
+    """
+    if size in TRANSLATORS:
+        build = paper_base if size == "paper_base" else paper_big
+        return EncoderDecoderSettings.of(build(vocabulary_size), build(vocabulary_size, causal=True))
+    depth, width, num_heads = size_named(size)
+    encoder = TransformerSettings(
+        vocabulary_size=vocabulary_size,
+        width=width,
+        depth=depth,
+        num_heads=num_heads,
+        feed_forward_width=4 * width,
+        feed_forward="relu",
+        norm="layer",
+        linear_bias=True,
+        positions="sinusoidal_tensor2tensor",
+        embedding_scale=width**0.5,
+        embedding_dropout=0.1,
+        residual_dropout=0.1,
+        max_length=max_length,
+    )
+    return EncoderDecoderSettings.of(encoder, replace(encoder, causal=True))
 
 
 BaselineKind = Literal["recurrent", "convolutional"]

@@ -5,14 +5,13 @@ Shape letters: B batch, T tokens, S source tokens, N places, C width.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
 
-from headwater.errors import SettingsError
 from headwater.models.backbone import Backbone, EncoderDecoder
-from headwater.models.settings import TransformerSettings
+from headwater.models.settings import EncoderDecoderSettings, TransformerSettings
 from headwater.nn.attention import AttentionMask, MultiHeadAttention, PositionBias
 from headwater.nn.block import Block, BlockCache, BlockNorms
 from headwater.nn.embedding import TokenEmbedding
@@ -93,10 +92,10 @@ class TransformerEncoderDecoder(EncoderDecoder):
     Source: Vaswani et al. 2017, section 3.1 and 3.4 (one matrix for both embeddings), arXiv:1706.03762.
     """
 
-    def __init__(self, encoder: TransformerSettings, decoder: TransformerSettings) -> None:
+    def __init__(self, settings: EncoderDecoderSettings) -> None:
         super().__init__()
-        _check_pair(encoder, decoder)
-        self.encoder_settings, self.decoder_settings = encoder, decoder
+        self.settings = settings
+        encoder, decoder = settings.encoder, settings.decoder
         self.width, self.vocabulary_size, self.reads = encoder.width, encoder.vocabulary_size, "both"
         self.embedding = build_embedding(encoder)
         self.blocks = nn.ModuleList(build_block(encoder, number) for number in range(encoder.depth))
@@ -119,7 +118,7 @@ class TransformerEncoderDecoder(EncoderDecoder):
         """Source vectors → the memory that the decoder reads."""
         layout = share(layout)
         for block in self.blocks:
-            embedded = block(embedded, layout)
+            embedded = self._through(block, embedded, layout)
         return self.final_norm(embedded)
 
     def decode(
@@ -134,8 +133,17 @@ class TransformerEncoderDecoder(EncoderDecoder):
         layout, memory_layout = share(layout), share(memory_layout)
         for number, block in enumerate(self.decoder_blocks):
             block_cache = None if cache is None else cache[number]
-            embedded = block(embedded, layout, memory=memory, memory_layout=memory_layout, cache=block_cache)
+            embedded = self._through(
+                block, embedded, layout, memory=memory, memory_layout=memory_layout, cache=block_cache
+            )
         return self.decoder_norm(embedded)
+
+    def _through(
+        self, block: nn.Module, hidden_states: Tensor, layout: SequenceLayout, **read: Any
+    ) -> Tensor:
+        if self.checkpoint_activations and self.training:
+            return cast(Tensor, checkpoint(block, hidden_states, layout, use_reentrant=False, **read))
+        return block(hidden_states, layout, **read)
 
 
 def build_embedding(settings: TransformerSettings) -> TokenEmbedding:
@@ -219,23 +227,18 @@ def build_final_norm(settings: TransformerSettings) -> nn.Module:
 def _absolute_positions(settings: TransformerSettings) -> nn.Module | None:
     if settings.positions == "learned":
         return LearnedPositions(settings.max_length, settings.width)
-    return SinusoidalPositions(settings.width) if settings.positions == "sinusoidal" else None
+    match settings.positions:
+        case "sinusoidal":
+            return SinusoidalPositions(settings.width)
+        case "sinusoidal_halves":
+            return SinusoidalPositions(settings.width, "halves")
+        case "sinusoidal_tensor2tensor":
+            return SinusoidalPositions(settings.width, "tensor2tensor", start=(settings.pad_token or 0) + 1)
+        case _:
+            return None
 
 
 def _position_bias(settings: TransformerSettings) -> PositionBias | None:
     if settings.positions == "relative":
         return RelativeBuckets(settings.num_heads, both_sides=not settings.causal)
     return LinearBias(settings.num_heads) if settings.positions == "alibi" else None
-
-
-def _check_pair(encoder: TransformerSettings, decoder: TransformerSettings) -> None:
-    for name in ("vocabulary_size", "width", "positions", "embedding_scale"):
-        if getattr(encoder, name) != getattr(decoder, name):
-            raise SettingsError(
-                f"encoder and decoder share one embedding, but {name} is {getattr(encoder, name)} in one and "
-                f"{getattr(decoder, name)} in the other; make them equal"
-            )
-    if encoder.causal or not decoder.causal:
-        raise SettingsError(
-            "in an encoder-decoder the encoder reads both sides and the decoder the past: set causal so"
-        )

@@ -94,7 +94,7 @@ class CachedTranslator(CachedWriter):
         self._model, self._translator = model, backbone
         inputs, layout = _padded(sources, padding, _device(model))
         self._memory = backbone.encode(backbone.embed(inputs, layout), layout), layout
-        settings, width = backbone.decoder_settings, inputs.shape[1]
+        settings, width = backbone.settings.decoder, inputs.shape[1]
         self._caches = _caches(settings, len(sources), capacity, memory=width, like=model)
         self._lengths = torch.zeros(len(sources), dtype=torch.long, device=_device(model))
 

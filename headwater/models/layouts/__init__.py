@@ -2,12 +2,13 @@
 
 from headwater.errors import BadDataError
 from headwater.models.heads import HeadSettings
-from headwater.models.layouts import eurobert, llama, modernbert, native
+from headwater.models.layouts import eurobert, llama, m2m_100, marian, modernbert, native
 from headwater.models.layouts.names import Layout, SpecialTokens, from_published, to_published
 from headwater.models.settings import BackboneSettings
 
 PUBLISHED: dict[str, Layout] = {
-    layout.model_type: layout for layout in (modernbert.LAYOUT, eurobert.LAYOUT, llama.LAYOUT)
+    layout.model_type: layout
+    for layout in (modernbert.LAYOUT, eurobert.LAYOUT, llama.LAYOUT, marian.LAYOUT, m2m_100.LAYOUT)
 }
 LAYOUTS: dict[str, Layout] = PUBLISHED | native.LAYOUTS
 

@@ -50,11 +50,15 @@ LARGEST_COUNTS = {"num_hidden_layers": LARGEST["depth"]}
 
 
 class Rename(NamedTuple):
-    """One tensor of ours and its published name, or names where the published layout keeps its rows apart."""
+    """One tensor of ours and its published name, or names where the published layout keeps its rows apart.
+
+    ``shape`` is the published shape where it is another one.
+    """
 
     ours: str
     published: tuple[str, ...]
     rows: tuple[int, ...] = ()
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +71,24 @@ class SpecialTokens:
     mask: int | None = None
 
 
+def repeated_output(head: HeadSettings | None, found: Mapping[str, Any]) -> dict[str, str]:
+    """Names of output matrices that a tied model's file repeats, and the embedding that they repeat."""
+    if head is None or not head.tied or head.name not in ("masked_tokens", "next_token"):
+        return {}
+    embedding = next(
+        (name for name in found if name.endswith(("tok_embeddings.weight", "embed_tokens.weight"))), ""
+    )
+    return {name: embedding for name in ("decoder.weight", "lm_head.weight") if name in found and embedding}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Layout:
     """One published layout: what it can say, and in which words.
 
     ``refusal`` gives the reason why a backbone and its head cannot be written in it, or None.
-    ``architectures`` maps the head's name ("" for none) to the class that loads it elsewhere.
+    ``architectures`` maps the head's name ("" for none) to the class that loads it elsewhere. ``repeated`` gives, of
+    the names in a file, those that repeat a tied tensor, and which; ``computed`` tensors may stand in a file too and
+    are not read: they follow from the settings.
     """
 
     model_type: str
@@ -83,6 +99,8 @@ class Layout:
     head_of: Callable[[Config], HeadSettings | None]
     names: Callable[[Any, HeadSettings | None], list[Rename]]
     body_prefix: str = field(default="model.")
+    repeated: Callable[[HeadSettings | None, Mapping[str, Any]], dict[str, str]] = repeated_output
+    computed: frozenset[str] = frozenset()
 
 
 def to_published(tensors: Mapping[str, Tensor], names: Iterable[Rename]) -> dict[str, Tensor]:
@@ -91,6 +109,8 @@ def to_published(tensors: Mapping[str, Tensor], names: Iterable[Rename]) -> dict
     result: dict[str, Tensor] = {}
     for rename in names:
         tensor = left.pop(rename.ours)
+        if rename.shape:
+            tensor = tensor.reshape(rename.shape)
         parts = cast(tuple[Tensor, ...], tensor.split(list(rename.rows))) if rename.rows else (tensor,)
         result.update(zip(rename.published, (part.contiguous() for part in parts), strict=True))
     assert not left, f"tensors without a published name: {sorted(left)}"
@@ -99,12 +119,14 @@ def to_published(tensors: Mapping[str, Tensor], names: Iterable[Rename]) -> dict
 
 def from_published(tensors: Mapping[str, Tensor], names: Iterable[Rename]) -> dict[str, Tensor]:
     """Published tensors under our names, rows joined where ours are fused."""
-    return {
-        rename.ours: torch.cat([tensors[name] for name in rename.published])
-        if rename.rows
-        else tensors[rename.published[0]]
-        for rename in names
-    }
+    return {rename.ours: _joined(tensors, rename) for rename in names}
+
+
+def _joined(tensors: Mapping[str, Tensor], rename: Rename) -> Tensor:
+    if rename.rows:
+        return torch.cat([tensors[name] for name in rename.published])
+    (name,) = rename.published
+    return tensors[name].squeeze(0) if rename.shape else tensors[name]
 
 
 def linear(ours: str, published: str, *, bias: bool) -> list[Rename]:

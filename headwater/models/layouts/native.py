@@ -17,6 +17,7 @@ from headwater.models.model import Model
 from headwater.models.settings import (
     BackboneSettings,
     ConvolutionalSettings,
+    EncoderDecoderSettings,
     RecurrentSettings,
     TransformerSettings,
 )
@@ -24,6 +25,7 @@ from headwater.settings import from_mapping
 
 KINDS: dict[str, type[BackboneSettings]] = {
     "headwater_transformer": TransformerSettings,
+    "headwater_encoder_decoder": EncoderDecoderSettings,
     "headwater_recurrent": RecurrentSettings,
     "headwater_convolutional": ConvolutionalSettings,
 }

@@ -1,4 +1,6 @@
-"""The fixed waves of the first Transformer."""
+"""The fixed waves of the first Transformer, and the two ways in which others have written them down."""
+
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -6,28 +8,38 @@ from torch import Tensor, nn
 from headwater.errors import SettingsError
 from headwater.sequence import SequenceLayout
 
+Waves = Literal["paper", "halves", "tensor2tensor"]
 
-def sinusoids(positions: Tensor, width: int) -> Tensor:
+
+def sinusoids(positions: Tensor, width: int, waves: Waves = "paper") -> Tensor:
     """Waves of geometrically growing length, read at each position: (..., width) in single precision.
 
     Feature 2i is sin(position / 10000^(2i/width)), feature 2i + 1 the cosine of the same angle.
-    Vaswani et al. 2017, section 3.5, arXiv:1706.03762.
+    Vaswani et al. 2017, section 3.5, arXiv:1706.03762. "halves" holds the same numbers, all sines before all cosines
+    (Marian); "tensor2tensor" too, with wave lengths that reach 10000 itself: 10000^(2i/(width − 2)) (fairseq,
+    M2M-100).
     """
     if width % 2:
         raise SettingsError(
             f"sinusoids come in pairs of sine and cosine, but width={width}; give an even width"
         )
     pairs = torch.arange(0, width, 2, dtype=torch.float32, device=positions.device)
-    angles = positions[..., None].float() * 10_000.0 ** (-pairs / width)
-    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)
+    exponents = pairs / (max(width - 2, 1) if waves == "tensor2tensor" else width)
+    angles = positions[..., None].float() * 10_000.0**-exponents
+    if waves == "paper":
+        return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)
+    return torch.cat((angles.sin(), angles.cos()), dim=-1)
 
 
 class SinusoidalPositions(nn.Module):
-    """One fixed vector per position, (B, T, C), for any length; nothing is learnt."""
+    """One fixed vector per position, (B, T, C), for any length; nothing is learnt.
 
-    def __init__(self, width: int) -> None:
+    ``start`` is the number of the first position: 1 where number 0 is kept for padding.
+    """
+
+    def __init__(self, width: int, waves: Waves = "paper", *, start: int = 0) -> None:
         super().__init__()
-        self.width = width
+        self.width, self.waves, self.start = width, waves, start
 
     def forward(self, layout: SequenceLayout) -> Tensor:
-        return sinusoids(layout.positions, self.width)
+        return sinusoids(layout.positions + self.start, self.width, self.waves)

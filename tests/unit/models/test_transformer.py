@@ -6,9 +6,11 @@ import torch
 
 from headwater.errors import SettingsError
 from headwater.models import (
+    EncoderDecoderSettings,
     TransformerSettings,
     build_backbone,
     decoder_settings,
+    encoder_decoder_settings,
     encoder_settings,
     paper_base,
 )
@@ -53,7 +55,9 @@ def encoder_decoder() -> TransformerEncoderDecoder:
         "embedding_scale": 4.0,
     }
     model = TransformerEncoderDecoder(
-        replace(paper_base(50), **small), replace(paper_base(50, causal=True), **small)
+        EncoderDecoderSettings.of(
+            replace(paper_base(50), **small), replace(paper_base(50, causal=True), **small)
+        )
     )
     initialize(model, seed=0)
     return model.eval()
@@ -79,18 +83,21 @@ def test_an_encoder_decoder_holds_its_embedding_once() -> None:
     assert "embedding.tokens.weight" in dict(model.named_parameters())
 
 
-def test_the_papers_base_model_has_the_papers_parameters() -> None:
-    # 65 million in table 3, with 37,000 shared word pieces.
+@pytest.mark.parametrize(("size", "millions"), [("paper_base", 65), ("paper_big", 213)])
+def test_the_papers_models_have_the_papers_parameters(size: str, millions: int) -> None:
+    # Table 3, with 37,000 shared word pieces.
     with torch.device("meta"):
-        model = TransformerEncoderDecoder(paper_base(37_000), paper_base(37_000, causal=True))
-    assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == pytest.approx(65, rel=0.05)
+        model = build_backbone(encoder_decoder_settings(size, 37_000))
+    assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == pytest.approx(
+        millions, rel=0.035
+    )
 
 
 def test_two_stacks_that_do_not_fit_are_refused() -> None:
     with pytest.raises(SettingsError, match="width is 512 in one"):
-        TransformerEncoderDecoder(paper_base(50), replace(paper_base(50, causal=True), width=256))
+        EncoderDecoderSettings.of(paper_base(50), replace(paper_base(50, causal=True), width=256))
     with pytest.raises(SettingsError, match="the decoder the past"):
-        TransformerEncoderDecoder(paper_base(50), paper_base(50))
+        EncoderDecoderSettings.of(paper_base(50), paper_base(50))
 
 
 def test_deeper_blocks_are_left_out_more_often() -> None:

@@ -12,6 +12,7 @@ import torch
 
 from headwater.errors import UsageError
 from headwater.models import (
+    EncoderDecoderSettings,
     Model,
     RecurrentSettings,
     build_model,
@@ -21,8 +22,6 @@ from headwater.models import (
 )
 from headwater.models.generation import Ending, Prompt, Sampling, write, writer_for
 from headwater.models.settings import BackboneSettings
-from headwater.models.transformer import TransformerEncoderDecoder
-from headwater.nn.initialization import initialize
 
 VOCABULARY = 40
 END = 2
@@ -37,10 +36,7 @@ def decoder(settings: BackboneSettings | None = None) -> Model:
 def translator() -> Model:
     small = partial(replace, width=32, depth=2, num_heads=2, feed_forward_width=64)
     encoder, writer = small(paper_base(VOCABULARY)), small(paper_base(VOCABULARY, causal=True))
-    model = Model(TransformerEncoderDecoder(encoder, writer))
-    model.add_head("next_token")
-    initialize(model, seed=1)
-    return spread(model)
+    return spread(build_model(EncoderDecoderSettings.of(encoder, writer), head="next_token", seed=1))
 
 
 def spread(model: Model) -> Model:
