@@ -19,6 +19,7 @@ from headwater.cli import (
     pretrain,
     resume,
     runs,
+    translate,
 )
 from headwater.errors import HeadwaterError, InterruptedRunError, StorageError, TrainingStoppedError
 
@@ -31,6 +32,7 @@ VERBS = {
     "predict": predict.command,
     "embed": embed.command,
     "generate": generate.command,
+    "translate": translate.command,
     "gain": gain.command,
     "resume": resume.command,
     "runs": runs.command,

@@ -14,7 +14,12 @@ def command(
     train: options.Train,
     out: options.Out = Path("runs/finetuned"),
     task: Annotated[
-        str, typer.Option("--task", help="What the labels mean: classification.")
+        str,
+        typer.Option(
+            "--task",
+            help="classification, pair_classification, regression, pair_regression, translation, summarization "
+            "or generation.",
+        ),
     ] = "classification",
     text: options.Text = None,
     label: options.Label = None,

@@ -103,13 +103,13 @@ class FramedExamples:
         """How many tokens each example has, special tokens included."""
         return np.diff(self.offsets)
 
-    def batch(self, items: Integers, *, epoch: int = 0, labels: torch.Tensor | None = None) -> Batch:
+    def batch(self, items: Integers, *, epoch: int = 0) -> Batch:
         """One padded batch of these examples, one a row."""
         lengths = self.lengths[items]
         tokens = self.tokens[runs(self.offsets[items], lengths)]
         sizes, width = np.ones(len(items), np.int64), int(lengths.max())
         inputs, layout = assemble(tokens, lengths, row_sizes=sizes, width=width, padding=self.padding)
-        return Batch(inputs, layout, torch.from_numpy(items), epoch, labels=labels)
+        return Batch(inputs, layout, torch.from_numpy(items), epoch)
 
 
 def _frame(example: Example, tokenizer: Tokenizer, length: int) -> Integers:

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import RLock
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from headwater.data.assembly import Example, FramedExamples, assemble, cut_into_batches
 from headwater.data.packing import pack
+from headwater.data.targets import Targets
 from headwater.data.tokenizer import Tokenizer
 from headwater.data.windows import Items, framed
 from headwater.errors import BadDataError, UsageError
@@ -185,7 +186,7 @@ class LabelledBatches:
     def __init__(
         self,
         token_arrays: Sequence[Example],
-        labels: NDArray[Any],
+        targets: Targets,
         tokenizer: Tokenizer,
         *,
         rows: int,
@@ -195,10 +196,10 @@ class LabelledBatches:
     ) -> None:
         if not len(token_arrays):
             raise BadDataError("there are no labelled examples to make batches of; give at least one")
-        if len(labels) != len(token_arrays):
-            raise UsageError(f"{len(token_arrays)} examples but {len(labels)} labels; give one label each")
+        if len(targets) != len(token_arrays):
+            raise UsageError(f"{len(token_arrays)} examples but {len(targets)} labels; give one label each")
         self._examples = FramedExamples.of(token_arrays, tokenizer, length)
-        self._labels = torch.from_numpy(np.array(labels))
+        self._targets = targets
         self._rows = min(rows, len(token_arrays))
         if not 1 <= parts <= self._rows:
             raise UsageError(
@@ -216,7 +217,7 @@ class LabelledBatches:
         if self._parts > 1:
             by_length = np.argsort(self._examples.lengths[items], kind="stable")
             items = np.array_split(items[by_length], self._parts)[part]
-        return self._examples.batch(items, epoch=epoch, labels=self._labels[items])
+        return self._targets.into(self._examples.batch(items, epoch=epoch))
 
     def batches_per_epoch(self, epoch: int) -> int:
         """How many batches the epoch has: the same in every epoch."""

@@ -14,9 +14,10 @@ from headwater.models import Model, cost_of
 from headwater.objectives import Classification
 from headwater.run.choosing_model import matched_to
 from headwater.run.deriving import finetuning_rate
-from headwater.run.fitting import EncodedRows, probabilities_of
+from headwater.run.fitting import EncodedRows
 from headwater.run.learning import build_learner, build_plan
 from headwater.run.measuring import seconds_a_step
+from headwater.run.reading import Reader
 from headwater.run.settings import RunSettings
 from headwater.run.starting import StartingPoint
 from headwater.training.distributed import World
@@ -111,13 +112,16 @@ class Trial:
     @property
     def objective(self) -> Classification:
         """What the arm is to learn."""
-        return Classification(self.task.labels, label_smoothing=self.settings.objective.label_smoothing)
+        return Classification(
+            self.task.labels, label_smoothing=self.settings.objective.label_smoothing or 0.0
+        )
 
     def scores(self, model: Model, rows: EncodedRows) -> NDArray[np.float32]:
         """The probability of every label for each row."""
         length = self.settings.training.length
         assert length is not None, "the settings of a cell are derived"
-        return probabilities_of(model, self.objective, rows, self.start.tokenizer, length=length)
+        reader = Reader(model=model, tokenizer=self.start.tokenizer, length=length)
+        return reader.scores(self.objective, rows.tokens)
 
 
 def train_cell(cell: Cell, trial: Trial, rates: Sequence[float]) -> CellResult:

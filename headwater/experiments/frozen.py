@@ -11,7 +11,7 @@ from headwater.evaluation.probes import linear_predictions, neighbour_prediction
 from headwater.evaluation.significance import hierarchical_bootstrap
 from headwater.experiments.arms import Task
 from headwater.experiments.plan import Budget
-from headwater.run.fitting import vectors_of
+from headwater.run.reading import Reader
 from headwater.run.starting import StartingPoint
 
 PROBES = {"linear": linear_predictions, "neighbours": neighbour_predictions}
@@ -47,7 +47,8 @@ def probe_scores(
     judged = np.asarray(scored_rows)
     learnt, asked = task.train.take(used), task.test.take(judged)
     model = start.model("classification", seed=0, classes=len(task.labels))
-    vectors = vectors_of(model, [*learnt.tokens, *asked.tokens], start.tokenizer, length=start.length)
+    reader = Reader(model=model, tokenizer=start.tokenizer, length=start.length)
+    vectors = reader.vectors([*learnt.tokens, *asked.tokens])
     found: list[ProbeScore] = []
     for budget, seeds in draws.items():
         for name, predict in PROBES.items():

@@ -155,12 +155,9 @@ def _held_per_token(settings: BackboneSettings) -> int:
             hidden = {"relu": F, "gelu": 2 * F}.get(settings.feed_forward, 4 * F)
             return settings.depth * (attention + 2 * C + hidden) + 2 * C
         case EncoderDecoderSettings():
-            H, K, D = (
-                settings.decoder.num_heads,
-                settings.decoder.key_value_heads,
-                settings.decoder.head_width,
-            )
-            reads = settings.decoder.depth * (2 * C + (H + 2 * K) * D + 2 * H * D)  # as for its own tokens
+            decoder = settings.decoder
+            heads = 3 * decoder.num_heads + 2 * decoder.key_value_heads
+            reads = decoder.depth * (2 * C + heads * decoder.head_width)  # as for its own tokens
             return _held_per_token(settings.encoder) + _held_per_token(settings.decoder) + reads
         case RecurrentSettings():
             # Every step keeps each of its small products; counted from what autograd holds.

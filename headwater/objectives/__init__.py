@@ -3,18 +3,18 @@
 from headwater.objectives.classification import Classification
 from headwater.objectives.masked_prediction import MaskedTokens
 from headwater.objectives.next_token import NextToken
-from headwater.objectives.objective import LabelledObjective, LossTerm, Objective, Row, Task
-
-LABELLED_OBJECTIVES: dict[str, type[LabelledObjective]] = {"classification": Classification}
+from headwater.objectives.objective import LabelledObjective, LossTerm, Objective, Task
+from headwater.objectives.regression import Regression
+from headwater.objectives.sequence_to_sequence import SequenceToSequence
 
 __all__ = [
-    "LABELLED_OBJECTIVES",
     "Classification",
     "LabelledObjective",
     "LossTerm",
     "MaskedTokens",
     "NextToken",
     "Objective",
-    "Row",
+    "Regression",
+    "SequenceToSequence",
     "Task",
 ]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from headwater.errors import SettingsError
 from headwater.models.model import Model
-from headwater.objectives.objective import LabelledObjective, LossTerm, Row, Task
+from headwater.objectives.objective import LabelledObjective, LossTerm, Task
 from headwater.randomness import Draws
 from headwater.sequence import Batch
 
@@ -46,14 +46,6 @@ class Classification(LabelledObjective):
     def scores(self, model: Model, batch: Batch) -> Tensor:
         """Probabilities (B, labels)."""
         return self._logits(model, batch).softmax(dim=-1)
-
-    def predict(self, model: Model, batch: Batch) -> list[Row]:
-        """The most probable label of each example, with the probability of every label."""
-        probabilities = self.scores(model, batch)
-        return [
-            Row(int(item), self.labels[int(row.argmax())], dict(zip(self.labels, row.tolist(), strict=True)))
-            for item, row in zip(batch.items, probabilities, strict=True)
-        ]
 
     def _logits(self, model: Model, batch: Batch) -> Tensor:
         return model.heads[self.name](model.encode(batch), batch.layout).float()

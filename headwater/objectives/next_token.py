@@ -13,7 +13,7 @@ from headwater.models.model import Model
 from headwater.objectives.cross_entropy import summed_cross_entropy
 from headwater.objectives.objective import LossTerm, Objective, Task
 from headwater.randomness import Draws
-from headwater.sequence import PADDING, Batch
+from headwater.sequence import PADDING, Batch, SequenceLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class NextToken(Objective):
 
     def prepare(self, batch: Batch, draws: Draws) -> NextTokenTask:
         """Pair each token with its successor in the same document."""
-        places, targets = successors(batch)
+        places, targets = successors(batch.inputs, batch.layout)
         return NextTokenTask(batch, {self.name: len(places)}, places, targets)
 
     def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
@@ -61,10 +61,10 @@ class NextToken(Objective):
         return int(self.tokenizer.token_bytes[task.targets.cpu().numpy()].sum())
 
 
-def successors(batch: Batch) -> tuple[Tensor, Tensor]:
-    """The places (N,) of the flattened batch that have a successor in their document, and the tokens that follow."""
-    documents = batch.layout.documents
+def successors(tokens: Tensor, layout: SequenceLayout) -> tuple[Tensor, Tensor]:
+    """The places (N,) of the flattened rows that have a successor in their document, and the tokens that follow."""
+    documents = layout.documents
     followed = torch.zeros_like(documents, dtype=torch.bool)
     followed[:, :-1] = (documents[:, :-1] == documents[:, 1:]) & (documents[:, :-1] != PADDING)
     places = followed.flatten().nonzero()[:, 0]
-    return places, batch.inputs.flatten()[places + 1]
+    return places, tokens.flatten()[places + 1]

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,8 @@ from headwater.models.model import Model
 from headwater.randomness import Draws
 from headwater.sequence import Batch
 
-Reads = Literal["both", "past", "any"]
+Reads = Literal["both", "past", "source", "any"]
+"""What a model must be: one that reads both sides, the past alone, a source while it writes a target, or any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,6 @@ class Task:
             if isinstance(value := getattr(self, field.name), Tensor | Batch)
         }
         return replace(self, **moved)
-
-
-class Row(NamedTuple):
-    """What a labelled objective answers for one example."""
-
-    item: int
-    label: str
-    probabilities: Mapping[str, float]
 
 
 class Objective(nn.Module, ABC):
@@ -83,12 +76,8 @@ class Objective(nn.Module, ABC):
 
 
 class LabelledObjective(Objective):
-    """An objective whose targets were given by people, and which therefore can answer."""
+    """An objective whose targets were given by people, one an example, and which therefore can answer."""
 
     @abstractmethod
     def scores(self, model: Model, batch: Batch) -> Tensor:
         """Probabilities or values, one row an example."""
-
-    @abstractmethod
-    def predict(self, model: Model, batch: Batch) -> list[Row]:
-        """Answers in the user's own words, one an example of the batch."""

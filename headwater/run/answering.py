@@ -20,13 +20,14 @@ from headwater.data.readers.columns import listed
 from headwater.data.readers.json_rows import as_cell
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import BadDataError, UsageError
-from headwater.evaluation.metrics import ClassificationReport, classification_report
-from headwater.models import Model, load_bundle
-from headwater.objectives import Classification
-from headwater.run.fitting import EncodedRows, encode, probabilities_of, vectors_of
+from headwater.models import load_bundle
+from headwater.run.fitting import encode
 from headwater.run.folder import RunFolder
 from headwater.run.labelled import left_out
+from headwater.run.reading import Reader
 from headwater.run.starting import DEFAULT_LENGTH, model_folder
+from headwater.run.tasks import TASKS, Task
+from headwater.run.tasks.task import Report
 from headwater.training.precision import count_free_cores, tune_allocator, use_threads
 from headwater.training.progress import Progress
 
@@ -41,8 +42,7 @@ class Answerer:
     """A shipped model that reads texts."""
 
     path: Path
-    model: Model
-    tokenizer: Tokenizer
+    reader: Reader
     card: Mapping[str, Any]
 
     @classmethod
@@ -52,7 +52,12 @@ class Answerer:
         use_threads(count_free_cores())
         bundle = load_bundle(model_folder(folder.path))
         card = _checked_card(bundle.card, folder.path)
-        return cls(folder.path, bundle.model.eval(), Tokenizer.load(bundle.tokenizer_path), card)
+        reader = Reader(
+            model=bundle.model.eval(),
+            tokenizer=Tokenizer.load(bundle.tokenizer_path),
+            length=int(card.get("length") or DEFAULT_LENGTH),
+        )
+        return cls(folder.path, reader, card)
 
     @property
     def text_columns(self) -> tuple[str, ...] | None:
@@ -62,65 +67,36 @@ class Answerer:
     @property
     def width(self) -> int:
         """Numbers in a vector."""
-        return self.model.backbone.width
-
-    @property
-    def length(self) -> int:
-        """Tokens of a text that are read."""
-        return int(self.card.get("length") or DEFAULT_LENGTH)
+        return self.reader.model.backbone.width
 
     def predict(self, texts: Texts) -> Iterator[dict[str, Any]]:
-        """The label of each text and the probability of every label."""
-        objective = self._objective()
-        for probabilities in self._probabilities(objective, texts):
-            best = int(probabilities.argmax())
-            shares = {
-                name: round(float(p), 6) for name, p in zip(objective.labels, probabilities, strict=True)
-            }
-            yield {"label": objective.labels[best], "probabilities": shares}
+        """The answer to each text, as its task answers."""
+        return self._task().answers(self.reader, texts)
 
     def embed(self, texts: Texts) -> NDArray[np.float32]:
         """One vector a text: (texts, width)."""
-        tokens = encode(["\n".join(text) for text in texts], self.tokenizer)
-        return vectors_of(self.model, tokens, self.tokenizer, length=self.length)
+        return self.reader.vectors(encode(["\n".join(text) for text in texts], self.reader.tokenizer))
 
     def evaluate(
         self, test: Path, *, text: Sequence[str] | None, label: str | None, progress: Progress
-    ) -> ClassificationReport:
-        """Metrics on labelled rows; rows whose label the model has never seen are counted as wrong, and said."""
-        objective = self._objective()
-        given = read_labelled(
+    ) -> Report:
+        """What is found on labelled rows, with intervals."""
+        task = self._task()
+        given = task.read(
             test, text=text or self.text_columns, label=label or self.card.get("label"), split="test"
         )
         for line in left_out(given.problems):
             progress.say(line)
-        rows = EncodedRows.of(given.examples, objective.labels, self.tokenizer)
-        unknown = sorted({example.label or "" for example in given.examples} - set(objective.labels))
-        if (rows.labels < 0).all():
-            raise BadDataError(
-                f"no row of {test} carries a label that {self.path} knows ({', '.join(objective.labels[:5])}); found "
-                f"{', '.join(unknown[:5])}; give a test file of the same task"
-            )
-        if unknown:
-            progress.say(
-                f"{int((rows.labels < 0).sum())} of {len(rows)} rows carry labels that {self.path} never saw in "
-                f"training ({', '.join(unknown[:5])}); they count as wrong"
-            )
-        probabilities = probabilities_of(self.model, objective, rows, self.tokenizer, length=self.length)
-        return classification_report(rows.labels, probabilities, objective.labels)
+        return task.report(self.reader, given, progress.say)
 
-    def _objective(self) -> Classification:
-        if self.card.get("task") != "classification":
+    def _task(self) -> Task:
+        name = str(self.card.get("task"))
+        if name not in TASKS:
             raise UsageError(
-                f"{self.path} was trained for {self.card.get('task')}, which gives no labels; fine-tune it first: "
+                f"{self.path} was trained for {name}, which gives no answers; fine-tune it first: "
                 f"headwater finetune {self.path} LABELS.csv"
             )
-        return Classification(tuple(self.card["labels"]))
-
-    def _probabilities(self, objective: Classification, texts: Texts) -> NDArray[np.float32]:
-        tokens = encode(["\n".join(text) for text in texts], self.tokenizer)
-        rows = EncodedRows(tokens, np.full(len(tokens), -1, dtype=np.int64))
-        return probabilities_of(self.model, objective, rows, self.tokenizer, length=self.length)
+        return TASKS[name].of_card(self.card)
 
 
 def _checked_card(card: Mapping[str, Any], path: Path) -> Mapping[str, Any]:

@@ -7,25 +7,34 @@ from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
 from headwater.models import (
     BackboneSettings,
+    EncoderDecoderSettings,
     Model,
     TransformerSettings,
     build_model,
     cost_of,
     decoder_settings,
+    encoder_decoder_settings,
     encoder_settings,
     load_bundle,
     matched_settings,
 )
-from headwater.models.backbone import Reads
 from headwater.models.sizes import BaselineKind, gated_width
 from headwater.objectives import Objective
+from headwater.objectives.objective import Reads
 from headwater.run.settings import ModelSettings
 from headwater.run.starting import model_folder
 
 
-def chosen_settings(model: ModelSettings, vocabulary_size: int, *, reads: Reads = "both") -> BackboneSettings:
-    """The settings of the backbone that the dial and its overrides name: an encoder, or what reads the past alone."""
-    build = decoder_settings if reads == "past" else encoder_settings
+def chosen_settings(model: ModelSettings, vocabulary_size: int, *, needs: Reads = "both") -> BackboneSettings:
+    """The settings of the backbone that the dial and its overrides name, of the kind that an objective needs."""
+    if needs == "source":
+        if model.backbone != "transformer":
+            raise SettingsError(
+                f"model.backbone = '{model.backbone}' cannot read a source and write a target; choose transformer"
+            )
+        pair = encoder_decoder_settings(model.size, vocabulary_size)
+        return EncoderDecoderSettings.of(_overridden(pair.encoder, model), _overridden(pair.decoder, model))
+    build = decoder_settings if needs == "past" else encoder_settings
     transformer = _overridden(build(model.size, vocabulary_size), model)
     if model.backbone == "transformer":
         return transformer
@@ -43,8 +52,8 @@ def pretraining_model(
     model: ModelSettings, tokenizer: Tokenizer, objective: Objective, *, seed: int
 ) -> Model:
     """A fresh model that reads what the pretext task needs, with the head that it trains."""
-    reads = "past" if objective.needs == "past" else "both"
-    return build_model(chosen_settings(model, tokenizer.size, reads=reads), head=objective.head, seed=seed)
+    settings = chosen_settings(model, tokenizer.size, needs=objective.needs)
+    return build_model(settings, head=objective.head, seed=seed)
 
 
 def continued_model(parent: str, objective: Objective) -> Model:
@@ -59,15 +68,23 @@ def continued_model(parent: str, objective: Objective) -> Model:
 
 
 def _overridden(settings: TransformerSettings, model: ModelSettings) -> TransformerSettings:
+    """A stack with what the user knows better; what follows from the width follows the new one."""
     width = model.width or settings.width
     depth = model.depth or settings.depth
+    hidden, scale = settings.feed_forward_width, settings.embedding_scale
+    if width != settings.width:
+        gated = settings.feed_forward in ("swiglu", "geglu")
+        hidden = gated_width(width) if gated else 4 * width
+        scale = 1.0 if scale == 1.0 else width**0.5
+    windows = tuple(None if number % 3 == 0 else 65 for number in range(depth)) if settings.windows else ()
     return dataclasses.replace(
         settings,
         width=width,
         depth=depth,
         num_heads=model.num_heads or settings.num_heads,
-        feed_forward_width=settings.feed_forward_width if width == settings.width else gated_width(width),
-        windows=() if settings.causal else tuple(None if number % 3 == 0 else 65 for number in range(depth)),
-        residual_dropout=model.dropout,
-        embedding_dropout=model.dropout,
+        feed_forward_width=model.feed_forward_width or hidden,
+        embedding_scale=scale,
+        windows=windows,
+        residual_dropout=settings.residual_dropout if model.dropout is None else model.dropout,
+        embedding_dropout=settings.embedding_dropout if model.dropout is None else model.dropout,
     )

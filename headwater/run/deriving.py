@@ -1,7 +1,7 @@
 """Every number that a user did not give, derived from the size and the budget by rules that stand here."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from headwater.errors import SettingsError
 from headwater.models import SIZES
@@ -32,11 +32,31 @@ PRETRAINING = {
     "large": Rule(1_024, 262_144, 4e-4),
 }
 FINE_TUNING_RATES = {"nano": 1e-3, "tiny": 3e-4, "small": 2e-4, "base": 5e-5, "large": 3e-5}
-FINE_TUNING_ROWS = 16
-FINE_TUNING_PARTS = 2
-"""Micro-batches of a step, rows of like length together: half of the padding of news or reviews."""
-FINE_TUNING_STEPS = 200
-FINE_TUNING_EPOCHS = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Habits:
+    """How a task is fine-tuned for where the user says nothing.
+
+    At least ``steps``, and ``epochs`` passes over many rows. ``parts`` are the micro-batches of a step, rows of like
+    length together: half of the padding of news or reviews. ``rate_factor`` multiplies the rate that suits the size.
+    """
+
+    rows: int = 16
+    parts: int = 2
+    steps: int = 200
+    epochs: int = 3
+    schedule: str = "linear"
+    average: Literal["none", "exponential"] = "none"
+    label_smoothing: float = 0.0
+    rate_factor: float = 1.0
+
+    def steps_for(self, rows: int, batch_rows: int) -> int:
+        """Optimiser steps for so many labelled rows."""
+        return max(self.steps, self.epochs * rows // batch_rows)
+
+
+CLASSIFYING = Habits()
 
 
 def size_rule(size: str) -> Rule:
@@ -76,33 +96,33 @@ def derive_pretraining(settings: RunSettings) -> RunSettings:
     return settings.having(training=derived)
 
 
-def derive_finetuning(settings: RunSettings, rows: int, start: StartingPoint) -> RunSettings:
+def derive_finetuning(
+    settings: RunSettings, rows: int, start: StartingPoint, habits: Habits = CLASSIFYING
+) -> RunSettings:
     """Steps, rows a batch and rate of a fine-tuning run with this many labelled rows.
 
     Rows are read as far as the windows of pre-training were long: beyond that no position was ever trained.
     """
     mine = settings.training
-    batch_rows = min(mine.batch_rows or FINE_TUNING_ROWS, rows)
+    batch_rows = min(mine.batch_rows or habits.rows, rows)
     derived: dict[str, Any] = {
-        "steps": mine.steps if mine.steps or mine.minutes else finetuning_steps(rows, batch_rows),
+        "steps": mine.steps if mine.steps or mine.minutes else habits.steps_for(rows, batch_rows),
         "length": mine.length or start.length,
         "batch_rows": batch_rows,
-        "micro_batches": mine.micro_batches or min(FINE_TUNING_PARTS, batch_rows),
-        "learning_rate": mine.learning_rate or finetuning_rate(start.size),
+        "micro_batches": mine.micro_batches or min(habits.parts, batch_rows),
+        "learning_rate": mine.learning_rate or habits.rate_factor * finetuning_rate(start.size),
         "weight_decay": 0.01 if mine.weight_decay is None else mine.weight_decay,
-        "schedule": mine.schedule or "linear",
+        "schedule": mine.schedule or habits.schedule,
+        "average": mine.average or habits.average,
     }
-    return settings.having(training=derived)
+    smoothing = settings.objective.label_smoothing
+    asked = habits.label_smoothing if smoothing is None else smoothing
+    return settings.having(training=derived, objective={"label_smoothing": asked})
 
 
 def finetuning_rate(size: str) -> float:
     """The peak rate at which a pre-trained model of that size is fine-tuned."""
     return FINE_TUNING_RATES.get(size, FINE_TUNING_RATES["tiny"])
-
-
-def finetuning_steps(rows: int, batch_rows: int = FINE_TUNING_ROWS) -> int:
-    """At least 200 steps, and three passes over the labelled rows where there are many."""
-    return max(FINE_TUNING_STEPS, FINE_TUNING_EPOCHS * rows // batch_rows)
 
 
 def derive_rhythm(settings: RunSettings, *, evaluate: bool) -> RunSettings:

@@ -1,18 +1,16 @@
 """Fine-tuning a run on the user's labelled rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import numpy as np
 import torch
 
 from headwater.data.pool import vocabulary_size_for
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
-from headwater.objectives import LABELLED_OBJECTIVES, Classification
+from headwater.models import EncoderDecoderSettings
 from headwater.run.choosing_model import chosen_settings
 from headwater.run.deriving import derive_finetuning, derive_rhythm, size_rule
 from headwater.run.driving import Drive
-from headwater.run.fitting import EncodedRows, probabilities_of
 from headwater.run.folder import RunFolder
 from headwater.run.labelled import LabelledData
 from headwater.run.learning import (
@@ -24,10 +22,11 @@ from headwater.run.learning import (
     weight_average,
 )
 from headwater.run.measuring import seconds_a_step, steps_in
+from headwater.run.reading import Reader
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import ship_finetuned
-from headwater.run.starting import StartingPoint
-from headwater.settings import unknown_choice
+from headwater.run.starting import DEFAULT_LENGTH, StartingPoint
+from headwater.run.tasks import Task
 from headwater.training import distributed
 from headwater.training.loop import Learner
 from headwater.training.progress import Progress
@@ -40,21 +39,22 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
     with StopRequests(remedy=folder.resume_line) as stop:
         settings = agreed_machine(folder.settings(), world)
         device = use_machine(settings.machine)
-        data = LabelledData.read(settings.data)
+        data = LabelledData.read(settings.data, settings.task or "classification")
         world.on_first(lambda: folder.write_json("data.json", data.facts()))
         check = stop.for_all(world)
         check()
         progress.say("\n".join(data.remarks()))
         start = _starting_point(settings, data, stop)
         check()
-        settings = derive_finetuning(settings, len(data.train), start)
-        objective = labelled_objective(settings, data.names)
-        model = start.model(objective.name, seed=settings.training.seed, classes=len(data.names)).to(device)
+        task = data.task
+        settings = derive_finetuning(settings, len(data.train), start, task.habits)
+        objective = task.objective(settings.objective, start.tokenizer)
+        model = start.model(task.head, seed=settings.training.seed, **task.head_options).to(device)
         set_activation_checkpointing(model, settings.training)
         learner = build_learner(model, objective, settings.training)
 
         training = settings.training
-        rows = EncodedRows.of(data.train.examples, data.names, start.tokenizer)
+        rows = task.rows(data.train.examples, start.tokenizer)
         batches = rows.batches(start.tokenizer, training)
         if training.steps is None:
             trial = build_plan(
@@ -80,25 +80,29 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         world.on_first(lambda: ship_finetuned(folder, model, start, settings, journey, data))
 
 
-def labelled_objective(settings: RunSettings, names: Sequence[str]) -> Classification:
-    """The objective of the task that the settings name."""
-    task = settings.task or "classification"
-    if task not in LABELLED_OBJECTIVES:
-        raise SettingsError(unknown_choice("task", task, list(LABELLED_OBJECTIVES)))
-    return Classification(names, label_smoothing=settings.objective.label_smoothing)
-
-
 def _starting_point(settings: RunSettings, data: LabelledData, stop: StopRequests) -> StartingPoint:
     if settings.start_from is not None:
-        return StartingPoint.of_run(settings.start_from)
+        start = StartingPoint.of_run(settings.start_from)
+        _refuse_unfit(start, data.task, settings.start_from)
+        return start
     texts = [example.text for example in data.train.examples]
+    if data.task.labels_are == "text":
+        texts += [example.label or "" for example in data.train.examples]
     size = settings.model.vocabulary_size or vocabulary_size_for(sum(map(len, texts)))
     tokenizer = Tokenizer.learn(texts, size, lambda *_: stop.check())
     return StartingPoint(
-        chosen_settings(settings.model, tokenizer.size),
+        chosen_settings(settings.model, tokenizer.size, needs=data.task.needs),
         tokenizer,
         {"size": settings.model.size, "length": size_rule(settings.model.size).length},
     )
+
+
+def _refuse_unfit(start: StartingPoint, task: Task, path: str) -> None:
+    if task.needs == "source" and not isinstance(start.settings, EncoderDecoderSettings):
+        raise SettingsError(
+            f"{path} has no decoder, and {task.name} writes texts; pre-train with --objective denoising or "
+            "span_corruption, or start from 'scratch'"
+        )
 
 
 def _validation(
@@ -109,30 +113,18 @@ def _validation(
     device: torch.device,
     check: Callable[[], None],
 ) -> Callable[[], dict[str, float]] | None:
-    """What is measured on the validation rows while training: the loss and the accuracy.
+    """What is measured on the validation rows while training.
 
     ``check`` is asked after every batch, and raises to stop.
     """
     if data.validation is None:
         return None
-    rows = EncodedRows.of(data.validation.examples, data.names, tokenizer)
-    known = np.flatnonzero(rows.labels >= 0)
-    objective = learner.objective
-    assert isinstance(objective, Classification)
-
-    def evaluate() -> dict[str, float]:
-        probabilities = probabilities_of(
-            learner.model,
-            objective,
-            rows,
-            tokenizer,
-            length=settings.training.length or 256,
-            precision=settings.machine.precision or "fp32",
-            device=device,
-            check=check,
-        )
-        given = probabilities[known, rows.labels[known]]
-        right = probabilities.argmax(axis=1) == rows.labels
-        return {"loss": float(-np.log(np.clip(given, 1e-9, 1.0)).mean()), "accuracy": float(right.mean())}
-
-    return evaluate
+    reader = Reader(
+        model=learner.model,
+        tokenizer=tokenizer,
+        length=settings.training.length or DEFAULT_LENGTH,
+        precision=settings.machine.precision or "fp32",
+        device=device,
+        check=check,
+    )
+    return data.task.judge(reader, data.validation.examples)

@@ -1,6 +1,6 @@
 """What a finished run writes: continuations of prompts, drawn or searched, streamed or many at a time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +8,15 @@ import numpy as np
 
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import UsageError
-from headwater.models import Model, load_bundle
-from headwater.models.generation import BeamSearch, Ending, Prompt, Sampling, write
+from headwater.models import EncoderDecoder, Model, load_bundle
+from headwater.models.generation import BeamSearch, Ending, Hypothesis, Prompt, Sampling, write
 from headwater.run.folder import RunFolder
 from headwater.run.starting import DEFAULT_LENGTH, model_folder
 from headwater.training.precision import count_free_cores, tune_allocator, use_threads
 
-PROMPTS_A_SEARCH = 16
+PROMPTS_A_SEARCH = 32
+PROMPTS_A_STRETCH = 1024
+DEFAULT_TOKENS = 200
 DEFAULT_TEMPERATURE = 0.8
 DEFAULT_TOP_P = 0.95
 MOST_TOKENS = 1 << 16
@@ -26,10 +28,12 @@ class Decoding:
 
     With ``beam``, the most probable text that so many beams find; else drawn at ``temperature`` (0: the most probable
     token each time) from the shortened list that ``top_k``, ``top_p`` and ``min_p`` leave. Without any of
-    them: temperature 0.8, top-p 0.95. A text ends by itself, before a ``stop`` string, or after ``max_tokens``.
+    them: temperature 0.8, top-p 0.95. A text ends by itself, before a ``stop`` string, or after ``max_tokens`` (None:
+    200, and half as many again as its source where it has one). ``prefix`` is what every text written from a source
+    begins with.
     """
 
-    max_tokens: int = 200
+    max_tokens: int | None = None
     beam: int | None = None
     length_penalty: float = 0.6
     temperature: float | None = None
@@ -39,10 +43,11 @@ class Decoding:
     repetition_penalty: float = 1.0
     no_repeat_ngram: int = 0
     stop: tuple[str, ...] = ()
+    prefix: str = ""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.max_tokens <= MOST_TOKENS:
+        if self.max_tokens is not None and not 1 <= self.max_tokens <= MOST_TOKENS:
             raise UsageError(
                 f"max_tokens = {self.max_tokens}; expected a whole number from 1 to {MOST_TOKENS:,}"
             )
@@ -76,11 +81,12 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """A shipped model that writes."""
+    """A model that writes: on from a prompt, or, with an encoder, from a source."""
 
     model: Model
     tokenizer: Tokenizer
-    card: Mapping[str, Any]
+    length: int
+    """Tokens that it was trained to read and to write."""
 
     @classmethod
     def load(cls, folder: RunFolder) -> "Author":
@@ -88,83 +94,120 @@ class Author:
         tune_allocator()
         use_threads(count_free_cores())
         bundle = load_bundle(model_folder(folder.path))
-        tokenizer = Tokenizer.load(bundle.tokenizer_path)
-        return cls(bundle.model.eval(), tokenizer, bundle.card)
+        length = int(bundle.card.get("length") or DEFAULT_LENGTH)
+        return cls(bundle.model.eval(), Tokenizer.load(bundle.tokenizer_path), length)
 
-    def remark(self, prompts: Sequence[str], decoding: Decoding) -> str | None:
-        """What a person should know before trusting what is written: texts longer than any the model was trained on."""
-        length = int(self.card.get("length") or DEFAULT_LENGTH)
-        longest = max((len(self._prompt(text).tokens) for text in prompts), default=0) + decoding.max_tokens
-        if longest <= length:
+    @property
+    def reads_sources(self) -> bool:
+        """True for an encoder-decoder."""
+        return isinstance(self.model.backbone, EncoderDecoder)
+
+    def remark(self, texts: Sequence[str], decoding: Decoding) -> str | None:
+        """What a person should know before trusting what is written: texts longer than any it was trained on."""
+        prompts = self._prompts(texts, decoding)
+        longest = max((len(prompt.tokens) for prompt in prompts), default=0) + self._most(prompts, decoding)
+        if longest <= self.length:
             return None
         return (
-            f"the model was trained on windows of {length} tokens; what stands behind the first {length} of these up "
-            f"to {longest} is beyond anything it has read"
+            f"the model was trained on windows of {self.length} tokens; what stands behind the first {self.length} of "
+            f"these up to {longest} is beyond anything it has read"
         )
 
-    def stream(self, prompt: str, decoding: Decoding) -> Iterator[str]:
-        """The continuation of one prompt, piece by piece, no character split."""
+    def stream(self, text: str, decoding: Decoding) -> Iterator[str]:
+        """What is written to one text, piece by piece, no character split."""
         if decoding.beam is not None:
             raise UsageError("a beam search knows its text only at the end; leave --stream or --beam out")
-        for written in write(self.model, [self._prompt(prompt)], decoding.sampling, self._ending(decoding)):
+        prompts = self._prompts([text], decoding)
+        for written in write(self.model, prompts, decoding.sampling, self._ending(prompts, decoding)):
             if written.text:
                 yield written.text
 
-    def answer(self, prompts: Sequence[str], decoding: Decoding) -> Iterator[dict[str, Any]]:
-        """The continuation of every prompt, in their order."""
-        found = (
-            self._searched(prompts, decoding) if decoding.beam is not None else self._drawn(prompts, decoding)
-        )
-        for prompt, answer in zip(prompts, found, strict=True):
-            yield {"prompt": prompt, **answer}
+    def answer(self, texts: Sequence[str], decoding: Decoding) -> Iterator[dict[str, Any]]:
+        """What is written to every text, in their order."""
+        prompts = self._prompts(texts, decoding)
+        write_all = self._drawn if decoding.beam is None else self._searched
+        for text, answer in zip(texts, write_all(prompts, decoding), strict=True):
+            yield {"prompt": text, **answer}
 
-    def _drawn(self, prompts: Sequence[str], decoding: Decoding) -> Iterator[dict[str, Any]]:
-        texts, counts = ["" for _ in prompts], [0 for _ in prompts]
-        finished: dict[int, bool] = {}
+    def _drawn(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[dict[str, Any]]:
+        drafts = [_Draft(decoding.prefix if self.reads_sources else "") for _ in prompts]
         waited_for = 0
-        tokens = [self._prompt(prompt) for prompt in prompts]
-        for item, token, text, ended in write(self.model, tokens, decoding.sampling, self._ending(decoding)):
-            texts[item] += text
-            counts[item] += token is not None
-            if ended:
-                finished[item] = token is None
-            while waited_for in finished:  # in the order of the prompts, whoever ends first
-                yield {
-                    "text": texts[waited_for],
-                    "tokens": counts[waited_for],
-                    "ended": finished[waited_for],
-                }
+        ending = self._ending(prompts, decoding)
+        for item, token, text, ended in write(self.model, prompts, decoding.sampling, ending):
+            drafts[item].add(token, text, ended)
+            while waited_for < len(drafts) and drafts[waited_for].answer is not None:
+                yield drafts[waited_for].answer or {}  # in the order of the prompts, whoever ends first
                 waited_for += 1
 
-    def _searched(self, prompts: Sequence[str], decoding: Decoding) -> Iterator[dict[str, Any]]:
-        for start in range(0, len(prompts), PROMPTS_A_SEARCH):
-            part = [self._prompt(prompt) for prompt in prompts[start : start + PROMPTS_A_SEARCH]]
-            found = decoding.search.search(
-                self.model,
-                part,
-                end=self.tokenizer.sep,
-                padding=self.tokenizer.pad,
-                most=decoding.max_tokens,
-            )
-            for best, *_ in found:
-                text = self.tokenizer.decode(best.tokens)
-                cut = min((place for stop in decoding.stop if (place := text.find(stop)) >= 0), default=None)
-                yield {
-                    "text": text[:cut],
-                    "tokens": len(best.tokens),
-                    "ended": len(best.tokens) < decoding.max_tokens,
-                    "score": round(best.score, 6),
-                }
+    def _searched(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[dict[str, Any]]:
+        """Prompts of like length are searched together, a stretch of them at a time."""
+        for start in range(0, len(prompts), PROMPTS_A_STRETCH):
+            stretch = prompts[start : start + PROMPTS_A_STRETCH]
+            order = sorted(range(len(stretch)), key=lambda place: _size(stretch[place]))
+            found: dict[int, dict[str, Any]] = {}
+            for first in range(0, len(order), PROMPTS_A_SEARCH):
+                places = order[first : first + PROMPTS_A_SEARCH]
+                answers = self._best([stretch[place] for place in places], decoding)
+                found.update(zip(places, answers, strict=True))
+            yield from (found[place] for place in range(len(stretch)))
 
-    def _prompt(self, text: str) -> Prompt:
-        (tokens,) = self.tokenizer.encode_batch([text])
-        return Prompt(np.concatenate([[self.tokenizer.cls], tokens]).astype(np.int64))
+    def _best(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[dict[str, Any]]:
+        most = self._most(prompts, decoding)
+        found = decoding.search.search(
+            self.model, prompts, end=self.tokenizer.sep, padding=self.tokenizer.pad, most=most
+        )
+        return [self._told(hypotheses[0], most, decoding) for hypotheses in found]
 
-    def _ending(self, decoding: Decoding) -> Ending:
+    def _told(self, best: Hypothesis, most: int, decoding: Decoding) -> dict[str, Any]:
+        text = self.tokenizer.decode(best.tokens)
+        cut = min((place for stop in decoding.stop if (place := text.find(stop)) >= 0), default=None)
+        return {
+            "text": (decoding.prefix if self.reads_sources else "") + text[:cut],
+            "tokens": len(best.tokens),
+            "ended": len(best.tokens) < most,
+            "score": round(best.score, 6),
+        }
+
+    def _prompts(self, texts: Sequence[str], decoding: Decoding) -> list[Prompt]:
+        cls, sep = np.array([self.tokenizer.cls]), np.array([self.tokenizer.sep])
+        encoded = self.tokenizer.encode_batch(list(texts))
+        if not self.reads_sources:
+            return [Prompt(np.concatenate([cls, tokens]).astype(np.int64)) for tokens in encoded]
+        prefix = self.tokenizer.encode_batch([decoding.prefix])[0] if decoding.prefix else cls[:0]
+        begun = np.concatenate([cls, prefix]).astype(np.int64)
+        return [
+            Prompt(begun, np.concatenate([cls, tokens[: self.length - 2], sep]).astype(np.int64))
+            for tokens in encoded
+        ]
+
+    def _most(self, prompts: Sequence[Prompt], decoding: Decoding) -> int:
+        if decoding.max_tokens is not None:
+            return decoding.max_tokens
+        longest = max((_size(prompt) for prompt in prompts), default=1)
+        return min(self.length, longest * 3 // 2 + 16) if self.reads_sources else DEFAULT_TOKENS
+
+    def _ending(self, prompts: Sequence[Prompt], decoding: Decoding) -> Ending:
         return Ending(
             end=self.tokenizer.sep,
             padding=self.tokenizer.pad,
-            most=decoding.max_tokens,
+            most=self._most(prompts, decoding),
             pieces=self.tokenizer.pieces,
             stops=decoding.stop,
         )
+
+
+@dataclass(slots=True)
+class _Draft:
+    text: str
+    tokens: int = 0
+    answer: dict[str, Any] | None = None
+
+    def add(self, token: int | None, text: str, ended: bool) -> None:
+        self.text += text
+        self.tokens += token is not None
+        if ended:
+            self.answer = {"text": self.text, "tokens": self.tokens, "ended": token is None}
+
+
+def _size(prompt: Prompt) -> int:
+    return len(prompt.tokens if prompt.source is None else prompt.source)

@@ -5,53 +5,41 @@ from typing import Any
 
 from headwater.data.examples import LabelledSet
 from headwater.data.problems import Problems
-from headwater.data.readers import read_labelled
 from headwater.data.splits import text_digest
-from headwater.errors import BadDataError, UsageError
+from headwater.errors import UsageError
 from headwater.run.settings import DataSettings
+from headwater.run.tasks import Task, task_kind
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledData:
-    """The rows to learn from, the rows to check on, and the labels by number."""
+    """The rows to learn from, the rows to check on, and the task that they are rows of."""
 
+    task: Task
     train: LabelledSet
     validation: LabelledSet | None
-    names: tuple[str, ...]
 
     @classmethod
-    def read(cls, data: DataSettings) -> "LabelledData":
+    def read(cls, data: DataSettings, task: str) -> "LabelledData":
         """Read the training file, and the validation file where the user has one."""
         if len(data.paths) != 1:
             raise UsageError(
                 f"fine-tuning takes one training file or folder; found {len(data.paths)}: {', '.join(data.paths)}"
             )
-        train = read_labelled(data.paths[0], text=data.text, label=data.label, split="train")
-        if len(train.labels) < 2:
-            raise BadDataError(
-                f"{data.paths[0]} holds {len(train.labels)} label(s) in column '{train.label_column}': "
-                f"{', '.join(train.labels)}; classification needs at least two"
-            )
+        kind = task_kind(task)
+        train = kind.read(data.paths[0], text=data.text, label=data.label, split="train")
+        learnt = kind.learnt_from(task, train)
         if data.validation is None:
-            return cls(train, None, train.labels)
-        validation = read_labelled(
+            return cls(learnt, train, None)
+        validation = kind.read(
             data.validation, text=train.text_columns, label=train.label_column, split="validation"
         )
-        if not set(validation.labels) & set(train.labels):
-            raise BadDataError(
-                f"no row of {data.validation} carries a label of the training file ({', '.join(train.labels[:5])}); "
-                f"found {', '.join(validation.labels[:5])}; give a validation file of the same task"
-            )
-        return cls(train, validation, train.labels)
+        learnt.check(validation, data.validation)
+        return cls(learnt, train, validation)
 
     def remarks(self) -> list[str]:
         """What a person should know before trusting what is learnt from these rows."""
-        counts = ", ".join(f"{name} {count:,}" for name, count in list(self.train.label_counts().items())[:8])
-        found = [
-            f"{len(self.train):,} rows with {len(self.names)} labels in column '{self.train.label_column}' ({counts}); "
-            f"text: {', '.join(self.train.text_columns)}",
-            *left_out(self.train.problems),
-        ]
+        found = [self.task.remark(self.train), *left_out(self.train.problems)]
         if self.validation is not None:
             found += left_out(self.validation.problems)
             learnt = {text_digest(example.text) for example in self.train.examples}
@@ -64,8 +52,9 @@ class LabelledData:
 
     def facts(self) -> dict[str, Any]:
         """What data.json says of them."""
+        labels = self.train.label_counts() if self.task.labels_are == "class" else None
         return {
-            "train": {"rows": len(self.train), "labels": self.train.label_counts()},
+            "train": {"rows": len(self.train), "labels": labels},
             "validation": {"rows": len(self.validation)} if self.validation else None,
             "text": list(self.train.text_columns),
             "label": self.train.label_column,

@@ -13,7 +13,8 @@ from headwater.data.tokenizer import Tokenizer
 from headwater.errors import BadDataError
 from headwater.evaluation.probes import linear_probe
 from headwater.models import Model
-from headwater.run.fitting import EncodedRows, vectors_of
+from headwater.run.fitting import EncodedRows
+from headwater.run.reading import Reader
 from headwater.run.settings import RunSettings
 
 ROWS = 800
@@ -56,13 +57,12 @@ class Probe:
 
     def __call__(self, model: Model, *, check: Callable[[], None] | None = None) -> dict[str, float]:
         """The accuracy of a linear probe on the judged half."""
-        vectors = vectors_of(
-            model,
-            self.rows.tokens,
-            self.tokenizer,
+        reader = Reader(
+            model=model,
+            tokenizer=self.tokenizer,
             length=self.length,
             precision=self.precision,
             device=self.device,
             check=check,
         )
-        return {"probe": linear_probe(vectors, self.rows.labels, self.judged)}
+        return {"probe": linear_probe(reader.vectors(self.rows.tokens), self.rows.labels, self.judged)}

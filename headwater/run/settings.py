@@ -41,7 +41,8 @@ class ModelSettings:
     depth: int | None = None
     width: int | None = None
     num_heads: int | None = None
-    dropout: float = 0.0
+    feed_forward_width: int | None = None
+    dropout: float | None = None
     token_vectors: Literal["counted", "random"] = "counted"
 
     def __post_init__(self) -> None:
@@ -51,8 +52,9 @@ class ModelSettings:
             depth=self.depth,
             width=self.width,
             num_heads=self.num_heads,
+            feed_forward_width=self.feed_forward_width,
         )
-        if not 0.0 <= self.dropout < 1.0:
+        if self.dropout is not None and not 0.0 <= self.dropout < 1.0:
             raise SettingsError(f"model.dropout = {self.dropout}; expected a share from 0 to below 1")
 
 
@@ -63,7 +65,7 @@ class ObjectiveSettings:
     name: str = "masked_tokens"
     share: float = 0.3
     kept: float = 0.1
-    label_smoothing: float = 0.0
+    label_smoothing: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +90,7 @@ class TrainingSettings:
     decay_steps: int | None = None
     clip: float | None = 1.0
     adapt: Literal["full", "head"] = "full"
-    average: Literal["none", "exponential"] = "none"
+    average: Literal["none", "exponential"] | None = None
     early_stopping: int | None = None
     stop_when_flat: bool = False
     activation_checkpointing: bool = False

@@ -68,10 +68,9 @@ def ship_finetuned(
         **_card(settings, journey),
         "task": settings.task,
         "size": start.size,
-        "labels": list(data.names),
         "text": list(data.train.text_columns),
         "label": data.train.label_column,
-        "pooling": "mean",
+        **data.task.card,
     }
     save_bundle(folder.model, model, start.tokenizer, card)
 

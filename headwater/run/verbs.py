@@ -20,7 +20,6 @@ from headwater.errors import (
     SettingsError,
     UsageError,
 )
-from headwater.evaluation.metrics import ClassificationReport
 from headwater.run.answering import (
     Answerer,
     AskedRow,
@@ -35,6 +34,7 @@ from headwater.run.generating import Author, Decoding
 from headwater.run.pretraining import carry_on_pretraining
 from headwater.run.settings import RunSettings
 from headwater.run.summary import RunsTable, RunSummary, Verification, summary_of, verification_of
+from headwater.run.tasks.task import Report
 from headwater.settings import assignments, merged, read_toml
 from headwater.training import distributed
 from headwater.training.progress import Progress
@@ -74,7 +74,7 @@ class Run:
         text: Sequence[str] | None = None,
         label: str | None = None,
         quiet: bool = True,
-    ) -> ClassificationReport:
+    ) -> Report:
         """Metrics on labelled rows, each with its 95 % interval, and the confusion matrix."""
         with Progress(quiet=quiet) as progress:
             return self._answerer().evaluate(Path(test), text=text, label=label, progress=progress)
@@ -134,6 +134,13 @@ class Run:
                 found.append(answer)
                 progress.update(len(found))
         return found
+
+    def translate(
+        self, texts: Sequence[str], decoding: Decoding | None = None, *, quiet: bool = True
+    ) -> list[str]:
+        """What is written from each text: by five beams where nothing else is asked for."""
+        answers = self.generate(texts, decoding or Decoding(beam=5), quiet=quiet)
+        return [answer["text"] for answer in answers]
 
     def stream(self, prompt: str, decoding: Decoding | None = None) -> Iterator[str]:
         """The continuation of a prompt, piece by piece as it is written."""

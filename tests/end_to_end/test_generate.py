@@ -18,7 +18,7 @@ from tests.end_to_end.conftest import Seen
 def author(workplace: Path, cache: object) -> hw.Run:
     return hw.pretrain(
         workplace / "notes.jsonl",
-        out=workplace / "runs" / "author",
+        out=workplace / "written" / "author",
         objective="next_token",
         size="nano",
         steps=150,

@@ -11,6 +11,7 @@ import transformers
 
 import headwater as hw
 from headwater.cli.app import main
+from headwater.evaluation.metrics import ClassificationReport
 from headwater.experiments.arms import starting_points
 from headwater.models import cost_of, load_bundle
 from headwater.run.starting import StartingPoint
@@ -48,6 +49,7 @@ def test_pretraining_learns_and_finetuning_learns_more(
     losses = [event["loss"] for event in events if event["kind"] == "train"]
     assert losses[-1] < losses[0]
     report = finetuned.evaluate(workplace / "test.csv")
+    assert isinstance(report, ClassificationReport)
     assert report.accuracy.value > 0.6  # three classes; the words tell
     assert report.accuracy.low <= report.accuracy.value <= report.accuracy.high
 

@@ -1,6 +1,7 @@
 """Which columns of a table hold the texts and which the label: guessed from names and a sample."""
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from headwater.data.readers.table import Cell, Table
 from headwater.errors import BadDataError
 
 Role = Literal["text", "label", "number", "category", "identifier", "other", "empty"]
+LabelKind = Literal["class", "number", "text"]
+"""What the label column of a task holds: one of a few names, a quantity, or a text that is to be written."""
 
 _SAMPLE_ROWS = 1000
 _SAMPLE_CELLS = 400_000
@@ -25,6 +28,10 @@ LABEL_NAMES = (
 )
 """Names of label columns, the surest first."""
 
+_TARGET_NAMES = (
+    *("target", "tgt", "translation", "summary", "title", "headline", "answer", "response", "completion"),
+    *("output", "reference", "caption", "译文", "摘要", "标题", "回答"),
+)
 _TEXT_NAMES = frozenset(
     (
         *("text", "sentence", "sentence1", "sentence2", "content", "body", "title", "question", "answer"),
@@ -60,12 +67,17 @@ class Columns:
 
 
 def find_columns(
-    table: Table, *, text: str | Sequence[str] | None = None, label: str | None = None
+    table: Table,
+    *,
+    text: str | Sequence[str] | None = None,
+    label: str | None = None,
+    labels: LabelKind = "class",
 ) -> Columns:
     """The text columns and the label column of a table; ``text`` ("a,b") and ``label`` overrule the guess.
 
     Text: cells that read as language (two words or four unspaced characters, mostly letters) and seldom
-    repeat; several columns may be so. Label: a column with a label's name, else the only one of few values.
+    repeat; several columns may be so. Label: a column with a label's name, else the only one of few values. Where
+    ``labels`` are texts: a column with a target's name, else the second text column, and the first is the text.
     Raises BadDataError for a name that is not there, with the nearest one.
     """
     wanted = _split_names(text)
@@ -78,8 +90,12 @@ def find_columns(
     cells = _sample(table)
     understood = [_understand(name, column) for name, column in zip(table.columns, cells, strict=True)]
     label_named = label is not None or any(_label_rank(column.name) is not None for column in understood)
-    label = label or _guess_label(understood, exclude=wanted)
-    found = tuple(wanted) or _guess_text(understood, label, cells)
+    if labels == "text":
+        label = label or _guess_target(understood, cells, exclude=wanted)
+        found = tuple(wanted) or _guess_text(understood, label, cells)[:1]
+    else:
+        label = label or _guess_label(understood, exclude=wanted)
+        found = tuple(wanted) or _guess_text(understood, label, cells)
     roles: dict[str, Role] = dict.fromkeys(found, "text")
     if label:
         roles[label] = "label"
@@ -96,6 +112,14 @@ def looks_continuous(values: Iterable[str]) -> bool:
     numbers = {value for value in values if _number.fullmatch(value)}
     fractions = sum("." in number and float(number) % 1 != 0 for number in numbers)
     return len(numbers) > 20 and fractions > 0.2 * len(numbers)
+
+
+def is_finite_number(text: str) -> bool:
+    """True for what reads as a number that can be computed with."""
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _split_names(text: str | Sequence[str] | None) -> list[str]:
@@ -183,6 +207,16 @@ def _guess_label(columns: Sequence[Column], exclude: Sequence[str]) -> str | Non
         if column.role == "category" or (column.role == "number" and 2 <= column.distinct <= 20)
     ]
     return few[0] if len(few) == 1 else None
+
+
+def _guess_target(
+    columns: Sequence[Column], cells: Sequence[Sequence[str]], exclude: Sequence[str]
+) -> str | None:
+    named = [column.name for name in _TARGET_NAMES for column in columns if column.name.casefold() == name]
+    texts = [name for name in _guess_text(columns, None, cells) if name not in exclude]
+    if able := [name for name in named if name not in exclude]:
+        return able[0]
+    return texts[0] if exclude and texts else texts[1] if len(texts) > 1 else None
 
 
 def _guess_text(

@@ -7,7 +7,14 @@ from headwater.data.archives import READ_FAILURES, until_damage
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import PathLike, Source, Split, find_sources
 from headwater.data.problems import Problems
-from headwater.data.readers.columns import Columns, find_columns, listed, looks_continuous
+from headwater.data.readers.columns import (
+    Columns,
+    LabelKind,
+    find_columns,
+    is_finite_number,
+    listed,
+    looks_continuous,
+)
 from headwater.data.readers.sources import (
     MAX_BAD,
     guarded,
@@ -29,6 +36,7 @@ def read_labelled(
     label: str | None = None,
     split: Split | None = None,
     need_labels: bool = True,
+    labels: LabelKind = "class",
     max_bad: float = MAX_BAD,
 ) -> LabelledSet:
     """The usable rows of one labelled file, or of one part of a folder of them.
@@ -37,7 +45,8 @@ def read_labelled(
     is one, otherwise everything). Columns are guessed once, on the train part where there is one; pass
     ``text_columns`` and ``label_column`` of one set on to the others to be sure that they agree. Plain text
     files in one folder per class take their folder's name as label. With ``need_labels=False`` (input of a
-    prediction) rows without a label stay.
+    prediction) rows without a label stay. ``labels`` says what the label column holds: rows whose label is not a
+    number, where one is expected, are left out and reported.
     Raises BadDataError for a wrong column, a label that is a quantity, or too many unusable rows;
     MissingInputError for a part that is not there.
     """
@@ -46,15 +55,17 @@ def read_labelled(
     chosen = _of_split(sources, split)
     if all(source.kind == "text" for source in chosen):
         return _from_text(chosen, problems, need_labels=need_labels, max_bad=max_bad)
-    columns = _columns_of(sources, chosen, text, label)
+    columns = _columns_of(sources, chosen, text, label, labels)
     _refuse_empty(columns, chosen)
-    _refuse_incomplete(columns, chosen, need_labels=need_labels)
+    _refuse_incomplete(columns, chosen, need_labels=need_labels, labels=labels)
     use_label = need_labels or columns.label_named
     examples: list[Example] = []
     for source in chosen:
         rows = _rows_of(source, columns, problems, use_label=use_label, need_label=need_labels)
+        if labels == "number" and use_label:
+            rows = _with_numbers(rows, problems)
         examples.extend(guarded(rows, source, problems, max_bad=max_bad))
-    if need_labels:
+    if need_labels and labels == "class":
         _refuse_quantities(examples, columns, chosen)
     return _complete(
         LabelledSet(
@@ -65,6 +76,14 @@ def read_labelled(
         ),
         chosen,
     )
+
+
+def _with_numbers(rows: Iterator[Example], problems: Problems) -> Iterator[Example]:
+    for row in rows:
+        if row.label is None or is_finite_number(row.label):
+            yield row
+        else:
+            problems.add(row.path, row.row, "label is not a number", row.label[:40])
 
 
 def _of_split(sources: list[Source], split: Split | None) -> list[Source]:
@@ -85,14 +104,18 @@ def _of_split(sources: list[Source], split: Split | None) -> list[Source]:
 
 
 def _columns_of(
-    sources: Sequence[Source], chosen: Sequence[Source], text: str | Sequence[str] | None, label: str | None
+    sources: Sequence[Source],
+    chosen: Sequence[Source],
+    text: str | Sequence[str] | None,
+    label: str | None,
+    labels: LabelKind,
 ) -> Columns:
     tables = [source for source in chosen if source.kind != "text"]
     train = [source for source in sources if source.split == "train" and source.kind != "text"]
     reference = _opened(train[0] if train else tables[0])
     first = _opened(tables[0])
     same = set(reference.columns) == set(first.columns)
-    return find_columns(reference if same else first, text=text, label=label)
+    return find_columns(reference if same else first, text=text, label=label, labels=labels)
 
 
 def _opened(source: Source) -> Table:
@@ -135,12 +158,19 @@ def _refuse_empty(columns: Columns, chosen: Sequence[Source]) -> None:
     raise BadDataError(f"{names_of(chosen)}: no usable row; {why_nothing(chosen, problems)}")
 
 
-def _refuse_incomplete(columns: Columns, chosen: Sequence[Source], *, need_labels: bool) -> None:
+def _refuse_incomplete(
+    columns: Columns, chosen: Sequence[Source], *, need_labels: bool, labels: LabelKind
+) -> None:
     names = listed([column.name for column in columns.understood])
     if not columns.text:
         raise BadDataError(
             f"{names_of(chosen)}: no column reads as text; the columns are {names}; "
             'name one with --text (in Python: text="…")'
+        )
+    if need_labels and columns.label is None and labels == "text":
+        raise BadDataError(
+            f"{names_of(chosen)}: no second column reads as the text to be written; the columns are {names}; "
+            "name both with --text SOURCE --label TARGET"
         )
     if need_labels and columns.label is None:
         raise BadDataError(

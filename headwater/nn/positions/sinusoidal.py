@@ -39,7 +39,8 @@ class SinusoidalPositions(nn.Module):
 
     def __init__(self, width: int, waves: Waves = "paper", *, start: int = 0) -> None:
         super().__init__()
-        self.width, self.waves, self.start = width, waves, start
+        self.width, self.start = width, start
+        self.waves: Waves = waves
 
     def forward(self, layout: SequenceLayout) -> Tensor:
         return sinusoids(layout.positions + self.start, self.width, self.waves)

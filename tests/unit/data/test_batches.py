@@ -11,6 +11,7 @@ import torch
 from headwater.data.assembly import FramedExamples
 from headwater.data.batches import LabelledBatches, TokenBatches, evaluation_batches
 from headwater.data.store import write_store
+from headwater.data.targets import Labels
 from headwater.data.tokenizer import Tokenizer
 from headwater.data.windows import Windows
 from headwater.errors import BadDataError, UsageError
@@ -145,7 +146,9 @@ EXAMPLES = [np.full(size, number + 10, np.uint16) for number, size in enumerate(
 
 
 def labelled(tokenizer: Tokenizer, rows: int, count: int = 50) -> LabelledBatches:
-    return LabelledBatches(EXAMPLES[:count], np.arange(count), tokenizer, rows=rows, length=24, seed=3)
+    return LabelledBatches(
+        EXAMPLES[:count], Labels(np.arange(count)), tokenizer, rows=rows, length=24, seed=3
+    )
 
 
 def test_labels_stay_with_their_examples(tokenizer: Tokenizer):
@@ -193,9 +196,9 @@ def test_of_two_texts_the_longer_loses_its_end(tokenizer: Tokenizer):
 
 def test_labels_and_examples_must_be_as_many(tokenizer: Tokenizer):
     with pytest.raises(UsageError, match="50 examples but 3 labels"):
-        LabelledBatches(EXAMPLES, np.arange(3), tokenizer, rows=4, length=24, seed=3)
+        LabelledBatches(EXAMPLES, Labels(np.arange(3)), tokenizer, rows=4, length=24, seed=3)
     with pytest.raises(BadDataError, match="no labelled examples"):
-        LabelledBatches([], np.arange(0), tokenizer, rows=4, length=24, seed=3)
+        LabelledBatches([], Labels(np.arange(0)), tokenizer, rows=4, length=24, seed=3)
 
 
 def test_evaluation_reads_every_example_once(tokenizer: Tokenizer):
@@ -213,8 +216,8 @@ def test_evaluation_of_nothing_is_nothing(tokenizer: Tokenizer):
 def test_parts_of_a_group_hold_its_examples_between_them_the_shortest_first(tokenizer: Tokenizer) -> None:
     arrays = [np.arange(4, 4 + size, dtype=np.uint16) % 200 + 4 for size in (3, 30, 9, 14, 21, 5, 11, 2)]
     labels = np.arange(8)
-    whole = LabelledBatches(arrays, labels, tokenizer, rows=8, length=64, seed=1)
-    parted = LabelledBatches(arrays, labels, tokenizer, rows=8, length=64, seed=1, parts=3)
+    whole = LabelledBatches(arrays, Labels(labels), tokenizer, rows=8, length=64, seed=1)
+    parted = LabelledBatches(arrays, Labels(labels), tokenizer, rows=8, length=64, seed=1, parts=3)
     for group in range(4):
         parts = [parted.batch(group * 3 + part) for part in range(3)]
         together = torch.cat([part.items for part in parts])

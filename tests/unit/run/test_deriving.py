@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from headwater.errors import SettingsError
-from headwater.run.deriving import DEFAULT_MINUTES, derive_pretraining, derive_rhythm, finetuning_steps
+from headwater.run.deriving import DEFAULT_MINUTES, Habits, derive_pretraining, derive_rhythm
 from headwater.run.settings import DataSettings, ModelSettings, RunSettings, TrainingSettings
 
 
@@ -53,8 +53,8 @@ def test_decay_steps_belong_to_the_schedule_that_has_them() -> None:
 
 
 def test_few_rows_are_seen_for_200_steps_and_many_three_times() -> None:
-    assert finetuning_steps(32) == 200
-    assert finetuning_steps(6400) == 1200
+    assert Habits().steps_for(32, 16) == 200
+    assert Habits().steps_for(6400, 16) == 1200
 
 
 def test_an_unknown_size_is_answered_with_the_nearest() -> None:

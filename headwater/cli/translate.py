@@ -1,0 +1,34 @@
+"""``headwater translate``: texts in one language → texts in another, or whatever the model was fine-tuned to write."""
+
+from headwater.cli import decoding as ways
+from headwater.cli import options
+from headwater.cli.output import rows as print_rows
+
+
+def command(
+    run: options.TrainedRun,
+    rows: options.Rows = "-",
+    max_tokens: ways.MaxTokens = None,
+    beam: ways.Beam = None,
+    length_penalty: ways.LengthPenalty = 0.6,
+    temperature: ways.Temperature = None,
+    repetition_penalty: ways.RepetitionPenalty = 1.0,
+    no_repeat_ngram: ways.NoRepeatNgram = 0,
+    prefix: ways.Prefix = "",
+    text: options.Text = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write a text from each row of a file, or of standard input, as JSON lines; with 5 beams where nothing is said."""
+    from headwater.run.verbs import open_run
+
+    decoding = ways.decoding(
+        max_tokens=max_tokens,
+        beam=5 if beam is None and temperature is None else beam,
+        length_penalty=length_penalty,
+        temperature=temperature,
+        repetition_penalty=repetition_penalty,
+        no_repeat_ngram=no_repeat_ngram,
+        prefix=prefix,
+    )
+    print_rows(open_run(run).generate_rows(rows, decoding, text=options.columns(text), quiet=quiet))

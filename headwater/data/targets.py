@@ -1,0 +1,57 @@
+"""What examples are to be answered with, put into the batches that ask for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from headwater.data.assembly import Example, FramedExamples, Integers
+from headwater.data.tokenizer import Tokenizer
+from headwater.sequence import Batch
+
+
+class Targets(Protocol):
+    """One target for each example, by its number."""
+
+    def __len__(self) -> int: ...
+    def into(self, batch: Batch) -> Batch:
+        """The batch with the targets of its items."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """One number for each example: a class, or a quantity."""
+
+    numbers: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def into(self, batch: Batch) -> Batch:
+        """The batch with ``labels`` (examples,)."""
+        return replace(batch, labels=torch.from_numpy(self.numbers[batch.items.numpy()]))
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTexts:
+    """One text for each example: [CLS] tokens [SEP]."""
+
+    framed: FramedExamples
+
+    @classmethod
+    def of(cls, texts: Sequence[Example], tokenizer: Tokenizer, length: int) -> "TargetTexts":
+        """Frame the texts; those longer than ``length`` lose their ends."""
+        return cls(FramedExamples.of(texts, tokenizer, length))
+
+    def __len__(self) -> int:
+        return len(self.framed)
+
+    def into(self, batch: Batch) -> Batch:
+        """The batch with ``targets`` (examples, T) and their layout."""
+        items: Integers = batch.items.numpy().astype(np.int64)
+        texts = self.framed.batch(items)
+        return replace(batch, targets=texts.inputs, target_layout=texts.layout)

@@ -1,0 +1,75 @@
+"""A model that reads rows of text: with which vocabulary, how far, in which precision, on which device."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from headwater.data.assembly import Example as EncodedExample
+from headwater.data.batches import evaluation_batches
+from headwater.data.tokenizer import Tokenizer
+from headwater.models import Model
+from headwater.objectives import LabelledObjective
+from headwater.sequence import Batch
+from headwater.training.precision import autocast
+
+BATCH_TOKENS = 8_192
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reader:
+    """Reads every row once, the longest first, and answers in the order of the rows.
+
+    ``check`` is asked before every batch, and raises to stop.
+    """
+
+    model: Model
+    tokenizer: Tokenizer
+    length: int
+    precision: str = "fp32"
+    device: torch.device = CPU
+    check: Callable[[], None] | None = None
+
+    def scores(self, objective: LabelledObjective, tokens: Sequence[EncodedExample]) -> NDArray[np.float32]:
+        """The objective's scores of every row: (rows, labels)."""
+        return self.of_every_row(lambda batch: objective.scores(self.model, batch), tokens)
+
+    def vectors(self, tokens: Sequence[EncodedExample]) -> NDArray[np.float32]:
+        """The mean of each row's last hidden states: (rows, width)."""
+        return self.of_every_row(self._means, tokens)
+
+    @torch.no_grad()
+    def of_every_row(
+        self, answer: Callable[[Batch], Tensor], tokens: Sequence[EncodedExample]
+    ) -> NDArray[np.float32]:
+        """What ``answer`` gives for each row of a batch, in the order of the rows."""
+        parts: list[NDArray[np.float32]] = []
+        places: list[NDArray[np.int64]] = []
+        for batch in self._batches(tokens):
+            with autocast(self.precision, self.device):
+                parts.append(answer(batch).float().cpu().numpy())
+            places.append(batch.items.numpy())
+        if not parts:
+            return np.zeros((0, 0), dtype=np.float32)
+        together = np.concatenate(parts)
+        ordered = np.empty_like(together)
+        ordered[np.concatenate(places)] = together
+        return ordered
+
+    def _batches(self, tokens: Sequence[EncodedExample]) -> Iterator[Batch]:
+        self.model.eval()
+        for batch in evaluation_batches(
+            tokens, self.tokenizer, tokens_per_batch=BATCH_TOKENS, length=self.length
+        ):
+            if self.check is not None:
+                self.check()
+            yield batch.to(self.device)
+
+    def _means(self, batch: Batch) -> Tensor:
+        hidden_states = self.model.encode(batch)
+        real = batch.layout.real[..., None].to(hidden_states.dtype)
+        return (hidden_states * real).sum(dim=1) / real.sum(dim=1).clamp_min(1)

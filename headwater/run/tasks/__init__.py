@@ -1,0 +1,28 @@
+"""The tasks that a model can be fine-tuned for, one file a kind."""
+
+from headwater.errors import SettingsError
+from headwater.run.tasks.classification import ClassificationTask, PairClassificationTask
+from headwater.run.tasks.regression import PairRegressionTask, RegressionTask
+from headwater.run.tasks.task import Task
+from headwater.run.tasks.writing import WritingTask
+from headwater.settings import unknown_choice
+
+TASKS: dict[str, type[Task]] = {
+    "classification": ClassificationTask,
+    "pair_classification": PairClassificationTask,
+    "regression": RegressionTask,
+    "pair_regression": PairRegressionTask,
+    "translation": WritingTask,
+    "summarization": WritingTask,
+    "generation": WritingTask,
+}
+
+
+def task_kind(name: str) -> type[Task]:
+    """The kind of that name."""
+    if name not in TASKS:
+        raise SettingsError(unknown_choice("task", name, list(TASKS)))
+    return TASKS[name]
+
+
+__all__ = ["TASKS", "Task", "task_kind"]

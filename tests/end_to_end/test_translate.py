@@ -1,0 +1,164 @@
+"""Texts written from texts: a small language pair is learnt, judged, asked from Python and the command line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+import headwater as hw
+from headwater.evaluation.metrics.text import TextReport
+from headwater.run.generating import Decoding
+from tests.end_to_end.conftest import Seen
+
+WORDS = {
+    "one": "eins",
+    "two": "zwei",
+    "three": "drei",
+    "red": "rote",
+    "green": "grüne",
+    "blue": "blaue",
+    "birds": "Vögel",
+    "ships": "Schiffe",
+    "stones": "Steine",
+}
+ENGLISH = list(WORDS)
+
+
+def pairs(count: int, seed: int) -> list[tuple[str, str]]:
+    rng = np.random.default_rng(seed)
+    found: list[tuple[str, str]] = []
+    for _ in range(count):
+        words = [
+            str(rng.choice(ENGLISH[start : start + 3]))
+            for _ in range(rng.integers(1, 4))
+            for start in (0, 3, 6)
+        ]
+        found.append((" ".join(words), " ".join(WORDS[word] for word in words)))
+    return found
+
+
+def write(path: Path, rows: list[tuple[str, str]]) -> Path:
+    path.write_text("en\tde\n" + "".join(f"{en}\t{de}\n" for en, de in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def pair_files(workplace: Path) -> dict[str, Path]:
+    folder = workplace / "pairs"
+    folder.mkdir()
+    return {
+        "train": write(folder / "train.tsv", pairs(400, 1)),
+        "valid": write(folder / "valid.tsv", pairs(40, 2)),
+        "test": write(folder / "test.tsv", pairs(60, 3)),
+    }
+
+
+@pytest.fixture(scope="session")
+def translator(workplace: Path, pair_files: dict[str, Path]) -> hw.Run:
+    return hw.finetune(
+        "scratch",
+        pair_files["train"],
+        task="translation",
+        out=workplace / "written" / "translator",
+        validation=pair_files["valid"],
+        size="nano",
+        steps=260,
+        assign=["training.learning_rate=0.003", "training.batch_rows=32", "model.dropout=0.0"],
+        quiet=True,
+    )
+
+
+def test_the_pair_is_learnt(translator: hw.Run, pair_files: dict[str, Path]) -> None:
+    report = translator.evaluate(pair_files["test"])
+    assert isinstance(report, TextReport)
+    assert report.bleu.value > 80
+    assert report.bleu.low <= report.bleu.value <= report.bleu.high
+    assert "tok:13a" in report.signature
+    assert translator.summary.evaluation["bleu"] > 50
+
+
+def test_the_columns_are_guessed_and_said(pair_files: dict[str, Path], translator: hw.Run) -> None:
+    facts = json.loads((translator.path / "data.json").read_text(encoding="utf-8"))
+    assert (facts["text"], facts["label"]) == (["en"], "de")
+
+
+def test_python_and_the_command_line_write_the_same(
+    translator: hw.Run, workplace: Path, told: Callable[..., Seen]
+) -> None:
+    texts = ["two red ships", "one blue stones three green birds"]
+    written = translator.translate(texts)
+    assert written == ["zwei rote Schiffe", "eins blaue Steine drei grüne Vögel"]
+    rows = workplace / "sources.jsonl"
+    rows.write_text("".join(json.dumps({"en": text}) + "\n" for text in texts), encoding="utf-8")
+    seen = told("", "translate", translator.path, rows, "--quiet")
+    assert [json.loads(line)["text"] for line in seen.out.splitlines()] == written
+    seen = told("", "predict", translator.path, rows, "--quiet")
+    assert [json.loads(line)["text"] for line in seen.out.splitlines()] == written
+    seen = told("", "translate", translator.path, "-", "--quiet", stdin=b"two red ships\n")
+    assert json.loads(seen.out)["text"] == written[0]
+
+
+def test_a_prefix_is_kept_and_gone_on_from(translator: hw.Run) -> None:
+    (written,) = translator.translate(["two red ships"], Decoding(beam=3, prefix="drei"))
+    assert written.startswith("drei ")
+    (drawn,) = translator.translate(["two red ships"], Decoding(temperature=0.0, prefix="drei"))
+    assert drawn.startswith("drei ")
+
+
+def test_transformers_translates_the_same(translator: hw.Run) -> None:
+    model: Any = transformers.AutoModelForSeq2SeqLM.from_pretrained(translator.path / "model").eval()
+    words: Any = transformers.AutoTokenizer.from_pretrained(translator.path / "model")
+    encoded = words(["two red ships", "one blue stones three green birds"], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        found = model.generate(
+            encoded["input_ids"], attention_mask=encoded["attention_mask"], max_new_tokens=40, do_sample=False
+        )
+    theirs = [text.strip() for text in words.batch_decode(found, skip_special_tokens=True)]
+    ours = translator.translate(
+        ["two red ships", "one blue stones three green birds"], Decoding(temperature=0.0)
+    )
+    assert theirs == [text.strip() for text in ours]
+
+
+def test_rows_without_source_or_target_are_left_out_and_said(
+    workplace: Path, told: Callable[..., Seen]
+) -> None:
+    path = workplace / "holes.tsv"
+    rows = [("two red ships", ""), ("", "zwei"), *pairs(40, 5)]
+    seen = told(
+        "",
+        "finetune",
+        "scratch",
+        write(path, rows),
+        "--task",
+        "translation",
+        "--size",
+        "nano",
+        "--steps",
+        "2",
+        "--out",
+        workplace / "written" / "holes",
+    )
+    assert seen.code == 0
+    assert "2 of 42 rows left out" in seen.err
+
+
+def test_an_encoder_cannot_be_fine_tuned_to_translate(
+    pretrained: hw.Run, pair_files: dict[str, Path], told: Callable[..., Seen]
+) -> None:
+    seen = told("", "finetune", pretrained.path, pair_files["train"], "--task", "translation", "--quiet")
+    assert seen.code == 78
+    assert "has no decoder" in seen.err
+
+
+def test_one_column_of_text_is_not_a_pair(workplace: Path, told: Callable[..., Seen]) -> None:
+    path = workplace / "single.csv"
+    path.write_text("text\n" + "a few words here\n" * 5, encoding="utf-8")
+    seen = told("", "finetune", "scratch", path, "--task", "translation", "--quiet")
+    assert seen.code == 65
+    assert "--text SOURCE --label TARGET" in seen.err
