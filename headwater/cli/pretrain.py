@@ -13,7 +13,8 @@ def command(
     data: Annotated[list[Path] | None, typer.Argument(help="Files or folders of unlabelled data.")] = None,
     out: options.Out = Path("runs/pretrained"),
     objective: Annotated[
-        str | None, typer.Option("--objective", help="The pretext task: masked_tokens or next_token.")
+        str | None,
+        typer.Option("--objective", help="The pretext task, or several: masked_tokens=1,sentence_order=0.3."),
     ] = None,
     size: options.Size = None,
     steps: options.Steps = None,

@@ -38,6 +38,10 @@ class Backbone(nn.Module, ABC):
     def encode(self, embedded: Tensor, layout: SequenceLayout) -> Tensor:
         """Vectors (B, T, C) → vectors that have read each other (B, T, C)."""
 
+    def layers(self, embedded: Tensor, layout: SequenceLayout) -> list[Tensor]:
+        """The states after each block, (B, T, C) each, the last as ``encode`` gives them; one without blocks."""
+        return [self.encode(embedded, layout)]
+
     def encode_places(self, embedded: Tensor, layout: SequenceLayout, places: Tensor) -> Tensor:
         """What ``encode`` gives for some tokens alone, ``places`` (N,) of the flattened rows: (N, C)."""
         return self.encode(embedded, layout).flatten(0, 1)[places]

@@ -58,6 +58,15 @@ class TransformerBackbone(Backbone):
             hidden_states = self._through(block, hidden_states, layout, cache)
         return self.final_norm(hidden_states)
 
+    def layers(self, embedded: Tensor, layout: SequenceLayout) -> list[Tensor]:
+        """The states after each block, the last behind the final norm: (B, T, C) each."""
+        layout = share(layout)
+        found: list[Tensor] = []
+        for block in self.blocks:
+            embedded = self._through(block, embedded, layout)
+            found.append(embedded)
+        return [*found[:-1], self.final_norm(found[-1])]
+
     def encode_places(self, embedded: Tensor, layout: SequenceLayout, places: Tensor) -> Tensor:
         """``encode`` at ``places`` (N,) of the flattened rows: (N, C); the last block transforms them alone.
 

@@ -1,20 +1,36 @@
 """One file per objective, pretext and labelled alike, behind one interface."""
 
 from headwater.objectives.classification import Classification
+from headwater.objectives.denoising import Denoising
 from headwater.objectives.masked_prediction import MaskedTokens
+from headwater.objectives.mixed import Mixed
+from headwater.objectives.next_sentence import NextSentence
 from headwater.objectives.next_token import NextToken
 from headwater.objectives.objective import LabelledObjective, LossTerm, Objective, Task
 from headwater.objectives.regression import Regression
+from headwater.objectives.replaced_token import ReplacedToken
+from headwater.objectives.self_distillation import SelfDistillation
+from headwater.objectives.sentence_contrast import SentenceContrast
+from headwater.objectives.sentence_order import SentenceOrder
 from headwater.objectives.sequence_to_sequence import SequenceToSequence
+from headwater.objectives.span_corruption import SpanCorruption
 
 __all__ = [
     "Classification",
+    "Denoising",
     "LabelledObjective",
     "LossTerm",
     "MaskedTokens",
+    "Mixed",
+    "NextSentence",
     "NextToken",
     "Objective",
     "Regression",
+    "ReplacedToken",
+    "SelfDistillation",
+    "SentenceContrast",
+    "SentenceOrder",
     "SequenceToSequence",
+    "SpanCorruption",
     "Task",
 ]

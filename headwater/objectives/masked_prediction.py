@@ -84,12 +84,17 @@ class MaskedTokens(Objective):
         return (LossTerm(self.name, total, len(task.places)),)
 
 
+def token_draws(batch: Batch, draws: Draws, purpose: str) -> NDArray[np.float64]:
+    """(B · T,) one number in [0, 1) a token: a function of its item and its position, whatever the batch."""
+    layout = batch.layout
+    numbers = draws.uniform(purpose, int(layout.positions.max()) + 1)
+    return numbers[_item_numbers(layout.documents), layout.positions].ravel()
+
+
 def _drawn(
     batch: Batch, draws: Draws, purpose: str, words: NDArray[np.int64]
 ) -> NDArray[np.float64]:  # (B · T,), one number a word
-    layout = batch.layout
-    numbers = draws.uniform(purpose, int(layout.positions.max()) + 1)
-    of_token = numbers[_item_numbers(layout.documents), layout.positions].ravel()  # whatever the batch
+    of_token = token_draws(batch, draws, purpose)
     return of_token[np.flatnonzero(np.diff(words, prepend=-1))][words]
 
 

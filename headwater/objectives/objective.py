@@ -24,6 +24,7 @@ class LossTerm:
     total: Tensor
     count: int
     weight: float = 1.0
+    right: Tensor | None = None  # how many units were answered right, where an answer can be right
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class SequenceToSequence(Objective):
     With ``label_smoothing`` ε the right token is asked for with 1 − ε and every token with ε / V.
     """
 
-    name = "next_token"
+    name = "sequence_to_sequence"
     head = "next_token"
     needs = "source"
 
@@ -59,7 +59,7 @@ class SequenceToSequence(Objective):
         # Smoothing helps learning and says nothing of the model: judged without it.
         smoothing = self.label_smoothing if self.training else 0.0
         total = summed_cross_entropy(
-            model.heads[self.name],
+            model.heads["next_token"],
             model.decode(task.batch).flatten(0, 1)[task.places],
             task.following,
             vocabulary_size=model.backbone.vocabulary_size,
@@ -67,18 +67,13 @@ class SequenceToSequence(Objective):
         )
         return (LossTerm(self.name, total, len(task.places)),)
 
-    def text_bytes(self, task: Task) -> int:
-        """The bytes of the targets."""
-        assert isinstance(task, TargetTask)
-        return int(self.tokenizer.token_bytes[task.following.cpu().numpy()].sum())
-
     @torch.no_grad()
     def likelihoods(self, model: Model, batch: Batch) -> Tensor:
         """log p(target | source) of each row, and how many tokens it has: (B, 2)."""
         assert batch.targets is not None
         assert batch.target_layout is not None
         places, following = successors(batch.targets, batch.target_layout)
-        logits = model.heads[self.name](model.decode(batch).flatten(0, 1)[places]).float()
+        logits = model.heads["next_token"](model.decode(batch).flatten(0, 1)[places]).float()
         found = logits.log_softmax(dim=-1).gather(1, following[:, None])[:, 0]
         rows = places // batch.targets.shape[1]
         counted = torch.stack((found, torch.ones_like(found)), dim=1)

@@ -19,10 +19,13 @@ from headwater.models import (
     matched_settings,
 )
 from headwater.models.sizes import BaselineKind, gated_width
-from headwater.objectives import Objective
 from headwater.objectives.objective import Reads
+from headwater.run.choosing_objective import Pretext
 from headwater.run.settings import ModelSettings
 from headwater.run.starting import model_folder
+
+DROPOUT_OF_VIEWS = 0.1
+"""Where two passes over one text have to differ."""
 
 
 def chosen_settings(model: ModelSettings, vocabulary_size: int, *, needs: Reads = "both") -> BackboneSettings:
@@ -48,22 +51,23 @@ def matched_to(settings: BackboneSettings, kind: BaselineKind) -> BackboneSettin
     return matched_settings(target, kind, settings.vocabulary_size, width=settings.width, causal=causal)
 
 
-def pretraining_model(
-    model: ModelSettings, tokenizer: Tokenizer, objective: Objective, *, seed: int
-) -> Model:
+def pretraining_model(model: ModelSettings, tokenizer: Tokenizer, pretext: Pretext, *, seed: int) -> Model:
     """A fresh model that reads what the pretext task needs, with the head that it trains."""
-    settings = chosen_settings(model, tokenizer.size, needs=objective.needs)
-    return build_model(settings, head=objective.head, seed=seed)
+    if pretext.wants_dropout and model.dropout is None:
+        model = dataclasses.replace(model, dropout=DROPOUT_OF_VIEWS)
+    settings = chosen_settings(model, tokenizer.size, needs=pretext.needs)
+    return build_model(settings, head=pretext.head, seed=seed)
 
 
-def continued_model(parent: str, objective: Objective) -> Model:
+def continued_model(parent: str, pretext: Pretext, *, seed: int) -> Model:
     """The model of an earlier run, its weights included; a head of the same task goes on as well."""
     model = load_bundle(model_folder(Path(parent))).model
-    if objective.head is not None and objective.head not in model.heads:
-        raise SettingsError(
-            f"{parent} was made for {', '.join(model.heads) or 'no task'}, not for {objective.head}; continue a "
-            "pre-trained run"
-        )
+    if pretext.head is not None and pretext.head not in model.heads:
+        if model.heads:
+            raise SettingsError(
+                f"{parent} was made for {', '.join(model.heads)}, not for {pretext.head}; continue a pre-trained run"
+            )
+        model.add_head(pretext.head, seed=seed)
     return model
 
 

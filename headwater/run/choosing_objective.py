@@ -1,21 +1,161 @@
-"""Which pretext task a pre-training run trains on, with what the settings say of it."""
+"""Which pretext tasks a pre-training run trains on, and what they ask of the model."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
-from headwater.objectives import MaskedTokens, NextToken, Objective
+from headwater.models import Model
+from headwater.models.settings import BackboneSettings
+from headwater.objectives import (
+    Denoising,
+    MaskedTokens,
+    Mixed,
+    NextSentence,
+    NextToken,
+    Objective,
+    ReplacedToken,
+    SelfDistillation,
+    SentenceContrast,
+    SentenceOrder,
+    SpanCorruption,
+)
+from headwater.objectives.objective import Reads
 from headwater.run.settings import ObjectiveSettings
 from headwater.settings import unknown_choice
 
-PRETEXT_OBJECTIVES: Mapping[str, Callable[[Tokenizer, ObjectiveSettings], Objective]] = {
-    "masked_tokens": lambda tokenizer, its: MaskedTokens(tokenizer, share=its.share, kept=its.kept),
-    "next_token": lambda tokenizer, _: NextToken(tokenizer),
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What an objective may be made from."""
+
+    tokenizer: Tokenizer
+    settings: ObjectiveSettings
+    model: Model
+    seed: int
+
+    def share(self, usual: float) -> float:
+        """The share that the user chose, or the one that is usual for the objective."""
+        return usual if self.settings.share is None else self.settings.share
+
+
+class Choice(NamedTuple):
+    """An objective by name."""
+
+    kind: type[Objective]
+    build: Callable[[Given], Objective]
+
+
+PRETEXT_OBJECTIVES: Mapping[str, Choice] = {
+    "masked_tokens": Choice(
+        MaskedTokens, lambda g: MaskedTokens(g.tokenizer, share=g.share(0.3), kept=g.settings.kept)
+    ),
+    "next_token": Choice(NextToken, lambda g: NextToken(g.tokenizer)),
+    "span_corruption": Choice(SpanCorruption, lambda g: SpanCorruption(g.tokenizer, share=g.share(0.15))),
+    "denoising": Choice(Denoising, lambda g: Denoising(g.tokenizer, share=g.share(0.3))),
+    "replaced_token": Choice(
+        ReplacedToken,
+        lambda g: ReplacedToken(g.tokenizer, _settings_of(g.model), share=g.share(0.3), seed=g.seed),
+    ),
+    "sentence_order": Choice(
+        SentenceOrder, lambda g: SentenceOrder(g.tokenizer, g.model.backbone, seed=g.seed)
+    ),
+    "next_sentence": Choice(NextSentence, lambda g: NextSentence(g.tokenizer, g.model.backbone, seed=g.seed)),
+    "sentence_contrast": Choice(
+        SentenceContrast,
+        lambda g: SentenceContrast(g.tokenizer, g.model.backbone.width, share=g.share(0.3), seed=g.seed),
+    ),
+    "self_distillation": Choice(
+        SelfDistillation,
+        lambda g: SelfDistillation(g.tokenizer, g.model.backbone, share=g.share(0.3), seed=g.seed),
+    ),
 }
 
 
-def pretext_objective(settings: ObjectiveSettings, tokenizer: Tokenizer) -> Objective:
-    """The objective that the settings name."""
-    if settings.name not in PRETEXT_OBJECTIVES:
-        raise SettingsError(unknown_choice("objective.name", settings.name, list(PRETEXT_OBJECTIVES)))
-    return PRETEXT_OBJECTIVES[settings.name](tokenizer, settings)
+READS: Mapping[Reads, str] = {
+    "both": "both sides",
+    "past": "the past alone",
+    "source": "a source while it writes",
+    "any": "anything",
+}
+"""What a kind of model reads, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pretext:
+    """The objectives of a run with their weights, and what they need together."""
+
+    weights: Mapping[str, float]
+
+    @classmethod
+    def named(cls, name: str) -> "Pretext":
+        """``masked_tokens``, or several with weights: ``masked_tokens=1,sentence_order=0.3``."""
+        weights: dict[str, float] = {}
+        for part in name.split(","):
+            objective, equals, weight = (piece.strip() for piece in part.partition("="))
+            if objective not in PRETEXT_OBJECTIVES:
+                raise SettingsError(unknown_choice("objective.name", objective, list(PRETEXT_OBJECTIVES)))
+            weights[objective] = _number(part, weight) if equals else 1.0
+        found = cls(weights)
+        found._check()
+        return found
+
+    @property
+    def needs(self) -> Reads:
+        """The kind of model that all of them can train."""
+        needs: list[Reads] = [kind.needs for kind in self._kinds if kind.needs != "any"]
+        return needs[0] if needs else "both"
+
+    @property
+    def head(self) -> str | None:
+        """The head that is trained and shipped, if there is one."""
+        return next((kind.head for kind in self._kinds if kind.head is not None), None)
+
+    @property
+    def wants_dropout(self) -> bool:
+        """True where two passes over a text have to differ."""
+        return "sentence_contrast" in self.weights
+
+    @property
+    def couples_examples(self) -> bool:
+        """True where a batch cannot be cut into parts: its examples are compared with each other."""
+        return any(kind.couples_examples for kind in self._kinds)
+
+    def build(self, given: Given) -> Objective:
+        """The objective, mixed where there are several."""
+        parts = {name: PRETEXT_OBJECTIVES[name].build(given) for name in self.weights}
+        if len(parts) == 1:
+            return next(iter(parts.values()))
+        return Mixed(parts, self.weights)
+
+    @property
+    def _kinds(self) -> list[type[Objective]]:
+        return [PRETEXT_OBJECTIVES[name].kind for name in self.weights]
+
+    def _check(self) -> None:
+        needs: dict[Reads, str] = {
+            kind.needs: name for name, kind in zip(self.weights, self._kinds, strict=True)
+        }
+        needs.pop("any", None)
+        if len(needs) > 1:
+            first, second = list(needs.items())[:2]
+            raise SettingsError(
+                f"{first[1]} needs a model that reads {READS[first[0]]} and {second[1]} one that reads "
+                f"{READS[second[0]]}; one model cannot be both: choose objectives of one kind"
+            )
+
+
+def _number(part: str, weight: str) -> float:
+    try:
+        return float(weight)
+    except ValueError:
+        raise SettingsError(
+            f"objective.name has the part '{part}'; expected a weight, as in masked_tokens=1,sentence_order=0.3"
+        ) from None
+
+
+def _settings_of(model: Model) -> BackboneSettings:
+    settings = getattr(model.backbone, "settings", None)
+    assert isinstance(settings, BackboneSettings), "every backbone that is built has settings"
+    return settings

@@ -44,12 +44,13 @@ class HeldOut:
     def __call__(self, model: Model, *, check: Callable[[], None] | None = None) -> dict[str, float]:
         """The mean of each loss term over all tasks, and their weighted sum as ``loss``.
 
-        Where the targets are the text itself, also ``bits_per_byte`` = nats / (ln 2 · bytes): a number that does
-        not depend on the vocabulary.
+        Where answers can be right, the share that is, ``NAME_accuracy``. Where the targets are the text itself, also
+        ``bits_per_byte`` = nats / (ln 2 · bytes): a number that does not depend on the vocabulary.
         """
         totals: defaultdict[str, float] = defaultdict(float)
         counts: Counter[str] = Counter()
         weights: dict[str, float] = {}
+        right: dict[str, int] = {}
         text_bytes = 0
         for task in self.tasks:
             if check is not None:
@@ -60,9 +61,12 @@ class HeldOut:
                 totals[term.name] += float(term.total)
                 counts[term.name] += term.count
                 weights[term.name] = term.weight
+                if term.right is not None:
+                    right[term.name] = right.get(term.name, 0) + int(term.right)
             text_bytes += self.objective.text_bytes(task)
         means = {name: totals[name] / max(counts[name], 1) for name in counts}
         found = {**means, "loss": sum(weights[name] * mean for name, mean in means.items())}
+        found |= {f"{name}_accuracy": count / max(counts[name], 1) for name, count in right.items()}
         if text_bytes:
             found["bits_per_byte"] = totals[self.objective.name] / (math.log(2) * text_bytes)
         return found

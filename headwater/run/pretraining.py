@@ -12,11 +12,10 @@ from headwater.data.tokenizer import Tokenizer
 from headwater.data.windows import Windows
 from headwater.errors import BadDataError, SettingsError
 from headwater.evaluation.stopping import advice
-from headwater.models import Model, cost_of
+from headwater.models import EncoderDecoder, Model, cost_of
 from headwater.nn.initialization import begin_with_company
-from headwater.objectives import Objective
 from headwater.run.choosing_model import continued_model, pretraining_model
-from headwater.run.choosing_objective import pretext_objective
+from headwater.run.choosing_objective import READS, Given, Pretext
 from headwater.run.deriving import derive_pretraining, derive_rhythm
 from headwater.run.driving import Drive
 from headwater.run.folder import RunFolder
@@ -49,6 +48,8 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
     world = distributed.start()
     with StopRequests(remedy=folder.resume_line) as stop:
         settings = derive_pretraining(agreed_machine(folder.settings(), world))
+        pretext = Pretext.named(settings.objective.name)
+        _refuse_parts(pretext, settings)
         device = use_machine(settings.machine)
         parent = Parent.of(settings.start_from)
         pool = world.first_then_others(lambda: _pool(settings, parent, progress, stop))
@@ -56,14 +57,15 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
         check = stop.for_all(world)
         check()
 
-        objective = pretext_objective(settings.objective, pool.tokenizer)
-        model = _model(settings, pool.tokenizer, objective)
+        model = _model(settings, pool.tokenizer, pretext)
+        given = Given(pool.tokenizer, settings.objective, model, settings.training.seed)
+        objective = pretext.build(given)
         if settings.start_from is None and settings.model.token_vectors == "counted":
             progress.stage("counting which tokens keep company")
             world.first_then_others(lambda: _begin_with_company(model, pool, stop.check))
         model = model.to(device)
         learner = build_learner(model, objective, settings.training)
-        batches = _batches(settings, pool, objective)
+        batches = _batches(settings, pool, pretext)
         settings = _timed(settings, learner, batches, device, progress, check)
         world.on_first(lambda: folder.write_settings(settings))
         progress.say(_told_data(pool.facts))
@@ -78,7 +80,7 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
             training=settings.training,
             progress=progress,
             stop=stop,
-            evaluate=_evaluation(settings, pool, learner, device, stop.check),
+            evaluate=_evaluation(settings, pool, pretext, learner, device, stop.check),
             average=weight_average(model, settings.training),
         )
         journey = drive()
@@ -110,15 +112,29 @@ def _write_data(folder: RunFolder, pool: Pool) -> None:
     pool.fingerprints.save(folder.path / "fingerprints.arrow")
 
 
-def _model(settings: RunSettings, tokenizer: Tokenizer, objective: Objective) -> Model:
-    if settings.start_from is not None:
-        model = continued_model(settings.start_from, objective)
-    else:
-        model = pretraining_model(settings.model, tokenizer, objective, seed=settings.training.seed)
-    if objective.needs not in ("any", model.backbone.reads):
+def _refuse_parts(pretext: Pretext, settings: RunSettings) -> None:
+    if pretext.couples_examples and (settings.training.micro_batches or 1) > 1:
         raise SettingsError(
-            f"{objective.name} needs a backbone that reads {objective.needs}, and this one reads "
-            f"{model.backbone.reads}; choose another --objective or model.backbone"
+            f"{settings.objective.name} compares the texts of a batch with each other, and training.micro_batches = "
+            f"{settings.training.micro_batches} cuts it into parts; leave it out, or run in one process"
+        )
+
+
+def _model(settings: RunSettings, tokenizer: Tokenizer, pretext: Pretext) -> Model:
+    seed = settings.training.seed
+    if settings.start_from is not None:
+        model = continued_model(settings.start_from, pretext, seed=seed)
+    else:
+        model = pretraining_model(settings.model, tokenizer, pretext, seed=seed)
+    fits = (
+        isinstance(model.backbone, EncoderDecoder)
+        if pretext.needs == "source"
+        else pretext.needs in ("any", model.backbone.reads)
+    )
+    if not fits:
+        raise SettingsError(
+            f"{settings.objective.name} needs a model that reads {READS[pretext.needs]}, and this one reads "
+            f"{READS[model.backbone.reads]}; choose another --objective or model.backbone"
         )
     set_activation_checkpointing(model, settings.training)
     return model
@@ -130,7 +146,7 @@ def _begin_with_company(model: Model, pool: Pool, check: Callable[[], None]) -> 
     begin_with_company(table, torch.from_numpy(vectors))
 
 
-def _batches(settings: RunSettings, pool: Pool, objective: Objective) -> TokenBatches:
+def _batches(settings: RunSettings, pool: Pool, pretext: Pretext) -> TokenBatches:
     training = settings.training
     assert training.length is not None
     assert training.batch_tokens is not None
@@ -141,7 +157,7 @@ def _batches(settings: RunSettings, pool: Pool, objective: Objective) -> TokenBa
         seed=training.seed,
         packed=training.packed,
         length_grouping=training.length_grouping,
-        open_ends=objective.needs == "past",
+        open_ends=pretext.needs == "past",
     )
 
 
@@ -167,7 +183,12 @@ def _timed(
 
 
 def _evaluation(
-    settings: RunSettings, pool: Pool, learner: Learner, device: torch.device, check: Callable[[], None]
+    settings: RunSettings,
+    pool: Pool,
+    pretext: Pretext,
+    learner: Learner,
+    device: torch.device,
+    check: Callable[[], None],
 ) -> Callable[[], dict[str, float]] | None:
     """The held-out loss, and the probe where there are labels for one; None when nothing was held out.
 
@@ -188,7 +209,7 @@ def _evaluation(
         pool.tokenizer,
         tokens_per_batch=min(training.batch_tokens or 4096, 8192),
         seed=0,
-        open_ends=learner.objective.needs == "past",
+        open_ends=pretext.needs == "past",
     )
     precision = settings.machine.precision or "fp32"
     held_out = HeldOut.of(

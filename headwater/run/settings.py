@@ -63,7 +63,7 @@ class ObjectiveSettings:
     """Which rule makes the targets."""
 
     name: str = "masked_tokens"
-    share: float = 0.3
+    share: float | None = None
     kept: float = 0.1
     label_smoothing: float | None = None
 

@@ -1,0 +1,78 @@
+"""Sentence contrast: two views of a text are nearer to each other than to the views of any other text.
+
+Gao et al. 2021 (views by dropout), arXiv:2104.08821; Chen et al. 2020 (projection, loss), arXiv:2002.05709. Shape
+letters: B texts, T tokens, C width.
+"""
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from headwater.data.tokenizer import Tokenizer
+from headwater.errors import SettingsError
+from headwater.models.model import Model
+from headwater.nn.initialization import initialize
+from headwater.nn.pooling import MeanPooling
+from headwater.objectives.objective import LossTerm, Objective, Task
+from headwater.objectives.rewriting import documents_of, rewritten
+from headwater.randomness import Draws
+from headwater.sequence import Batch
+
+
+class SentenceContrast(Objective):
+    """-log of the share of a text's other view among all views: exp(cos/τ) / Σ exp(cos/τ), τ = ``temperature``.
+
+    Each view leaves out another ``share`` of the tokens and, where the model has dropout, other features. The
+    projection in front of the cosine is thrown away.
+    """
+
+    name = "sentence_contrast"
+    couples_examples: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        width: int,
+        *,
+        share: float = 0.3,
+        temperature: float = 0.05,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not 0.0 <= share < 1.0:
+            raise SettingsError(
+                f"objective.share = {share}: the share of tokens left out must lie between 0 and 1"
+            )
+        self.tokenizer, self.share, self.temperature = tokenizer, share, temperature
+        self.pooling = MeanPooling()
+        self.projection = nn.ModuleList([nn.Linear(width, width), nn.Linear(width, width)])
+        initialize(self.projection, seed=seed, name="objective.projection")
+
+    def prepare(self, batch: Batch, draws: Draws) -> Task:
+        """Two views of every text, the first ones before the second ones."""
+        documents = documents_of(batch)
+        size = max(map(len, documents))
+        views = [
+            document[(numbers[: len(document)] >= self.share) | self.tokenizer.word_rules.special[document]]
+            for purpose in ("first view", "second view")
+            for document, numbers in zip(documents, draws.uniform(purpose, size), strict=True)
+        ]
+        changed = rewritten(batch, views, self.tokenizer.pad)
+        return Task(changed, {self.name: len(views)})
+
+    def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
+        """The mean over both views of every text."""
+        views = F.normalize(self._vectors(model, task.batch), dim=-1)
+        count = len(views)
+        cosines = (views @ views.T).float() / self.temperature
+        itself = torch.eye(count, dtype=torch.bool, device=views.device)
+        cosines = cosines.masked_fill(itself, float("-inf"))
+        partner = (torch.arange(count, device=views.device) + count // 2) % count
+        total = F.cross_entropy(cosines, partner, reduction="sum")
+        return (LossTerm(self.name, total, count, right=(cosines.argmax(dim=-1) == partner).sum()),)
+
+    def _vectors(self, model: Model, batch: Batch) -> Tensor:  # (2B, C)
+        first, second = self.projection
+        return second(F.gelu(first(self.pooling(model.encode(batch), batch.layout))))
