@@ -17,8 +17,8 @@ def command(
         str,
         typer.Option(
             "--task",
-            help="classification, pair_classification, regression, pair_regression, translation, summarization "
-            "or generation.",
+            help="classification, pair_classification, regression, pair_regression, tagging, translation, "
+            "summarization or generation.",
         ),
     ] = "classification",
     text: options.Text = None,
@@ -28,7 +28,11 @@ def command(
     steps: options.Steps = None,
     minutes: options.Minutes = None,
     adapt: Annotated[
-        str | None, typer.Option("--adapt", help="full, or head: the backbone stays frozen.")
+        str | None,
+        typer.Option(
+            "--adapt",
+            help="full; head: the backbone stays frozen; lora: small corrections; gradual: block by block.",
+        ),
     ] = None,
     seed: options.Seed = 0,
     set_: options.Set = None,

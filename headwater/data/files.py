@@ -17,7 +17,7 @@ from headwater.data.decoding import Encoding, sniff_encoding
 from headwater.data.problems import Problems
 from headwater.errors import MissingInputError
 
-Kind = Literal["text", "csv", "tsv", "jsonl", "json", "parquet", "arrow"]
+Kind = Literal["text", "csv", "tsv", "jsonl", "json", "parquet", "arrow", "tagged"]
 Split = Literal["train", "validation", "test"]
 PathLike = str | os.PathLike[str]
 
@@ -37,6 +37,10 @@ KINDS: dict[str, Kind] = {
     ".parquet": "parquet",
     ".arrow": "arrow",
     ".feather": "arrow",
+    ".bio": "tagged",
+    ".iob": "tagged",
+    ".iob2": "tagged",
+    ".conll": "tagged",
 }
 _SPLIT_WORDS: dict[str, Split] = {
     "train": "train",

@@ -12,6 +12,9 @@ from headwater.data.assembly import Example, FramedExamples, Integers
 from headwater.data.tokenizer import Tokenizer
 from headwater.sequence import Batch
 
+NO_LABEL = -100
+"""Of a token that no loss is taken at."""
+
 
 class Targets(Protocol):
     """One target for each example, by its number."""
@@ -34,6 +37,24 @@ class Labels:
     def into(self, batch: Batch) -> Batch:
         """The batch with ``labels`` (examples,)."""
         return replace(batch, labels=torch.from_numpy(self.numbers[batch.items.numpy()]))
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLabels:
+    """One number for each token of an example, behind its [CLS]; ``NO_LABEL`` where there is none."""
+
+    numbers: Sequence[Integers]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def into(self, batch: Batch) -> Batch:
+        """The batch with ``labels`` (examples, T)."""
+        labels = np.full(tuple(batch.inputs.shape), NO_LABEL)
+        for row, item in enumerate(batch.items.tolist()):
+            numbers = self.numbers[item][: labels.shape[1] - 1]
+            labels[row, 1 : 1 + len(numbers)] = numbers
+        return replace(batch, labels=torch.from_numpy(labels))
 
 
 @dataclass(frozen=True, slots=True)

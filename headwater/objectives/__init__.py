@@ -14,6 +14,7 @@ from headwater.objectives.sentence_contrast import SentenceContrast
 from headwater.objectives.sentence_order import SentenceOrder
 from headwater.objectives.sequence_to_sequence import SequenceToSequence
 from headwater.objectives.span_corruption import SpanCorruption
+from headwater.objectives.tagging import Tagging
 
 __all__ = [
     "Classification",
@@ -32,5 +33,6 @@ __all__ = [
     "SentenceOrder",
     "SequenceToSequence",
     "SpanCorruption",
+    "Tagging",
     "Task",
 ]

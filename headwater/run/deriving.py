@@ -50,6 +50,8 @@ class Habits:
     average: Literal["none", "exponential"] = "none"
     label_smoothing: float = 0.0
     rate_factor: float = 1.0
+    dropout: float = 0.1
+    """Of a model that was trained before; one that begins at random learns few labels better without."""
 
     def steps_for(self, rows: int, batch_rows: int) -> int:
         """Optimiser steps for so many labelled rows."""

@@ -14,10 +14,12 @@ from headwater.run.driving import Drive
 from headwater.run.folder import RunFolder
 from headwater.run.labelled import LabelledData
 from headwater.run.learning import (
+    adapted,
     agreed_machine,
     build_learner,
     build_plan,
     set_activation_checkpointing,
+    thawing,
     use_machine,
     weight_average,
 )
@@ -51,6 +53,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         objective = task.objective(settings.objective, start.tokenizer)
         model = start.model(task.head, seed=settings.training.seed, **task.head_options).to(device)
         set_activation_checkpointing(model, settings.training)
+        adapted(model, settings)
         learner = build_learner(model, objective, settings.training)
 
         training = settings.training
@@ -67,7 +70,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
 
         drive = Drive(
             folder=folder,
-            learner=learner,
+            learner=thawing(learner, settings.training),
             batch_of=batches.batch,
             plan=build_plan(settings, device, world),
             training=settings.training,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from headwater.data.assembly import Example as EncodedExample
 from headwater.data.batches import LabelledBatches
 from headwater.data.examples import Example
-from headwater.data.targets import Labels, Targets, TargetTexts
+from headwater.data.targets import Labels, Targets, TargetTexts, TokenLabels
 from headwater.data.tokenizer import Tokenizer
 from headwater.run.settings import TrainingSettings
 from headwater.run.starting import DEFAULT_LENGTH
@@ -60,6 +60,21 @@ class EncodedTexts:
 
     def __len__(self) -> int:
         return len(self.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedTags:
+    """Sentences, and the number of a tag for each token that begins a word."""
+
+    tokens: Sequence[EncodedExample]
+    tags: Sequence[NDArray[np.int64]]
+
+    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> LabelledBatches:
+        """Training batches over these rows, as a run's settings say."""
+        return _batches(self.tokens, TokenLabels(self.tags), tokenizer, training)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
 
 
 def _batches(

@@ -1,18 +1,22 @@
 """From settings to what the loop takes: a learner, a plan, a prepared machine."""
 
+import dataclasses
+
 import torch
 from torch import nn
 
 from headwater.errors import SettingsError
 from headwater.models import Model
+from headwater.models.adapter_file import published_rows
 from headwater.models.transformer import TransformerBackbone
+from headwater.nn.adapters import adapt
 from headwater.objectives import Objective
 from headwater.run.deriving import derive_machine
 from headwater.run.settings import MachineSettings, RunSettings, TrainingSettings
 from headwater.training.averaging import WeightAverage
 from headwater.training.distributed import World
 from headwater.training.loop import Learner, Plan
-from headwater.training.optimizers import build_optimizer
+from headwater.training.optimizers import build_optimizer, depths, freeze_below
 from headwater.training.precision import (
     look_at_machine,
     tune_allocator,
@@ -75,6 +79,33 @@ def build_learner(model: Model, objective: Objective, training: TrainingSettings
         layer_decay=training.layer_decay,
     )
     return Learner(model, objective, optimizer)
+
+
+def adapted(model: Model, settings: RunSettings) -> None:
+    """Where the settings ask for low-rank corrections, freeze the backbone and add them."""
+    if settings.training.adapt == "lora":
+        backbone = model.backbone
+        adapt(
+            backbone,
+            rank=settings.adapter.rank,
+            alpha=settings.adapter.alpha,
+            rows=published_rows(model),
+            seed=settings.training.seed,
+        )
+
+
+def thawing(learner: Learner, training: TrainingSettings) -> Learner:
+    """Where the settings ask for it, a learner that unfreezes block by block, the last one first."""
+    if training.adapt != "gradual":
+        return learner
+    known = named_parameters(learner.model, learner.objective)
+    top = max(depths([name for name, _ in known]).values())
+    steps = training.steps or 1
+
+    def thaw(step: int) -> None:
+        freeze_below(known, top - step * (top + 1) // steps)
+
+    return dataclasses.replace(learner, thaw=thaw)
 
 
 def named_parameters(model: Model, objective: Objective) -> list[tuple[str, nn.Parameter]]:

@@ -50,6 +50,7 @@ def seconds_a_step(
     seconds: list[float] = []
     began = time.perf_counter()
     few = dataclasses.replace(plan, steps=WARM_UP_STEPS + steps)
+    learner = dataclasses.replace(learner, thaw=None)  # the steps to come are the dear ones
     with undone(learner):
         for record in train(learner, batch_of, few):
             seconds.append(record.seconds)

@@ -60,6 +60,18 @@ class Reader:
         ordered[np.concatenate(places)] = together
         return ordered
 
+    @torch.no_grad()
+    def each_row(
+        self, answer: Callable[[Batch], Tensor], tokens: Sequence[EncodedExample]
+    ) -> list[NDArray[np.float32]]:
+        """What ``answer`` gives for each row of a batch where rows differ in size, padding included."""
+        found: dict[int, NDArray[np.float32]] = {}
+        for batch in self._batches(tokens):
+            with autocast(self.precision, self.device):
+                rows = answer(batch).float().cpu().numpy()
+            found.update(zip(batch.items.tolist(), rows, strict=True))
+        return [found[number] for number in range(len(tokens))]
+
     def _batches(self, tokens: Sequence[EncodedExample]) -> Iterator[Batch]:
         self.model.eval()
         for batch in evaluation_batches(

@@ -89,7 +89,7 @@ class TrainingSettings:
     warmup_steps: int | None = None
     decay_steps: int | None = None
     clip: float | None = 1.0
-    adapt: Literal["full", "head"] = "full"
+    adapt: Literal["full", "head", "lora", "gradual"] = "full"
     average: Literal["none", "exponential"] | None = None
     early_stopping: int | None = None
     stop_when_flat: bool = False
@@ -112,6 +112,17 @@ class TrainingSettings:
             checkpoint_steps=self.checkpoint_steps,
             evaluation_steps=self.evaluation_steps,
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdapterSettings:
+    """How large the corrections of ``training.adapt = "lora"`` are: (alpha / rank) · B A."""
+
+    rank: int = 8
+    alpha: float = 16.0
+
+    def __post_init__(self) -> None:
+        _positive("adapter", rank=self.rank, alpha=self.alpha)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,6 +150,7 @@ class RunSettings:
     model: ModelSettings = field(default_factory=ModelSettings)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    adapter: AdapterSettings = field(default_factory=AdapterSettings)
     machine: MachineSettings = field(default_factory=MachineSettings)
 
     @classmethod

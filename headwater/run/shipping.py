@@ -10,6 +10,8 @@ from typing import Any
 from headwater.data.tokenizer import Tokenizer
 from headwater.evaluation.stopping import Advice
 from headwater.models import Model, load_bundle, save_bundle
+from headwater.models.adapter_file import save_adapter
+from headwater.nn.adapters import merge
 from headwater.run.folder import RunFolder
 from headwater.run.journey import Journey
 from headwater.run.labelled import LabelledData
@@ -72,6 +74,11 @@ def ship_finetuned(
         "label": data.train.label_column,
         **data.task.card,
     }
+    if settings.training.adapt == "lora":
+        base = None if settings.start_from is None else str(model_folder(Path(settings.start_from)))
+        adapter = settings.adapter
+        save_adapter(folder.path / "adapter", model, rank=adapter.rank, alpha=adapter.alpha, base=base)
+        merge(model.backbone)
     save_bundle(folder.model, model, start.tokenizer, card)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,14 @@ from torch import Tensor
 
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import MissingInputError
-from headwater.models import BackboneSettings, Model, build_model, load_bundle
+from headwater.models import (
+    BackboneSettings,
+    EncoderDecoderSettings,
+    Model,
+    TransformerSettings,
+    build_model,
+    load_bundle,
+)
 
 DEFAULT_LENGTH = 256
 
@@ -60,12 +67,30 @@ class StartingPoint:
         """Another kind of backbone over the same vocabulary, with nothing learnt."""
         return StartingPoint(settings, self.tokenizer, self.card)
 
+    def with_dropout(self, share: float) -> "StartingPoint":
+        """The same start of a Transformer that drops a share of every update and of the embeddings as it learns."""
+        return replace(self, settings=_with_dropout(self.settings, share))
+
     def model(self, head: str, *, seed: int, **options: Any) -> Model:
         """A model with a fresh head; the seed decides every weight that was not learnt before."""
         model = build_model(self.settings, head=head, seed=seed, **options)
         if self.weights is not None:
             model.backbone.load_state_dict(dict(self.weights))
         return model
+
+
+def _with_dropout(settings: BackboneSettings, share: float) -> BackboneSettings:
+    match settings:
+        case TransformerSettings():
+            return replace(settings, residual_dropout=share, embedding_dropout=share)
+        case EncoderDecoderSettings():
+            halves = (
+                replace(half, residual_dropout=share, embedding_dropout=share)
+                for half in (settings.encoder, settings.decoder)
+            )
+            return EncoderDecoderSettings.of(*halves)
+        case _:
+            return settings
 
 
 def model_folder(path: Path) -> Path:

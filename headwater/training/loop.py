@@ -45,11 +45,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Learner:
-    """What training changes: the model, what its objective throws away later, and the optimiser's state."""
+    """What training changes: the model, what its objective throws away later, and the optimiser's state.
+
+    ``thaw`` is called before every step with its number, where more is to learn as training goes on.
+    """
 
     model: Model
     objective: Objective
     optimizer: torch.optim.Optimizer
+    thaw: Callable[[int], None] | None = None
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -88,6 +92,8 @@ def train(
     in_a_row = 0
     began = time.perf_counter()
     for step, tasks in enumerate(_prepared(learner.objective, batch_of, plan, start), start):
+        if learner.thaw is not None:
+            learner.thaw(step)
         factor = plan.schedule(step)
         set_learning_rate(learner.optimizer, factor)
         losses = _accumulate_gradients(learner, tasks, plan, step)

@@ -11,6 +11,7 @@ from headwater.data.readers.columns import Columns
 from headwater.data.readers.delimited import DelimitedTable
 from headwater.data.readers.json_rows import JsonTable
 from headwater.data.readers.table import Table
+from headwater.data.readers.tagged import TaggedTable
 from headwater.data.readers.text import DocumentRule, read_text
 from headwater.errors import BadDataError
 
@@ -25,6 +26,7 @@ _TABLES: dict[Kind, Callable[[Source], Table]] = {
     "json": JsonTable,
     "parquet": ColumnarTable,
     "arrow": ColumnarTable,
+    "tagged": TaggedTable,
 }
 
 

@@ -3,6 +3,7 @@
 from headwater.errors import SettingsError
 from headwater.run.tasks.classification import ClassificationTask, PairClassificationTask
 from headwater.run.tasks.regression import PairRegressionTask, RegressionTask
+from headwater.run.tasks.tagging import TaggingTask
 from headwater.run.tasks.task import Task
 from headwater.run.tasks.writing import WritingTask
 from headwater.settings import unknown_choice
@@ -12,6 +13,7 @@ TASKS: dict[str, type[Task]] = {
     "pair_classification": PairClassificationTask,
     "regression": RegressionTask,
     "pair_regression": PairRegressionTask,
+    "tagging": TaggingTask,
     "translation": WritingTask,
     "summarization": WritingTask,
     "generation": WritingTask,

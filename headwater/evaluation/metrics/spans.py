@@ -1,0 +1,149 @@
+"""How good tagged spans are: a span counts when its borders and its kind are right, as conlleval counts.
+
+Every number has its 95 % interval over other test sentences.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwater.errors import BadDataError
+from headwater.evaluation.significance import RESAMPLES, Estimate, interval
+
+Integers = NDArray[np.int64]
+
+
+class Span(NamedTuple):
+    """Words ``start`` … ``stop`` − 1 of a sentence."""
+
+    kind: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class SpanScore:
+    """The spans of one kind."""
+
+    kind: str
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+    spans: int
+    predicted: int
+
+
+@dataclass(frozen=True)
+class SpanReport:
+    """What is found of predicted tags on one test set."""
+
+    rows: int
+    f1: Estimate
+    precision: Estimate
+    recall: Estimate
+    accuracy: Estimate
+    """Share of words whose tag is right."""
+    kinds: tuple[SpanScore, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types; estimates as value, low and high."""
+        whole = {name: getattr(self, name).to_dict() for name in ("f1", "precision", "recall", "accuracy")}
+        kinds = [
+            {
+                "kind": score.kind,
+                **{name: getattr(score, name).to_dict() for name in ("precision", "recall", "f1")},
+                "spans": score.spans,
+                "predicted": score.predicted,
+            }
+            for score in self.kinds
+        ]
+        return {"rows": self.rows, **whole, "kinds": kinds}
+
+    def __str__(self) -> str:
+        lines = [f"{self.rows} sentences"]
+        named = {
+            "F1 of spans": self.f1,
+            "precision": self.precision,
+            "recall": self.recall,
+            "words right": self.accuracy,
+        }
+        lines += [f"{name:<14}{_words(value)}" for name, value in named.items()]
+        lines += [f"F1 of {score.kind}: {_words(score.f1)}, {score.spans} spans" for score in self.kinds]
+        return "\n".join(lines)
+
+
+def spans_of(tags: Sequence[str]) -> list[Span]:
+    """The spans that BIO tags name; an I- without a span of its kind before it begins one, as in conlleval."""
+    found: list[Span] = []
+    kind, start = "", 0
+    for place, tag in enumerate([*tags, "O"]):
+        prefix, _, name = tag.partition("-")
+        goes_on = prefix == "I" and name == kind
+        if kind and not goes_on:
+            found.append(Span(kind, start, place))
+            kind = ""
+        if prefix in ("B", "I") and name and not goes_on:
+            kind, start = name, place
+    return found
+
+
+def span_report(
+    true: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], *, seed: int = 0
+) -> SpanReport:
+    """All measures of predicted tags, sentence by sentence."""
+    if len(true) != len(predicted) or not true or any(map(_uneven, true, predicted)):
+        raise BadDataError(
+            f"found {len(true)} sentences and {len(predicted)} predictions; expected as many tags as words in each"
+        )
+    kinds = sorted({span.kind for tags in true for span in spans_of(tags)})
+    counts = np.array([_counts(*pair, kinds) for pair in zip(true, predicted, strict=True)])
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=RESAMPLES)
+    draws = np.einsum("rn,nkc->rkc", weights, counts)
+    whole = counts.sum(axis=0)
+    precision, recall, f1 = _estimates(whole[-2], draws[:, -2])
+    right, words = whole[-1, 0], whole[-1, 1]
+    accuracy = interval(right / max(words, 1), draws[:, -1, 0] / np.maximum(draws[:, -1, 1], 1))
+    scores = [
+        SpanScore(kind, *_estimates(whole[k], draws[:, k]), int(whole[k, 1]), int(whole[k, 2]))
+        for k, kind in enumerate(kinds)
+    ]
+    return SpanReport(len(true), f1, precision, recall, accuracy, tuple(scores))
+
+
+def _uneven(true: Sequence[str], predicted: Sequence[str]) -> bool:
+    return len(true) != len(predicted)
+
+
+def _counts(true: Sequence[str], predicted: Sequence[str], kinds: Sequence[str]) -> list[list[int]]:
+    """Hits, true spans and predicted spans of each kind and of all; last: words right, words."""
+    wanted, given = set(spans_of(true)), set(spans_of(predicted))
+    hits, of_true, of_predicted = (
+        Counter(span.kind for span in part) for part in (wanted & given, wanted, given)
+    )
+    lines = [[hits[kind], of_true[kind], of_predicted[kind]] for kind in kinds]
+    right = sum(a == b for a, b in zip(true, predicted, strict=True))
+    return [*lines, [len(wanted & given), len(wanted), len(given)], [right, len(true), 0]]
+
+
+def _estimates(whole: Integers, draws: Integers) -> tuple[Estimate, Estimate, Estimate]:
+    """Precision, recall and F1 of sums (3,) and of resampled sums (R, 3)."""
+
+    def ratios(sums: Integers) -> NDArray[np.float64]:
+        hits, true, predicted = sums[..., 0], sums[..., 1], sums[..., 2]
+        precision, recall = hits / np.maximum(predicted, 1), hits / np.maximum(true, 1)
+        return np.stack([precision, recall, 2 * hits / np.maximum(true + predicted, 1)])
+
+    values, resampled = ratios(whole), ratios(draws)
+    precision, recall, f1 = (
+        interval(float(value), draw) for value, draw in zip(values, resampled, strict=True)
+    )
+    return precision, recall, f1
+
+
+def _words(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f} (95 % {estimate.low:.3f} … {estimate.high:.3f})"

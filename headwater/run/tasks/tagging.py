@@ -1,0 +1,235 @@
+"""Tagging as a run does it: one tag a word, spans with their place in the user's text, long sentences in windows."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwater.data.examples import Example, LabelledSet
+from headwater.data.files import Split
+from headwater.data.readers import read_labelled
+from headwater.data.readers.tagged import TAGS, TOKENS
+from headwater.data.targets import NO_LABEL
+from headwater.data.tokenizer import Tokenizer
+from headwater.errors import BadDataError
+from headwater.evaluation.metrics.spans import SpanReport, span_report, spans_of
+from headwater.objectives import Tagging
+from headwater.run.fitting import EncodedTags
+from headwater.run.reading import Reader
+from headwater.run.settings import ObjectiveSettings
+from headwater.run.starting import DEFAULT_LENGTH
+from headwater.run.tasks.task import Say, Task
+
+Words = Sequence[str]
+_without_blanks = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]")
+_word = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]|\w+(?:['’.\-]\w+)*|[^\w\s]")
+
+
+class Window(NamedTuple):
+    """Words ``first`` … of a sentence as tokens, and at which token each word begins."""
+
+    sentence: int
+    first: int
+    tokens: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TaggingTask(Task):
+    """One tag a word, among those of the training rows."""
+
+    labels: tuple[str, ...]
+
+    head: ClassVar[str] = "tagging"
+    labels_are: ClassVar = "text"
+
+    @classmethod
+    def read(
+        cls, path: str | Path, *, text: Sequence[str] | None, label: str | None, split: Split
+    ) -> LabelledSet:
+        """Sentences with as many tags as words; others are left out and reported."""
+        found = read_labelled(
+            path, text=text or (TOKENS,), label=label or TAGS, split=split, labels=cls.labels_are
+        )
+        kept: list[Example] = []
+        for example in found.examples:
+            words, tags = listed(example.text), listed(example.label or "")
+            if len(words) == len(tags):
+                kept.append(example)
+            else:
+                found.problems.add(
+                    example.path,
+                    example.row,
+                    "not as many tags as words",
+                    f"{len(words)} words, {len(tags)} tags",
+                )
+        if not kept:
+            raise BadDataError(f"{path}: no row has as many tags as words: {found.problems.summary()}")
+        return replace(found, examples=kept)
+
+    @classmethod
+    def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
+        """The tags of the training rows."""
+        tags = sorted({tag for example in rows.examples for tag in listed(example.label or "")})
+        if len(tags) < 2:
+            raise BadDataError(
+                f"{rows.examples[0].path} holds {len(tags)} tag(s): {', '.join(tags)}; tagging needs at least two"
+            )
+        return cls(name, tuple(tags))
+
+    @classmethod
+    def of_card(cls, card: Mapping[str, Any]) -> Self:
+        """The tags that the model was shipped with."""
+        return cls(str(card["task"]), tuple(card["labels"]))
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The tags by number."""
+        return {"labels": list(self.labels)}
+
+    @property
+    def head_options(self) -> dict[str, Any]:
+        """One output a tag."""
+        return {"classes": len(self.labels)}
+
+    def remark(self, rows: LabelledSet) -> str:
+        """How many spans of each kind."""
+        kinds: dict[str, int] = {}
+        for example in rows.examples:
+            for span in spans_of(listed(example.label or "")):
+                kinds[span.kind] = kinds.get(span.kind, 0) + 1
+        counts = ", ".join(f"{kind} {count:,}" for kind, count in sorted(kinds.items()))
+        return f"{len(rows):,} sentences with {len(self.labels)} tags; spans: {counts or 'none'}"
+
+    def objective(self, settings: ObjectiveSettings, tokenizer: Tokenizer) -> Tagging:
+        """Cross-entropy over the tags."""
+        del tokenizer
+        return Tagging(self.labels, label_smoothing=settings.label_smoothing or 0.0)
+
+    def rows(self, examples: Sequence[Example], tokenizer: Tokenizer) -> EncodedTags:
+        """Sentences in windows, the tag of a word at its first token."""
+        number = {name: place for place, name in enumerate(self.labels)}
+        tags = [[number.get(tag, NO_LABEL) for tag in listed(example.label or "")] for example in examples]
+        found = windows([listed(example.text) for example in examples], tokenizer, DEFAULT_LENGTH)
+        labels: list[NDArray[np.int64]] = []
+        for window in found:
+            numbers = np.full(len(window.tokens), NO_LABEL)
+            stop = window.first + len(window.starts)
+            numbers[window.starts] = tags[window.sentence][window.first : stop]
+            labels.append(numbers)
+        return EncodedTags([window.tokens for window in found], labels)
+
+    def judge(self, reader: Reader, examples: Sequence[Example]) -> Callable[[], dict[str, float]]:
+        """The loss a word, and the F1 of spans."""
+        sentences = [listed(example.text) for example in examples]
+        true = [listed(example.label or "") for example in examples]
+
+        def judged() -> dict[str, float]:
+            probabilities = self._probabilities(reader, sentences)
+            given = [
+                rows[place, self.labels.index(tag)]
+                for rows, tags in zip(probabilities, true, strict=True)
+                for place, tag in enumerate(tags)
+                if tag in self.labels
+            ]
+            report = span_report(true, self._tags(probabilities))
+            loss = float(-np.log(np.clip(np.array(given), 1e-9, 1.0)).mean())
+            return {"loss": loss, "f1": report.f1.value}
+
+        return judged
+
+    def report(self, reader: Reader, given: LabelledSet, say: Say) -> SpanReport:
+        """Spans as conlleval counts them; tags that the model never saw count as wrong, and are said."""
+        true = [listed(example.label or "") for example in given.examples]
+        unknown = sorted({tag for tags in true for tag in tags} - set(self.labels))
+        if unknown:
+            say(f"the model never saw the tags {', '.join(unknown[:5])} in training; they count as wrong")
+        sentences = [listed(example.text) for example in given.examples]
+        return span_report(true, self._tags(self._probabilities(reader, sentences)))
+
+    def answers(self, reader: Reader, texts: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+        """Every span with its kind and its place in the text, in characters."""
+        whole = ["\n".join(filter(None, text)) for text in texts]
+        places = [[match.span() for match in _word.finditer(text)] for text in whole]
+        sentences = [[text[a:b] for a, b in spans] for text, spans in zip(whole, places, strict=True)]
+        tags = self._tags(self._probabilities(reader, sentences))
+        for text, spans, found in zip(whole, places, tags, strict=True):
+            answers: list[dict[str, Any]] = []
+            for span in spans_of(found):
+                start, end = spans[span.start][0], spans[span.stop - 1][1]
+                answers.append({"kind": span.kind, "text": text[start:end], "start": start, "end": end})
+            yield {"spans": answers}
+
+    def _tags(self, probabilities: Sequence[NDArray[np.float32]]) -> list[list[str]]:
+        return [[self.labels[place] for place in rows.argmax(axis=1)] for rows in probabilities]
+
+    def _probabilities(self, reader: Reader, sentences: Sequence[Words]) -> list[NDArray[np.float32]]:
+        """Of every tag for every word; a word of two windows is judged where it stands farther from the edge."""
+        found = windows(sentences, reader.tokenizer, reader.length)
+        objective = Tagging(self.labels)
+        rows = reader.each_row(
+            lambda batch: objective.scores(reader.model, batch), [window.tokens for window in found]
+        )
+        result = [np.zeros((len(words), len(self.labels)), np.float32) for words in sentences]
+        best = [np.full(len(words), -1) for words in sentences]
+        for window, row in zip(found, rows, strict=True):
+            count = len(window.starts)
+            safety = np.minimum(np.arange(count), np.arange(count)[::-1])
+            words = slice(window.first, window.first + count)
+            safer = safety > best[window.sentence][words]
+            result[window.sentence][words][safer] = row[1 + window.starts][safer]
+            best[window.sentence][words] = np.maximum(best[window.sentence][words], safety)
+        return result
+
+
+def listed(cell: str) -> list[str]:
+    """The words or tags of a cell: a JSON list, or parts between blanks."""
+    if cell.startswith("[") and cell.endswith("]"):
+        try:
+            return [str(part) for part in json.loads(cell)]
+        except ValueError:
+            pass
+    return cell.split(" ")
+
+
+def windows(sentences: Sequence[Words], tokenizer: Tokenizer, length: int) -> list[Window]:
+    """Every sentence as tokens, those longer than ``length`` − 2 as windows that overlap by half."""
+    pieces = tokenizer.encode_batch([text for words in sentences for text in _as_written(words)])
+    found: list[Window] = []
+    begin = 0
+    for number, words in enumerate(sentences):
+        own = pieces[begin : begin + len(words)]
+        begin += len(words)
+        sizes = np.array([len(piece) for piece in own], np.int64)
+        for first, stop in _cut(sizes, length - 2):
+            starts = np.cumsum(sizes[first:stop]) - sizes[first:stop]
+            tokens = np.concatenate([np.zeros(0, np.int64), *own[first:stop]]).astype(np.int64)
+            room = starts < length - 2  # one word alone may be longer than a window
+            found.append(Window(number, first, tokens[: length - 2], starts[room]))
+    return found
+
+
+def _cut(sizes: NDArray[np.int64], room: int) -> Iterator[tuple[int, int]]:
+    """Words first … stop − 1 of each window; a sentence that fits is one."""
+    first = 0
+    while True:
+        ends = np.cumsum(sizes[first:])
+        stop = first + max(1, int(np.searchsorted(ends, room, side="right")))
+        yield first, min(stop, len(sizes))
+        if stop >= len(sizes):
+            return
+        first += max(1, (stop - first) // 2)
+
+
+def _as_written(words: Words) -> Iterator[str]:
+    """Each word with the blank that stands before it in its language."""
+    before = ""
+    for word in words:
+        apart = before and not (_without_blanks.match(before[-1]) or _without_blanks.match(word))
+        yield f" {word}" if apart else word
+        before = word

@@ -1,0 +1,104 @@
+"""Names found in sentences: learnt from BIO files, judged as conlleval does, answered with places in the text."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import headwater as hw
+from headwater.evaluation.metrics.spans import SpanReport
+from tests.end_to_end.conftest import Seen
+
+PEOPLE = ["Anna", "Bruno", "Carla", "Dmitri", "Elif"]
+PLACES = ["Paris", "Lima", "Accra", "Hanoi", "New York"]
+
+
+def sentences(count: int, seed: int) -> list[list[tuple[str, str]]]:
+    rng = np.random.default_rng(seed)
+    found: list[list[tuple[str, str]]] = []
+    for _ in range(count):
+        person, place = str(rng.choice(PEOPLE)), str(rng.choice(PLACES))
+        first, *rest = place.split()
+        named = [(first, "B-LOC"), *((word, "I-LOC") for word in rest)]
+        found.append([(person, "B-PER"), ("went", "O"), ("to", "O"), *named, (".", "O")])
+    return found
+
+
+def write(path: Path, rows: list[list[tuple[str, str]]]) -> Path:
+    text = "\n\n".join("\n".join(f"{word}\t{tag}" for word, tag in row) for row in rows)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def tagger(workplace: Path, pretrained: hw.Run) -> hw.Run:
+    return hw.finetune(
+        pretrained,
+        write(workplace / "names.bio", sentences(200, 1)),
+        task="tagging",
+        out=workplace / "tagged" / "tagger",
+        validation=write(workplace / "names_valid.bio", sentences(30, 2)),
+        steps=120,
+        quiet=True,
+    )
+
+
+def test_names_are_found(tagger: hw.Run, workplace: Path) -> None:
+    report = tagger.evaluate(write(workplace / "names_test.bio", sentences(40, 3)))
+    assert isinstance(report, SpanReport)
+    assert report.f1.value > 0.9
+    assert {score.kind for score in report.kinds} == {"PER", "LOC"}
+    assert tagger.summary.evaluation["f1"] > 0.9
+
+
+def test_spans_come_with_their_place_in_the_text(tagger: hw.Run) -> None:
+    text = "Elif went to New York."
+    (answer,) = tagger.predict([text])
+    assert [(span["kind"], span["text"]) for span in answer["spans"]] == [
+        ("PER", "Elif"),
+        ("LOC", "New York"),
+    ]
+    for span in answer["spans"]:
+        assert text[span["start"] : span["end"]] == span["text"]
+
+
+def test_a_long_text_is_read_in_windows(tagger: hw.Run) -> None:
+    text = " ".join(["Anna went to Lima ."] * 60)
+    (answer,) = tagger.predict([text])
+    assert len(answer["spans"]) > 60
+    assert answer["spans"][-1]["start"] > len(text) - 60  # far behind the first window
+    assert all(text[span["start"] : span["end"]] == span["text"] for span in answer["spans"])
+
+
+def test_lists_in_json_are_read_too(workplace: Path, pretrained: hw.Run) -> None:
+    path = workplace / "names.jsonl"
+    rows = [
+        {"tokens": [word for word, _ in row], "tags": [tag for _, tag in row]} for row in sentences(30, 4)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    run = hw.finetune(
+        pretrained, path, task="tagging", out=workplace / "tagged" / "lists", steps=2, quiet=True
+    )
+    assert run.summary.finished
+
+
+def test_sentences_that_do_not_fit_are_left_out_and_said(
+    workplace: Path, pretrained: hw.Run, told: Callable[..., Seen]
+) -> None:
+    path = workplace / "broken.bio"
+    text = "\n\n".join("\n".join(f"{word}\t{tag}" for word, tag in row) for row in sentences(30, 5))
+    path.write_text(text + "\n\nAnna\tB-PER\nwent\n\n", encoding="utf-8")
+    out = workplace / "tagged" / "broken"
+    seen = told("", "finetune", pretrained.path, path, "--task", "tagging", "--steps", "2", "--out", out)
+    assert seen.code == 0
+    assert "1 of 31 rows left out: 1 word without a tag" in seen.err
+
+
+def test_a_table_without_tags_is_refused(
+    workplace: Path, pretrained: hw.Run, told: Callable[..., Seen]
+) -> None:
+    seen = told("", "finetune", pretrained.path, workplace / "train.csv", "--task", "tagging", "--quiet")
+    assert seen.code == 65
+    assert 'no column "tokens"' in seen.err
