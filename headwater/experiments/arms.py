@@ -13,7 +13,7 @@ from headwater.experiments.plan import Cell, CellResult, Cost
 from headwater.models import Model, cost_of
 from headwater.objectives import Classification
 from headwater.run.choosing_model import matched_to
-from headwater.run.deriving import finetuning_rate
+from headwater.run.deriving import CLASSIFYING, finetuning_rate
 from headwater.run.fitting import EncodedRows
 from headwater.run.learning import build_learner, build_plan
 from headwater.run.measuring import seconds_a_step
@@ -67,18 +67,23 @@ class Attempt:
         return self.validation_score, -self.validation_loss
 
 
-def starting_points(run: StartingPoint) -> dict[str, StartingPoint]:
-    """Every neural arm of a run by name; ``parent`` only where the run was continued from another."""
+def starting_points(run: StartingPoint, dropout: float | None = None) -> dict[str, StartingPoint]:
+    """Every neural arm of a run by name; ``parent`` only where the run was continued from another.
+
+    Without a ``dropout`` for all of them, those that learnt before learn with that of fine-tuning, and those that
+    begin at random without, which suits each (docs/decisions/0011).
+    """
+    learnt, fresh = (CLASSIFYING.dropout, 0.0) if dropout is None else (dropout, dropout)
     arms = {
-        "pretrained": run,
-        "scratch": run.without_weights(),
+        "pretrained": run.with_dropout(learnt),
+        "scratch": run.without_weights().with_dropout(fresh),
         "recurrent": run.having(matched_to(run.settings, "recurrent")),
         "convolutional": run.having(matched_to(run.settings, "convolutional")),
     }
     parent = run.card.get("parent")
     if parent:
         try:
-            arms["parent"] = StartingPoint.of_run(parent["run"])
+            arms["parent"] = StartingPoint.of_run(parent["run"]).with_dropout(learnt)
         except MissingInputError as problem:
             raise MissingInputError(
                 f"this run was continued from {parent['run']}, which is not there any more ({problem}). Put it "

@@ -113,7 +113,7 @@ class Experiment:
             shifted=None if rows.shifted is None else encode(rows.shifted),
             labels=rows.names,
         )
-        arms = starting_points(start)
+        arms = starting_points(start, settings.model.dropout)
         return cls(
             question,
             rows,

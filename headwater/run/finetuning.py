@@ -87,7 +87,8 @@ def _starting_point(settings: RunSettings, data: LabelledData, stop: StopRequest
     if settings.start_from is not None:
         start = StartingPoint.of_run(settings.start_from)
         _refuse_unfit(start, data.task, settings.start_from)
-        return start
+        dropout = settings.model.dropout
+        return start.with_dropout(data.task.habits.dropout if dropout is None else dropout)
     texts = [example.text for example in data.train.examples]
     if data.task.labels_are == "text":
         texts += [example.label or "" for example in data.train.examples]

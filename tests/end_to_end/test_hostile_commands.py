@@ -32,7 +32,11 @@ SETTINGS = [
     (("--set", "trainin.steps=3"), 78, "unknown setting 'trainin'; did you mean 'training'?"),
     (("--set", "training.steps"), 78, "has no '='; write --set training.learning_rate=0.001"),
     (("--set", "training.steps=ten"), 78, "training.steps = 'ten'; expected a whole number"),
-    (("--set", "training.adapt=lora"), 78, "training.adapt = 'lora'; expected full or head"),
+    (
+        ("--set", "training.adapt=ladder"),
+        78,
+        "training.adapt = 'ladder'; expected full or head or lora or gradual",
+    ),
     (("--set", "training=3"), 78, "training = 3; expected a table of settings"),
     (("--set", "machine.device=tpu"), 78, "machine.device = 'tpu'; expected cpu or cuda"),
     (("--set", "machine.threads=-3"), 78, "machine.threads = -3; expected a number above 0"),

@@ -228,7 +228,7 @@ CASES = [
         "b.zip",
         zipped({"../evil.csv": table()}),
         66,
-        ("archive member outside the archive", "expected .arrow, .csv"),
+        ("archive member outside the archive", "expected .arrow, .bio, .conll, .csv"),
     ),
     Case(
         "a zip that unpacks a thousandfold",
@@ -284,7 +284,7 @@ def test_a_folder_without_data_says_what_it_passed_over(told: Callable[..., Any]
     (tmp_path / "data" / "program.exe").write_bytes(b"x")
     seen = told("a folder without data", "pretrain", tmp_path / "data", "--out", tmp_path / "run")
     assert seen.code == 66
-    assert "passed over: 1 .exe; expected .arrow, .csv" in seen.err
+    assert "passed over: 1 .exe; expected .arrow, .bio, .conll, .csv" in seen.err
 
 
 def test_a_file_without_permission_is_named(

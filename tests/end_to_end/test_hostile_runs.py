@@ -146,7 +146,7 @@ def test_a_run_without_labels_says_how_to_get_some(
 ) -> None:
     seen = told("a run that was only pre-trained", verb, pretrained.path, workplace / "test.csv")
     assert seen.code == 2
-    assert "which gives no labels; fine-tune it first: headwater finetune" in seen.err
+    assert "which gives no answers; fine-tune it first: headwater finetune" in seen.err
 
 
 def test_a_run_folder_in_use_is_never_written_over(
