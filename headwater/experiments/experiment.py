@@ -231,6 +231,8 @@ class Experiment:
             parts["training"] = dataclasses.asdict(self._settings(cell.budget).training)
             parts["rates"] = list(self._rates(cell.arm))
             parts["start"] = self.digests[cell.arm]
+            if smoothing := self._settings(cell.budget).objective.label_smoothing:
+                parts["label_smoothing"] = smoothing
         return cell_key(**parts)
 
 

@@ -18,17 +18,13 @@ from headwater.data.problems import Problem, Problems
 from headwater.data.readers import read_labelled
 from headwater.data.readers.columns import listed
 from headwater.data.readers.json_rows import as_cell
-from headwater.data.tokenizer import Tokenizer
 from headwater.errors import BadDataError, UsageError
-from headwater.models import load_bundle
 from headwater.run.fitting import encode
 from headwater.run.folder import RunFolder
 from headwater.run.labelled import left_out
 from headwater.run.reading import Reader
-from headwater.run.starting import DEFAULT_LENGTH, model_folder
 from headwater.run.tasks import TASKS, Task
 from headwater.run.tasks.task import Report
-from headwater.training.precision import count_free_cores, tune_allocator, use_threads
 from headwater.training.progress import Progress
 
 ROWS_AT_A_TIME = 1024
@@ -48,16 +44,8 @@ class Answerer:
     @classmethod
     def load(cls, folder: RunFolder) -> "Answerer":
         """Load the model folder of a finished run."""
-        tune_allocator()
-        use_threads(count_free_cores())
-        bundle = load_bundle(model_folder(folder.path))
-        card = _checked_card(bundle.card, folder.path)
-        reader = Reader(
-            model=bundle.model.eval(),
-            tokenizer=Tokenizer.load(bundle.tokenizer_path),
-            length=int(card.get("length") or DEFAULT_LENGTH),
-        )
-        return cls(folder.path, reader, card)
+        reader, card = Reader.of_run(folder)
+        return cls(folder.path, reader, _checked_card(card, folder.path))
 
     @property
     def text_columns(self) -> tuple[str, ...] | None:
@@ -96,7 +84,13 @@ class Answerer:
                 f"{self.path} was trained for {name}, which gives no answers; fine-tune it first: "
                 f"headwater finetune {self.path} LABELS.csv"
             )
-        return TASKS[name].of_card(self.card)
+        try:
+            return TASKS[name].of_card(self.card)
+        except (KeyError, TypeError, ValueError) as problem:
+            raise BadDataError(
+                f"{self.path / 'model' / 'headwater.json'} was edited: it lacks what {name} needs ({problem}); restore "
+                "the file, or make the run again"
+            ) from problem
 
 
 def _checked_card(card: Mapping[str, Any], path: Path) -> Mapping[str, Any]:

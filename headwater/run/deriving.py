@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from headwater.errors import SettingsError
-from headwater.models import SIZES
 from headwater.run.settings import RunSettings
 from headwater.run.starting import StartingPoint
 from headwater.settings import unknown_choice
@@ -30,8 +29,18 @@ PRETRAINING = {
     "small": Rule(512, 8_192, 1e-3),
     "base": Rule(512, 65_536, 6e-4),
     "large": Rule(1_024, 262_144, 4e-4),
+    "paper_base": Rule(256, 25_000, 7e-4),
+    "paper_big": Rule(256, 25_000, 5e-4),
 }
-FINE_TUNING_RATES = {"nano": 1e-3, "tiny": 3e-4, "small": 2e-4, "base": 5e-5, "large": 3e-5}
+FINE_TUNING_RATES = {
+    "nano": 1e-3,
+    "tiny": 3e-4,
+    "small": 2e-4,
+    "base": 5e-5,
+    "large": 3e-5,
+    "paper_base": 2e-4,
+    "paper_big": 1e-4,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +72,7 @@ CLASSIFYING = Habits()
 
 def size_rule(size: str) -> Rule:
     """The rule of a size name."""
-    if size not in PRETRAINING or size not in SIZES:
+    if size not in PRETRAINING:
         raise SettingsError(unknown_choice("model.size", size, list(PRETRAINING)))
     return PRETRAINING[size]
 

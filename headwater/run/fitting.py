@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from headwater.data.assembly import Example as EncodedExample
 from headwater.data.batches import LabelledBatches
 from headwater.data.examples import Example
-from headwater.data.targets import Labels, Targets, TargetTexts, TokenLabels
+from headwater.data.targets import Labels, Targets, TargetTexts
 from headwater.data.tokenizer import Tokenizer
 from headwater.run.settings import TrainingSettings
 from headwater.run.starting import DEFAULT_LENGTH
@@ -40,7 +40,7 @@ class EncodedRows:
 
     def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> LabelledBatches:
         """Training batches over these rows, as a run's settings say."""
-        return _batches(self.tokens, Labels(self.labels), tokenizer, training)
+        return labelled_batches(self.tokens, Labels(self.labels), tokenizer, training)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -56,30 +56,16 @@ class EncodedTexts:
     def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> LabelledBatches:
         """Training batches over these rows, as a run's settings say."""
         texts = TargetTexts.of(self.targets, tokenizer, training.length or DEFAULT_LENGTH)
-        return _batches(self.sources, texts, tokenizer, training)
+        return labelled_batches(self.sources, texts, tokenizer, training)
 
     def __len__(self) -> int:
         return len(self.sources)
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedTags:
-    """Sentences, and the number of a tag for each token that begins a word."""
-
-    tokens: Sequence[EncodedExample]
-    tags: Sequence[NDArray[np.int64]]
-
-    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> LabelledBatches:
-        """Training batches over these rows, as a run's settings say."""
-        return _batches(self.tokens, TokenLabels(self.tags), tokenizer, training)
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-
-def _batches(
+def labelled_batches(
     tokens: Sequence[EncodedExample], targets: Targets, tokenizer: Tokenizer, training: TrainingSettings
 ) -> LabelledBatches:
+    """Training batches over rows and their targets, as a run's settings say."""
     return LabelledBatches(
         tokens,
         targets,

@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from headwater.data.tokenizer import Tokenizer
 from headwater.errors import UsageError
-from headwater.models import EncoderDecoder, Model, load_bundle
+from headwater.models import EncoderDecoder
 from headwater.models.generation import BeamSearch, Ending, Hypothesis, Prompt, Sampling, write
 from headwater.run.folder import RunFolder
-from headwater.run.starting import DEFAULT_LENGTH, model_folder
-from headwater.training.precision import count_free_cores, tune_allocator, use_threads
+from headwater.run.reading import Reader
 
 PROMPTS_A_SEARCH = 32
 PROMPTS_A_STRETCH = 1024
@@ -83,34 +81,30 @@ class Decoding:
 class Author:
     """A model that writes: on from a prompt, or, with an encoder, from a source."""
 
-    model: Model
-    tokenizer: Tokenizer
-    length: int
-    """Tokens that it was trained to read and to write."""
+    reader: Reader
+    text_columns: tuple[str, ...] | None = None
+    """Those of the rows that it was trained on, where it knows them."""
 
     @classmethod
     def load(cls, folder: RunFolder) -> "Author":
         """Load the model folder of a finished run."""
-        tune_allocator()
-        use_threads(count_free_cores())
-        bundle = load_bundle(model_folder(folder.path))
-        length = int(bundle.card.get("length") or DEFAULT_LENGTH)
-        return cls(bundle.model.eval(), Tokenizer.load(bundle.tokenizer_path), length)
+        reader, card = Reader.of_run(folder)
+        return cls(reader, tuple(card["text"]) if card.get("text") else None)
 
     @property
     def reads_sources(self) -> bool:
         """True for an encoder-decoder."""
-        return isinstance(self.model.backbone, EncoderDecoder)
+        return isinstance(self.reader.model.backbone, EncoderDecoder)
 
     def remark(self, texts: Sequence[str], decoding: Decoding) -> str | None:
         """What a person should know before trusting what is written: texts longer than any it was trained on."""
         prompts = self._prompts(texts, decoding)
         longest = max((len(prompt.tokens) for prompt in prompts), default=0) + self._most(prompts, decoding)
-        if longest <= self.length:
+        if longest <= self.reader.length:
             return None
         return (
-            f"the model was trained on windows of {self.length} tokens; what stands behind the first {self.length} of "
-            f"these up to {longest} is beyond anything it has read"
+            f"the model was trained on windows of {self.reader.length} tokens; what stands behind them, in texts of up "
+            f"to {longest}, is beyond anything it has read"
         )
 
     def stream(self, text: str, decoding: Decoding) -> Iterator[str]:
@@ -118,7 +112,7 @@ class Author:
         if decoding.beam is not None:
             raise UsageError("a beam search knows its text only at the end; leave --stream or --beam out")
         prompts = self._prompts([text], decoding)
-        for written in write(self.model, prompts, decoding.sampling, self._ending(prompts, decoding)):
+        for written in write(self.reader.model, prompts, decoding.sampling, self._ending(prompts, decoding)):
             if written.text:
                 yield written.text
 
@@ -133,7 +127,7 @@ class Author:
         drafts = [_Draft(decoding.prefix if self.reads_sources else "") for _ in prompts]
         waited_for = 0
         ending = self._ending(prompts, decoding)
-        for item, token, text, ended in write(self.model, prompts, decoding.sampling, ending):
+        for item, token, text, ended in write(self.reader.model, prompts, decoding.sampling, ending):
             drafts[item].add(token, text, ended)
             while waited_for < len(drafts) and drafts[waited_for].answer is not None:
                 yield drafts[waited_for].answer or {}  # in the order of the prompts, whoever ends first
@@ -154,12 +148,16 @@ class Author:
     def _best(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[dict[str, Any]]:
         most = self._most(prompts, decoding)
         found = decoding.search.search(
-            self.model, prompts, end=self.tokenizer.sep, padding=self.tokenizer.pad, most=most
+            self.reader.model,
+            prompts,
+            end=self.reader.tokenizer.sep,
+            padding=self.reader.tokenizer.pad,
+            most=most,
         )
         return [self._told(hypotheses[0], most, decoding) for hypotheses in found]
 
     def _told(self, best: Hypothesis, most: int, decoding: Decoding) -> dict[str, Any]:
-        text = self.tokenizer.decode(best.tokens)
+        text = self.reader.tokenizer.decode(best.tokens)
         cut = min((place for stop in decoding.stop if (place := text.find(stop)) >= 0), default=None)
         return {
             "text": (decoding.prefix if self.reads_sources else "") + text[:cut],
@@ -169,14 +167,14 @@ class Author:
         }
 
     def _prompts(self, texts: Sequence[str], decoding: Decoding) -> list[Prompt]:
-        cls, sep = np.array([self.tokenizer.cls]), np.array([self.tokenizer.sep])
-        encoded = self.tokenizer.encode_batch(list(texts))
+        cls, sep = np.array([self.reader.tokenizer.cls]), np.array([self.reader.tokenizer.sep])
+        encoded = self.reader.tokenizer.encode_batch(list(texts))
         if not self.reads_sources:
             return [Prompt(np.concatenate([cls, tokens]).astype(np.int64)) for tokens in encoded]
-        prefix = self.tokenizer.encode_batch([decoding.prefix])[0] if decoding.prefix else cls[:0]
+        prefix = self.reader.tokenizer.encode_batch([decoding.prefix])[0] if decoding.prefix else cls[:0]
         begun = np.concatenate([cls, prefix]).astype(np.int64)
         return [
-            Prompt(begun, np.concatenate([cls, tokens[: self.length - 2], sep]).astype(np.int64))
+            Prompt(begun, np.concatenate([cls, tokens[: self.reader.length - 2], sep]).astype(np.int64))
             for tokens in encoded
         ]
 
@@ -184,14 +182,14 @@ class Author:
         if decoding.max_tokens is not None:
             return decoding.max_tokens
         longest = max((_size(prompt) for prompt in prompts), default=1)
-        return min(self.length, longest * 3 // 2 + 16) if self.reads_sources else DEFAULT_TOKENS
+        return min(self.reader.length, longest * 3 // 2 + 16) if self.reads_sources else DEFAULT_TOKENS
 
     def _ending(self, prompts: Sequence[Prompt], decoding: Decoding) -> Ending:
         return Ending(
-            end=self.tokenizer.sep,
-            padding=self.tokenizer.pad,
+            end=self.reader.tokenizer.sep,
+            padding=self.reader.tokenizer.pad,
             most=self._most(prompts, decoding),
-            pieces=self.tokenizer.pieces,
+            pieces=self.reader.tokenizer.pieces,
             stops=decoding.stop,
         )
 

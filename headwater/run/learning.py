@@ -8,7 +8,7 @@ from torch import nn
 from headwater.errors import SettingsError
 from headwater.models import Model
 from headwater.models.adapter_file import published_rows
-from headwater.models.transformer import TransformerBackbone
+from headwater.models.transformer import TransformerBackbone, TransformerEncoderDecoder
 from headwater.nn.adapters import adapt
 from headwater.objectives import Objective
 from headwater.run.deriving import derive_machine
@@ -48,7 +48,8 @@ def agreed_machine(settings: RunSettings, world: World) -> RunSettings:
 
 def set_activation_checkpointing(model: Model, training: TrainingSettings) -> None:
     """Trade time for memory where the settings ask for it."""
-    if training.activation_checkpointing and not isinstance(model.backbone, TransformerBackbone):
+    transformers = (TransformerBackbone, TransformerEncoderDecoder)
+    if training.activation_checkpointing and not isinstance(model.backbone, transformers):
         raise SettingsError(
             f"training.activation_checkpointing is for Transformers, and this is a {type(model.backbone).__name__}; "
             "leave it out, or choose model.backbone=transformer"

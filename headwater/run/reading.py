@@ -1,7 +1,8 @@
 """A model that reads rows of text: with which vocabulary, how far, in which precision, on which device."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,10 +12,13 @@ from torch import Tensor
 from headwater.data.assembly import Example as EncodedExample
 from headwater.data.batches import evaluation_batches
 from headwater.data.tokenizer import Tokenizer
-from headwater.models import Model
+from headwater.errors import BadDataError
+from headwater.models import Model, load_bundle
 from headwater.objectives import LabelledObjective
+from headwater.run.folder import RunFolder
+from headwater.run.starting import DEFAULT_LENGTH, model_folder
 from headwater.sequence import Batch
-from headwater.training.precision import autocast
+from headwater.training.precision import autocast, count_free_cores, tune_allocator, use_threads
 
 BATCH_TOKENS = 8_192
 CPU = torch.device("cpu")
@@ -33,6 +37,23 @@ class Reader:
     precision: str = "fp32"
     device: torch.device = CPU
     check: Callable[[], None] | None = None
+
+    @classmethod
+    def of_run(cls, folder: RunFolder) -> tuple["Reader", Mapping[str, Any]]:
+        """The shipped model of a finished run on this machine's free cores, and its card."""
+        tune_allocator()
+        use_threads(count_free_cores())
+        bundle = load_bundle(model_folder(folder.path))
+        length = bundle.card.get("length")
+        if not isinstance(length, int | None):
+            raise BadDataError(
+                f"{folder.path / 'model' / 'headwater.json'} is missing or was edited: 'length' is {length!r}; "
+                "restore the file, or make the run again"
+            )
+        tokenizer = Tokenizer.load(bundle.tokenizer_path)
+        return cls(
+            model=bundle.model.eval(), tokenizer=tokenizer, length=length or DEFAULT_LENGTH
+        ), bundle.card
 
     def scores(self, objective: LabelledObjective, tokens: Sequence[EncodedExample]) -> NDArray[np.float32]:
         """The objective's scores of every row: (rows, labels)."""

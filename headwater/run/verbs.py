@@ -158,9 +158,11 @@ class Run:
         author, problems = Author.load(self.folder), Problems()
         with Progress(quiet=quiet) as progress:
             progress.stage("texts")
-            for part in read_rows(rows, text=text, problems=problems):
-                prompts = ["\n".join(row) for row in texts_of(part)]
-                for done, answer in enumerate(with_errors(part, author.answer(prompts, decoding)), 1):
+            done = 0
+            for part in read_rows(rows, text=text or author.text_columns, problems=problems):
+                prompts = ["\n".join(filter(None, row)) for row in texts_of(part)]
+                for answer in with_errors(part, author.answer(prompts, decoding)):
+                    done += 1
                     progress.update(done)
                     yield answer
         refuse_unanswered(problems)

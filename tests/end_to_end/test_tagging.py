@@ -1,6 +1,7 @@
 """Names found in sentences: learnt from BIO files, judged as conlleval does, answered with places in the text."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import numpy as np
 import pytest
 
 import headwater as hw
+from headwater.data.tokenizer import Tokenizer
 from headwater.evaluation.metrics.spans import SpanReport
+from headwater.run.settings import TrainingSettings
+from headwater.run.tasks.tagging import TaggedRows
 from tests.end_to_end.conftest import Seen
 
 PEOPLE = ["Anna", "Bruno", "Carla", "Dmitri", "Elif"]
@@ -102,3 +106,25 @@ def test_a_table_without_tags_is_refused(
     seen = told("", "finetune", pretrained.path, workplace / "train.csv", "--task", "tagging", "--quiet")
     assert seen.code == 65
     assert 'no column "tokens"' in seen.err
+
+
+def test_every_word_of_a_long_sentence_is_learnt_from(pretrained: hw.Run) -> None:
+    tokenizer = Tokenizer.load(pretrained.path / "model" / "tokenizer.json")
+    words = ["Anna", "went", "to", "Lima"] * 40
+    rows = TaggedRows([words], [list(range(len(words)))])
+    training = TrainingSettings(length=32, batch_rows=1000, micro_batches=1)
+    batch = rows.batches(tokenizer, training).batch(0)
+    assert batch.labels is not None
+    assert batch.inputs.shape[1] <= 32
+    assert set(range(len(words))) <= set(batch.labels.flatten().tolist())
+
+
+def test_an_edited_card_is_named(tagger: hw.Run, workplace: Path, told: Callable[..., Seen]) -> None:
+    copy = workplace / "tagged" / "edited"
+    shutil.copytree(tagger.path, copy)
+    card = json.loads((copy / "model" / "headwater.json").read_text(encoding="utf-8"))
+    card["labels"] = None
+    (copy / "model" / "headwater.json").write_text(json.dumps(card), encoding="utf-8")
+    seen = told("", "predict", copy, "-", "--quiet", stdin=b"Anna went\n")
+    assert seen.code == 65
+    assert "lacks what tagging needs" in seen.err

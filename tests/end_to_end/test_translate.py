@@ -125,6 +125,22 @@ def test_transformers_translates_the_same(translator: hw.Run) -> None:
     assert theirs == [text.strip() for text in ours]
 
 
+def test_the_papers_own_model_is_made_by_its_name(workplace: Path, pair_files: dict[str, Path]) -> None:
+    run = hw.finetune(
+        "scratch",
+        pair_files["train"],
+        task="translation",
+        out=workplace / "written" / "paper",
+        size="paper_base",
+        steps=2,
+        assign=["model.width=32", "model.depth=1", "model.num_heads=2"],
+        quiet=True,
+    )
+    config = json.loads((run.path / "model" / "config.json").read_text(encoding="utf-8"))
+    assert (config["model_type"], config["dropout"]) == ("marian", 0.1)
+    assert len(run.translate(["two red ships"])) == 1
+
+
 def test_rows_without_source_or_target_are_left_out_and_said(
     workplace: Path, told: Callable[..., Seen]
 ) -> None:

@@ -10,18 +10,19 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.data.batches import LabelledBatches
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import Split
 from headwater.data.readers import read_labelled
 from headwater.data.readers.tagged import TAGS, TOKENS
-from headwater.data.targets import NO_LABEL
+from headwater.data.targets import NO_LABEL, TokenLabels
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import BadDataError
 from headwater.evaluation.metrics.spans import SpanReport, span_report, spans_of
 from headwater.objectives import Tagging
-from headwater.run.fitting import EncodedTags
+from headwater.run.fitting import labelled_batches
 from headwater.run.reading import Reader
-from headwater.run.settings import ObjectiveSettings
+from headwater.run.settings import ObjectiveSettings, TrainingSettings
 from headwater.run.starting import DEFAULT_LENGTH
 from headwater.run.tasks.task import Say, Task
 
@@ -111,18 +112,12 @@ class TaggingTask(Task):
         del tokenizer
         return Tagging(self.labels, label_smoothing=settings.label_smoothing or 0.0)
 
-    def rows(self, examples: Sequence[Example], tokenizer: Tokenizer) -> EncodedTags:
-        """Sentences in windows, the tag of a word at its first token."""
+    def rows(self, examples: Sequence[Example], tokenizer: Tokenizer) -> "TaggedRows":
+        """Words, and the number of the tag of each; they become tokens with the windows."""
+        del tokenizer
         number = {name: place for place, name in enumerate(self.labels)}
         tags = [[number.get(tag, NO_LABEL) for tag in listed(example.label or "")] for example in examples]
-        found = windows([listed(example.text) for example in examples], tokenizer, DEFAULT_LENGTH)
-        labels: list[NDArray[np.int64]] = []
-        for window in found:
-            numbers = np.full(len(window.tokens), NO_LABEL)
-            stop = window.first + len(window.starts)
-            numbers[window.starts] = tags[window.sentence][window.first : stop]
-            labels.append(numbers)
-        return EncodedTags([window.tokens for window in found], labels)
+        return TaggedRows([listed(example.text) for example in examples], tags)
 
     def judge(self, reader: Reader, examples: Sequence[Example]) -> Callable[[], dict[str, float]]:
         """The loss a word, and the F1 of spans."""
@@ -185,6 +180,28 @@ class TaggingTask(Task):
             result[window.sentence][words][safer] = row[1 + window.starts][safer]
             best[window.sentence][words] = np.maximum(best[window.sentence][words], safety)
         return result
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedRows:
+    """Sentences, and the number of a tag for each of their words."""
+
+    sentences: Sequence[Words]
+    tags: Sequence[Sequence[int]]
+
+    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> LabelledBatches:
+        """Training batches over windows as long as the model reads; a word's tag stands at its first token."""
+        found = windows(self.sentences, tokenizer, training.length or DEFAULT_LENGTH)
+        labels = TokenLabels([self._labels(window) for window in found])
+        return labelled_batches([window.tokens for window in found], labels, tokenizer, training)
+
+    def __len__(self) -> int:
+        return len(self.sentences)
+
+    def _labels(self, window: Window) -> NDArray[np.int64]:
+        numbers = np.full(len(window.tokens), NO_LABEL)
+        numbers[window.starts] = self.tags[window.sentence][window.first : window.first + len(window.starts)]
+        return numbers
 
 
 def listed(cell: str) -> list[str]:

@@ -94,19 +94,21 @@ class WritingTask(Task):
 
     def answers(self, reader: Reader, texts: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
         """What is written from each text, with five beams."""
-        author = Author(reader.model, reader.tokenizer, reader.length)
-        for answer in author.answer(["\n".join(filter(None, text)) for text in texts], Decoding(beam=5)):
+        for answer in Author(reader).answer(_joined(texts), Decoding(beam=5)):
             yield {"text": answer["text"], "score": answer["score"]}
 
     def _written(self, reader: Reader, texts: Sequence[tuple[str, ...]], decoding: Decoding) -> list[str]:
-        author = Author(reader.model.eval(), reader.tokenizer, reader.length)
-        sources = ["\n".join(filter(None, text)) for text in texts]
         found: list[str] = []
-        for answer in author.answer(sources, decoding):
+        for answer in Author(reader).answer(_joined(texts), decoding):
             if reader.check is not None:
                 reader.check()
             found.append(answer["text"])
         return found
+
+
+def _joined(texts: Sequence[tuple[str, ...]]) -> list[str]:
+    """Several text columns are read as one text."""
+    return ["\n".join(filter(None, text)) for text in texts]
 
 
 def _shortened(text: str, most: int = 40) -> str:
