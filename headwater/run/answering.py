@@ -4,8 +4,8 @@ import io
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,10 @@ class Answerer:
         )
         for line in left_out(given.problems):
             progress.say(line)
-        return task.report(self.reader, given, progress.say)
+        progress.stage(f"judging {len(given):,} rows, parts of them")
+        parts = count(1)
+        watched = replace(self.reader, check=lambda: progress.update(next(parts)))
+        return task.report(watched, given, progress.say)
 
     def _task(self) -> Task:
         name = str(self.card.get("task"))

@@ -1,6 +1,6 @@
 """What a finished run writes: continuations of prompts, drawn or searched, streamed or many at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ DEFAULT_TOKENS = 200
 DEFAULT_TEMPERATURE = 0.8
 DEFAULT_TOP_P = 0.95
 MOST_TOKENS = 1 << 16
+Watch = Callable[[int], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,24 +117,31 @@ class Author:
             if written.text:
                 yield written.text
 
-    def answer(self, texts: Sequence[str], decoding: Decoding) -> Iterator[dict[str, Any]]:
-        """What is written to every text, in their order."""
+    def answer(
+        self, texts: Sequence[str], decoding: Decoding, watch: Watch | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """What is written to every text, in their order; ``watch`` is told how many are written, in any order."""
         prompts = self._prompts(texts, decoding)
         write_all = self._drawn if decoding.beam is None else self._searched
-        for text, answer in zip(texts, write_all(prompts, decoding), strict=True):
+        for text, answer in zip(texts, write_all(prompts, decoding, watch or _nobody), strict=True):
             yield {"prompt": text, **answer}
 
-    def _drawn(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[dict[str, Any]]:
+    def _drawn(self, prompts: Sequence[Prompt], decoding: Decoding, watch: Watch) -> Iterator[dict[str, Any]]:
         drafts = [_Draft(decoding.prefix if self.reads_sources else "") for _ in prompts]
-        waited_for = 0
+        waited_for = done = 0
         ending = self._ending(prompts, decoding)
         for item, token, text, ended in write(self.reader.model, prompts, decoding.sampling, ending):
             drafts[item].add(token, text, ended)
+            if ended:
+                done += 1
+                watch(done)
             while waited_for < len(drafts) and drafts[waited_for].answer is not None:
                 yield drafts[waited_for].answer or {}  # in the order of the prompts, whoever ends first
                 waited_for += 1
 
-    def _searched(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[dict[str, Any]]:
+    def _searched(
+        self, prompts: Sequence[Prompt], decoding: Decoding, watch: Watch
+    ) -> Iterator[dict[str, Any]]:
         """Prompts of like length are searched together, a stretch of them at a time."""
         for start in range(0, len(prompts), PROMPTS_A_STRETCH):
             stretch = prompts[start : start + PROMPTS_A_STRETCH]
@@ -143,6 +151,7 @@ class Author:
                 places = order[first : first + PROMPTS_A_SEARCH]
                 answers = self._best([stretch[place] for place in places], decoding)
                 found.update(zip(places, answers, strict=True))
+                watch(start + len(found))
             yield from (found[place] for place in range(len(stretch)))
 
     def _best(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[dict[str, Any]]:
@@ -192,6 +201,10 @@ class Author:
             pieces=self.reader.tokenizer.pieces,
             stops=decoding.stop,
         )
+
+
+def _nobody(done: int) -> None:
+    """Nobody watches."""
 
 
 @dataclass(slots=True)

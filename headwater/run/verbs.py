@@ -129,11 +129,7 @@ class Run:
             if remark := author.remark(prompts, decoding):
                 progress.say(remark)
             progress.stage("texts", len(prompts))
-            found: list[dict[str, Any]] = []
-            for answer in author.answer(prompts, decoding):
-                found.append(answer)
-                progress.update(len(found))
-        return found
+            return list(author.answer(prompts, decoding, progress.update))
 
     def translate(
         self, texts: Sequence[str], decoding: Decoding | None = None, *, quiet: bool = True
@@ -161,10 +157,11 @@ class Run:
             done = 0
             for part in read_rows(rows, text=text or author.text_columns, problems=problems):
                 prompts = ["\n".join(filter(None, row)) for row in texts_of(part)]
-                for answer in with_errors(part, author.answer(prompts, decoding)):
-                    done += 1
-                    progress.update(done)
-                    yield answer
+                written = author.answer(
+                    prompts, decoding, lambda number, before=done: progress.update(before + number)
+                )
+                yield from with_errors(part, written)
+                done += len(prompts)
         refuse_unanswered(problems)
 
     def _watched_rows(

@@ -98,12 +98,12 @@ class WritingTask(Task):
             yield {"text": answer["text"], "score": answer["score"]}
 
     def _written(self, reader: Reader, texts: Sequence[tuple[str, ...]], decoding: Decoding) -> list[str]:
-        found: list[str] = []
-        for answer in Author(reader).answer(_joined(texts), decoding):
+        def watch(done: int) -> None:
+            del done
             if reader.check is not None:
                 reader.check()
-            found.append(answer["text"])
-        return found
+
+        return [answer["text"] for answer in Author(reader).answer(_joined(texts), decoding, watch)]
 
 
 def _joined(texts: Sequence[tuple[str, ...]]) -> list[str]:
