@@ -17,13 +17,14 @@ class Backbone(nn.Module, ABC):
 
     ``reads`` says what a token's vector may know: the tokens before it ("past"), or those on both sides
     ("both"). ``checkpoint_activations`` set to True trades time for memory: activations are computed again
-    in the backward pass.
+    in the backward pass. ``most_positions`` is how many tokens a row may have where positions are learnt, else None.
     """
 
     width: int
     vocabulary_size: int
     reads: Reads
     checkpoint_activations: bool = False
+    most_positions: int | None = None
 
     @property
     @abstractmethod
@@ -53,6 +54,10 @@ class Backbone(nn.Module, ABC):
 
 class EncoderDecoder(Backbone):
     """A backbone with a second stack that writes while it reads the first one's output."""
+
+    @abstractmethod
+    def embed_target(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:
+        """Token numbers of targets (B, T) → vectors (B, T, C), as ``decode`` reads them."""
 
     @abstractmethod
     def decode(

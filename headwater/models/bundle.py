@@ -96,9 +96,10 @@ def load_bundle(folder: Path | str) -> Bundle:
     layout = layout_named(config.get("model_type"))
     settings, head = _understood(layout, config, folder)
     card = read_json(folder / CARD) if (folder / CARD).is_file() else {}
+    shapes = _prefixed(read_shapes(folder), layout)
+    head = layout.head_in_file(head, config, shapes)
     settings, head = _own_words(card, layout, settings, head)
     names = layout.names(settings, head)
-    shapes = _prefixed(read_shapes(folder), layout)
     shapes = {name: shape for name, shape in shapes.items() if name not in layout.computed}
     # Tied weights are written once; a writer that repeats them must repeat the same numbers.
     repeated = layout.repeated(head, shapes)

@@ -69,7 +69,7 @@ class ConvolutionalBackbone(Backbone):
         self.settings = settings
         self.width, self.vocabulary_size = settings.width, settings.vocabulary_size
         self.reads = "past" if settings.causal else "both"
-        self.embedding = TokenEmbedding(settings.vocabulary_size, settings.width)
+        self.embedding = TokenEmbedding(nn.Embedding(settings.vocabulary_size, settings.width))
         self.blocks = nn.ModuleList(ConvolutionalBlock(settings, number) for number in range(settings.depth))
         self.final_norm = build_norm("layer_without_bias", settings.width, 1e-5)
 

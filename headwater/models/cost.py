@@ -70,7 +70,7 @@ def cost_of(
     loss_positions = loss_share * length
     matrices = 2.0 * length * _matrix_weights(built)
     output = 2.0 * loss_positions * settings.width * settings.vocabulary_size
-    held = length * _held_per_token(settings) * value_bytes
+    held = (length * _held_per_token(settings) + _held_scores(settings, length)) * value_bytes
     # The loss keeps the logits and their log-softmax, both in single precision.
     held += loss_positions * settings.vocabulary_size * 8
     return Cost(
@@ -136,6 +136,18 @@ def _attention_flops(settings: BackboneSettings, length: int) -> float:
         for number in range(settings.depth)
     )
     return 4.0 * pairs * settings.num_heads * settings.head_width
+
+
+def _held_scores(settings: BackboneSettings, length: int) -> float:
+    """Numbers left behind for pairs of tokens: no fused kernel of a CPU learns a bias, so weights are written out.
+
+    Of each pair that is a weight a head, and the number of its bucket, eight bytes long.
+    """
+    if isinstance(settings, EncoderDecoderSettings):
+        return _held_scores(settings.encoder, length) + _held_scores(settings.decoder, length)
+    if isinstance(settings, TransformerSettings) and settings.positions == "relative":
+        return settings.depth * (settings.num_heads + 2.0) * length**2
+    return 0.0
 
 
 def _held_per_token(settings: BackboneSettings) -> int:

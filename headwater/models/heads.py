@@ -5,12 +5,13 @@
 | modernbert: layer norm | dense, GELU, norm, tied; tied | pool, dense, GELU, norm, classifier | no pool |
 | eurobert: RMS norm, both sides | tied | pool, dense with bias, GELU, classifier | classifier |
 | llama: RMS norm, the past | tied | last token, classifier without bias | classifier |
-| marian: encoder-decoder, norms behind | tied, with a bias | as modernbert | classifier |
+| marian, bart: encoder-decoder, norms behind | tied, with a bias | as modernbert | classifier |
 | m2m_100: encoder-decoder, norms in front | tied | as modernbert | classifier |
+| t5: encoder-decoder, RMS norm | a matrix of its own | as modernbert | classifier |
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from torch import nn
 
@@ -20,6 +21,7 @@ from headwater.models.settings import EncoderDecoderSettings, TransformerSetting
 from headwater.nn.heads import (
     HeadTransform,
     LateSequenceHead,
+    Scaled,
     SequenceHead,
     TaggingHead,
     TiedDecoder,
@@ -30,7 +32,7 @@ from headwater.nn.pooling import PoolingKind, build_pooling
 from headwater.settings import unknown_choice
 
 PoolingChoice = Literal["default", "late", "mean", "first", "last", "max", "attention"]
-HeadStyle = Literal["modernbert", "eurobert", "llama", "marian", "m2m_100"]
+HeadStyle = Literal["modernbert", "eurobert", "llama", "marian", "m2m_100", "t5"]
 HEADS = ("masked_tokens", "next_token", "classification", "regression", "tagging")
 
 
@@ -39,7 +41,8 @@ class HeadSettings:
     """What a head needs besides its backbone.
 
     ``pooling`` "default" means the mean, or the last token where a backbone reads the past alone; "late" pools the
-    classifier's answers of all tokens (EuroBERT). ``tied`` False gives a token head its own output matrix.
+    classifier's answers of all tokens (EuroBERT). ``tied`` False gives a token head its own output matrix; ``scale``
+    multiplies the hidden states in front of it.
     """
 
     name: str
@@ -47,6 +50,7 @@ class HeadSettings:
     pooling: PoolingChoice = "default"
     dropout: float = 0.0
     tied: bool = True
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         if self.name not in HEADS:
@@ -57,16 +61,31 @@ class HeadSettings:
             raise SettingsError(unknown_choice("pooling", str(self.pooling), get_args(PoolingChoice)))
         if not 0.0 <= self.dropout < 1.0:
             raise SettingsError(f"dropout={self.dropout} is not a probability below 1; choose 0 … 0.99")
+        if not 0.0 < self.scale < float("inf"):
+            raise SettingsError(f"scale={self.scale}; expected a number above 0")
+        if self.scale != 1.0 and self.name != "next_token":
+            raise SettingsError(
+                f"scale={self.scale} is for a next_token head, not for {self.name}; leave it out"
+            )
 
 
 def style_of(backbone: Backbone) -> HeadStyle:
     """Whose heads a backbone wears; baselines wear ModernBERT's, so that arms differ in the body alone."""
     settings = getattr(backbone, "settings", None)
     if isinstance(settings, EncoderDecoderSettings):
+        if settings.decoder.norm == "rms":
+            return "t5"
         return "marian" if settings.decoder.norm_position == "after" else "m2m_100"
     if isinstance(settings, TransformerSettings) and settings.norm == "rms":
         return "llama" if settings.causal else "eurobert"
     return "modernbert"
+
+
+def usual_head(backbone: Backbone, name: str, **options: Any) -> HeadSettings:
+    """The head of that name as the backbone's style has it, but for ``options``: T5's output matrix is its own."""
+    own = style_of(backbone) == "t5" and name == "next_token"
+    usual: dict[str, Any] = {"tied": False} if own else {}
+    return HeadSettings(name=name, **(usual | options))
 
 
 def build_head(backbone: Backbone, settings: HeadSettings) -> nn.Module:
@@ -89,7 +108,9 @@ def _token_head(backbone: Backbone, settings: HeadSettings, style: HeadStyle) ->
         if settings.tied
         else nn.Linear(backbone.width, backbone.vocabulary_size, bias=bias)
     )
-    return TokenHead(decoder, _transform(backbone) if rich else None)
+    if rich:
+        return TokenHead(decoder, _transform(backbone))
+    return TokenHead(decoder, None if settings.scale == 1.0 else Scaled(settings.scale))
 
 
 def _sequence_head(
@@ -102,6 +123,7 @@ def _sequence_head(
         "llama": lambda: None,
         "marian": lambda: _transform(backbone),
         "m2m_100": lambda: _transform(backbone),
+        "t5": lambda: _transform(backbone),
     }
     return variant(
         backbone.width,

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from headwater.models.backbone import Backbone, EncoderDecoder
 from headwater.models.building import build_backbone
-from headwater.models.heads import HeadSettings, build_head
+from headwater.models.heads import HeadSettings, build_head, usual_head
 from headwater.models.settings import BackboneSettings
+from headwater.nn.heads import TokenHead
 from headwater.nn.initialization import initialize
 from headwater.sequence import Batch
 
@@ -39,19 +41,31 @@ class Model(nn.Module):
         assert isinstance(backbone, EncoderDecoder), "decoding needs a model with an encoder and a decoder"
         assert batch.targets is not None
         assert batch.target_layout is not None
-        embedded = backbone.embed(batch.targets, batch.target_layout)
+        embedded = backbone.embed_target(batch.targets, batch.target_layout)
         return backbone.decode(embedded, batch.target_layout, self.encode(batch), batch.layout)
 
     def add_head(self, name: str, *, seed: int | None = None, **options: Any) -> None:
-        """Give the model a head; ``options`` are those of ``HeadSettings``.
+        """Give the model a head; ``options`` are those of ``HeadSettings`` where it is not to be the usual one.
 
-        Its first weights depend on ``seed`` and its name alone (None: as torch drew them).
+        Its first weights depend on ``seed`` and its name alone (None: as torch drew them), those of an output matrix
+        on the table of tokens.
         """
-        settings = HeadSettings(name=name, **options)
+        settings = usual_head(self.backbone, name, **options)
         head = build_head(self.backbone, settings)
+        self.heads[name], self.head_settings[name] = head, settings
         if seed is not None:
             initialize(head, seed=seed, name=f"heads.{name}")
-        self.heads[name], self.head_settings[name] = head, settings
+            self.begin_outputs_as_tables()
+
+    @torch.no_grad()
+    def begin_outputs_as_tables(self) -> None:
+        """Let an output matrix that is a head's own begin as the table of tokens, as a tied one is and remains.
+
+        Like words then begin with like scores, and the first loss is ln(vocabulary).
+        """
+        for head in self.heads.values():
+            if isinstance(head, TokenHead) and isinstance(head.decoder, nn.Linear):
+                head.decoder.weight.copy_(self.backbone.token_embedding.weight)
 
 
 def build_model(settings: BackboneSettings, *, head: str | None = None, seed: int, **options: Any) -> Model:

@@ -48,7 +48,7 @@ class RecurrentBackbone(Backbone):
         self.settings = settings
         self.width, self.vocabulary_size = settings.width, settings.vocabulary_size
         self.reads = "both" if settings.bidirectional else "past"
-        self.embedding = TokenEmbedding(settings.vocabulary_size, settings.width)
+        self.embedding = TokenEmbedding(nn.Embedding(settings.vocabulary_size, settings.width))
         self.recurrence = CELLS[settings.cell](
             settings.width,
             settings.hidden_width,

@@ -11,11 +11,13 @@ from headwater.errors import SettingsError
 from headwater.nn.block import NORM_POSITIONS, NormPosition
 from headwater.nn.feed_forward import FEED_FORWARD_KINDS, FeedForwardKind
 from headwater.nn.norm import NORM_KINDS, NormKind
+from headwater.nn.positions import check_buckets
 from headwater.settings import from_mapping
 
 Positions = Literal[
     "rotary",
     "learned",
+    "learned_from_two",
     "sinusoidal",
     "sinusoidal_halves",
     "sinusoidal_tensor2tensor",
@@ -38,6 +40,8 @@ LARGEST = {
     "num_key_value_heads": 1024,
     "head_dim": 1 << 12,
     "max_length": 1 << 24,
+    "relative_buckets": 1 << 16,
+    "relative_distance": 1 << 24,
     "kernel": 1 << 10,
 }
 
@@ -78,9 +82,10 @@ class TransformerSettings(BackboneSettings):
 
     ``windows`` gives each block's reach in positions (|q − k| < window; None reads everything); empty means
     None for all. ``rotary_theta`` turns the blocks without a window, ``local_rotary_theta`` those with one
-    (None: the same). ``embedding_scale`` multiplies token vectors. ``max_length`` is the length of a learned
-    or sinusoidal table; elsewhere it is only what is written down for others. ``num_key_value_heads`` None
-    means one per head, ``head_dim`` None means width / heads.
+    (None: the same). ``relative_buckets`` and ``relative_distance`` part the distances that relative positions tell
+    apart. ``attention_scale`` multiplies scores (None: 1/√D), ``embedding_scale`` token vectors. ``max_length`` is the
+    length of a learned or sinusoidal table; elsewhere it is only what is written down for others.
+    ``num_key_value_heads`` None means one per head, ``head_dim`` None means width / heads.
     """
 
     num_heads: int
@@ -95,6 +100,9 @@ class TransformerSettings(BackboneSettings):
     positions: Positions = "rotary"
     rotary_theta: float = 10_000.0
     local_rotary_theta: float | None = None
+    relative_buckets: int = 32
+    relative_distance: int = 128
+    attention_scale: float | None = None
     causal: bool = False
     windows: tuple[int | None, ...] = ()
     embedding_norm: bool = False
@@ -113,14 +121,19 @@ class TransformerSettings(BackboneSettings):
         _check_counts(
             self, ("num_heads", "feed_forward_width", "num_key_value_heads", "head_dim", "max_length")
         )
+        _check_counts(self, ("relative_buckets", "relative_distance"))
         _check_choice(self, "feed_forward", FEED_FORWARD_KINDS)
         _check_choice(self, "norm", NORM_KINDS)
         _check_choice(self, "norm_position", NORM_POSITIONS)
         _check_choice(self, "positions", get_args(Positions))
         _check_shares(self, [name for name in vars(self) if name.endswith("dropout")] + ["stochastic_depth"])
-        _check_positive(self, ("norm_epsilon", "rotary_theta", "local_rotary_theta", "embedding_scale"))
+        _check_positive(
+            self, ("norm_epsilon", "rotary_theta", "local_rotary_theta", "attention_scale", "embedding_scale")
+        )
         self._check_heads()
         self._check_windows()
+        if self.positions == "relative":
+            check_buckets(self.relative_buckets, self.relative_distance, both_sides=not self.causal)
         if self.norm_position == "after" and not self.first_attention_norm:
             raise SettingsError(
                 "first_attention_norm=False needs norm_position='before': it leaves out a norm in front"
@@ -135,6 +148,11 @@ class TransformerSettings(BackboneSettings):
     def head_width(self) -> int:
         """Width D of one head, resolved."""
         return self.width // self.num_heads if self.head_dim is None else self.head_dim
+
+    @property
+    def most_positions(self) -> int | None:
+        """How many positions the model knows: as many as it has learnt vectors for; None where it knows any."""
+        return self.max_length if self.positions.startswith("learned") else None
 
     def window_of(self, block: int) -> int | None:
         """How far block number ``block`` reads."""
@@ -199,10 +217,10 @@ class EncoderDecoderSettings(BackboneSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         encoder, decoder = self.encoder, self.decoder
-        for name in ("vocabulary_size", "width", "positions", "embedding_scale", "pad_token"):
+        for name in ("vocabulary_size", "width", "positions", "max_length", "embedding_scale", "pad_token"):
             if getattr(encoder, name) != getattr(decoder, name):
                 raise SettingsError(
-                    f"encoder and decoder share one embedding, but {name} is {getattr(encoder, name)} in one and "
+                    f"encoder and decoder share one table of tokens, but {name} is {getattr(encoder, name)} in one and "
                     f"{getattr(decoder, name)} in the other; make them equal"
                 )
         if encoder.causal or not decoder.causal:

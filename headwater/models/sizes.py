@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from headwater.errors import SettingsError
 from headwater.models.cost import body_parameters
@@ -122,37 +122,78 @@ def paper_big(vocabulary_size: int, *, causal: bool = False) -> TransformerSetti
     )
 
 
-TRANSLATORS = ("paper_base", "paper_big")
+PAPER_SIZES = {"paper_base": paper_base, "paper_big": paper_big}
+PairLayout = Literal["m2m_100", "marian", "bart", "t5"]
+PAIR_LAYOUTS: tuple[PairLayout, ...] = get_args(PairLayout)
 
 
 def encoder_decoder_settings(
-    size: str, vocabulary_size: int, *, max_length: int = 1024
+    size: str, vocabulary_size: int, *, layout: PairLayout | None = None, max_length: int = 1024
 ) -> EncoderDecoderSettings:
-    """An encoder and a decoder of that size each, in M2M-100's layout, or the paper's own two by name.
+    """An encoder and a decoder of that size each, in M2M-100's layout unless another is named.
 
-    M2M-100 is the paper's architecture with the norms in front: it learns without a long warm-up.
-    Source: Fan et al. 2020, arXiv:2010.11125; Xiong et al. 2020, arXiv:2002.04745.
+    M2M-100 is the paper's architecture with the norms in front: it learns without a long warm-up. The paper's own
+    two are Marian's. Source: Fan et al. 2020, arXiv:2010.11125; Xiong et al. 2020, arXiv:2002.04745.
     """
-    if size in TRANSLATORS:
-        build = paper_base if size == "paper_base" else paper_big
+    if size in PAPER_SIZES:
+        if layout not in (None, "marian"):
+            raise SettingsError(
+                f"model.size = '{size}' is the paper's own model, in Marian's layout; for {layout}'s choose one of "
+                f"{', '.join(SIZES)}"
+            )
+        build = PAPER_SIZES[size]
         return EncoderDecoderSettings.of(build(vocabulary_size), build(vocabulary_size, causal=True))
     depth, width, num_heads = size_named(size)
-    encoder = TransformerSettings(
-        vocabulary_size=vocabulary_size,
-        width=width,
-        depth=depth,
-        num_heads=num_heads,
-        feed_forward_width=4 * width,
+    encoder = _in_layout(
+        layout or "m2m_100",
+        TransformerSettings(
+            vocabulary_size=vocabulary_size,
+            width=width,
+            depth=depth,
+            num_heads=num_heads,
+            feed_forward_width=4 * width,
+            embedding_dropout=0.1,
+            residual_dropout=0.1,
+            max_length=max_length,
+        ),
+    )
+    return EncoderDecoderSettings.of(encoder, replace(encoder, causal=True))
+
+
+def _in_layout(layout: PairLayout, plain: TransformerSettings) -> TransformerSettings:
+    """A stack with what is the layout's own."""
+    m2m_100 = replace(
+        plain,
         feed_forward="relu",
         norm="layer",
         linear_bias=True,
         positions="sinusoidal_tensor2tensor",
-        embedding_scale=width**0.5,
-        embedding_dropout=0.1,
-        residual_dropout=0.1,
-        max_length=max_length,
+        embedding_scale=plain.width**0.5,
     )
-    return EncoderDecoderSettings.of(encoder, replace(encoder, causal=True))
+    marian = replace(m2m_100, norm_position="after", final_norm=False, positions="sinusoidal_halves")
+    match layout:
+        case "m2m_100":
+            return m2m_100
+        case "marian":
+            return marian
+        case "bart":  # Lewis et al. 2020, section 2.1, arXiv:1910.13461
+            return replace(
+                marian,
+                feed_forward="gelu",
+                positions="learned_from_two",
+                embedding_norm=True,
+                embedding_scale=1.0,
+            )
+        case "t5":  # 1.1: Shazeer 2020, arXiv:2002.05202; the rest: Raffel et al. 2020, arXiv:1910.10683
+            return replace(
+                plain,
+                feed_forward_width=gated_width(plain.width),
+                feed_forward="geglu_tanh",
+                norm="rms",
+                norm_epsilon=1e-6,
+                positions="relative",
+                attention_scale=1.0,
+            )
 
 
 BaselineKind = Literal["recurrent", "convolutional"]

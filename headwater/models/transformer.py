@@ -5,7 +5,7 @@ Shape letters: B batch, T tokens, S source tokens, N places, C width.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
@@ -14,6 +14,7 @@ from headwater.models.backbone import Backbone, EncoderDecoder
 from headwater.models.settings import EncoderDecoderSettings, TransformerSettings
 from headwater.nn.attention import AttentionMask, MultiHeadAttention, PositionBias
 from headwater.nn.block import Block, BlockCache, BlockNorms
+from headwater.nn.borrowed import Borrowed
 from headwater.nn.embedding import TokenEmbedding
 from headwater.nn.feed_forward import build_feed_forward
 from headwater.nn.norm import build_norm
@@ -34,8 +35,9 @@ class TransformerBackbone(Backbone):
         self.settings = settings
         self.width, self.vocabulary_size = settings.width, settings.vocabulary_size
         self.reads = "past" if settings.causal else "both"
-        self.embedding = build_embedding(settings)
-        self.blocks = nn.ModuleList(build_block(settings, number) for number in range(settings.depth))
+        self.most_positions = settings.most_positions
+        self.embedding = build_embedding(settings, nn.Embedding(settings.vocabulary_size, settings.width))
+        self.blocks = build_blocks(settings)
         self.final_norm = build_final_norm(settings)
 
     @property
@@ -96,9 +98,10 @@ class TransformerBackbone(Backbone):
 
 
 class TransformerEncoderDecoder(EncoderDecoder):
-    """Two stacks of the same block over one embedding: the second reads the first through cross-attention.
+    """Two stacks of the same block over one table of tokens: the second reads the first through cross-attention.
 
-    Source: Vaswani et al. 2017, section 3.1 and 3.4 (one matrix for both embeddings), arXiv:1706.03762.
+    Each stack has positions and an embedding norm of its own where those are learnt. Source: Vaswani et al. 2017,
+    section 3.1 and 3.4 (one matrix for both embeddings), arXiv:1706.03762.
     """
 
     def __init__(self, settings: EncoderDecoderSettings) -> None:
@@ -106,12 +109,12 @@ class TransformerEncoderDecoder(EncoderDecoder):
         self.settings = settings
         encoder, decoder = settings.encoder, settings.decoder
         self.width, self.vocabulary_size, self.reads = encoder.width, encoder.vocabulary_size, "both"
-        self.embedding = build_embedding(encoder)
-        self.blocks = nn.ModuleList(build_block(encoder, number) for number in range(encoder.depth))
+        self.most_positions = encoder.most_positions
+        self.embedding = build_embedding(encoder, nn.Embedding(encoder.vocabulary_size, encoder.width))
+        self.blocks = build_blocks(encoder)
         self.final_norm = build_final_norm(encoder)
-        self.decoder_blocks = nn.ModuleList(
-            build_block(decoder, number, reads_memory=True) for number in range(decoder.depth)
-        )
+        self.decoder_embedding = build_embedding(decoder, Borrowed(self.embedding.tokens))
+        self.decoder_blocks = build_blocks(decoder, reads_memory=True)
         self.decoder_norm = build_final_norm(decoder)
 
     @property
@@ -120,8 +123,12 @@ class TransformerEncoderDecoder(EncoderDecoder):
         return self.embedding.tokens
 
     def embed(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T) → (B, T, C)
-        """Token vectors of a source or of a target."""
+        """Token vectors of a source."""
         return self.embedding(inputs, layout)
+
+    def embed_target(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T) → (B, T, C)
+        """Token vectors of a target."""
+        return self.decoder_embedding(inputs, layout)
 
     def encode(self, embedded: Tensor, layout: SequenceLayout) -> Tensor:  # (B, S, C) → (B, S, C)
         """Source vectors → the memory that the decoder reads."""
@@ -155,14 +162,16 @@ class TransformerEncoderDecoder(EncoderDecoder):
         return block(hidden_states, layout, **read)
 
 
-def build_embedding(settings: TransformerSettings) -> TokenEmbedding:
-    """Token table, absolute positions if any, norm if any."""
+Table = TypeVar("Table", bound=nn.Module)
+
+
+def build_embedding(settings: TransformerSettings, tokens: Table) -> TokenEmbedding[Table]:
+    """The table of tokens, absolute positions if any, norm if any."""
     norm = (
         build_norm(settings.norm, settings.width, settings.norm_epsilon) if settings.embedding_norm else None
     )
     return TokenEmbedding(
-        settings.vocabulary_size,
-        settings.width,
+        tokens,
         positions=_absolute_positions(settings),
         norm=norm,
         scale=settings.embedding_scale,
@@ -170,8 +179,20 @@ def build_embedding(settings: TransformerSettings) -> TokenEmbedding:
     )
 
 
-def build_block(settings: TransformerSettings, number: int, *, reads_memory: bool = False) -> Block:
-    """Block ``number`` of the stack that the settings describe."""
+def build_blocks(settings: TransformerSettings, *, reads_memory: bool = False) -> nn.ModuleList:
+    """The blocks of a stack; a position bias that is learnt belongs to the first, and the others borrow it."""
+    bias = _position_bias(settings)
+    lent = Borrowed(bias) if isinstance(bias, nn.Module) else bias
+    return nn.ModuleList(
+        build_block(settings, number, bias if number == 0 else lent, reads_memory=reads_memory)
+        for number in range(settings.depth)
+    )
+
+
+def build_block(
+    settings: TransformerSettings, number: int, bias: PositionBias | None, *, reads_memory: bool = False
+) -> Block:
+    """Block ``number`` of the stack that the settings describe; ``bias`` is added to its scores."""
 
     def norm() -> nn.Module:
         return build_norm(settings.norm, settings.width, settings.norm_epsilon)
@@ -180,7 +201,7 @@ def build_block(settings: TransformerSettings, number: int, *, reads_memory: boo
     # Deeper updates are left out more often: the linear rule of Huang et al. 2016, section 3.
     stochastic_depth = settings.stochastic_depth * (number + 1) / settings.depth
     return Block(
-        build_attention(settings, number),
+        build_attention(settings, number, bias),
         build_feed_forward(
             settings.feed_forward,
             settings.width,
@@ -195,7 +216,9 @@ def build_block(settings: TransformerSettings, number: int, *, reads_memory: boo
     )
 
 
-def build_attention(settings: TransformerSettings, number: int) -> MultiHeadAttention:
+def build_attention(
+    settings: TransformerSettings, number: int, bias: PositionBias | None
+) -> MultiHeadAttention:
     """The self-attention of block ``number``, with its window, its rotation or its bias."""
     rotary = (
         Rotary(settings.head_width, settings.theta_of(number)) if settings.positions == "rotary" else None
@@ -207,7 +230,8 @@ def build_attention(settings: TransformerSettings, number: int) -> MultiHeadAtte
         head_dim=settings.head_dim,
         mask=AttentionMask(causal=settings.causal, window=settings.window_of(number)),
         rotary=rotary,
-        bias=_position_bias(settings),
+        bias=bias,
+        scale=settings.attention_scale,
         linear_bias=settings.linear_bias,
         dropout=settings.attention_dropout,
     )
@@ -221,6 +245,7 @@ def build_cross_attention(settings: TransformerSettings) -> MultiHeadAttention:
         num_key_value_heads=settings.num_key_value_heads,
         head_dim=settings.head_dim,
         mask=AttentionMask(),
+        scale=settings.attention_scale,
         linear_bias=settings.linear_bias,
         dropout=settings.attention_dropout,
     )
@@ -234,9 +259,11 @@ def build_final_norm(settings: TransformerSettings) -> nn.Module:
 
 
 def _absolute_positions(settings: TransformerSettings) -> nn.Module | None:
-    if settings.positions == "learned":
-        return LearnedPositions(settings.max_length, settings.width)
     match settings.positions:
+        case "learned":
+            return LearnedPositions(settings.max_length, settings.width)
+        case "learned_from_two":
+            return LearnedPositions(settings.max_length, settings.width, start=2)
         case "sinusoidal":
             return SinusoidalPositions(settings.width)
         case "sinusoidal_halves":
@@ -249,5 +276,10 @@ def _absolute_positions(settings: TransformerSettings) -> nn.Module | None:
 
 def _position_bias(settings: TransformerSettings) -> PositionBias | None:
     if settings.positions == "relative":
-        return RelativeBuckets(settings.num_heads, both_sides=not settings.causal)
+        return RelativeBuckets(
+            settings.num_heads,
+            num_buckets=settings.relative_buckets,
+            max_distance=settings.relative_distance,
+            both_sides=not settings.causal,
+        )
     return LinearBias(settings.num_heads) if settings.positions == "alibi" else None

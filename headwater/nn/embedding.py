@@ -1,23 +1,27 @@
 """From token numbers to vectors. Shape letters: B batch, T tokens, C width, V vocabulary."""
 
+from typing import Generic, TypeVar
+
 from torch import Tensor, nn
 
 from headwater.sequence import SequenceLayout
 
+Table = TypeVar("Table", bound=nn.Module)
 
-class TokenEmbedding(nn.Module):
+
+class TokenEmbedding(nn.Module, Generic[Table]):
     """``dropout(norm(scale · E[token] + P(position)))``; each part but E may be absent.
 
-    ``positions`` maps a layout to vectors (B, T, C); rotary positions and score biases act inside attention
-    and need none. ``scale`` is √C in the paper, 1 elsewhere.
+    ``tokens`` is the table E, (V, C); a second stack may borrow that of the first. ``positions`` maps a layout to
+    vectors (B, T, C); rotary positions and score biases act inside attention and need none. ``scale`` is √C in the
+    paper, 1 elsewhere.
 
     Source: Vaswani et al. 2017, sections 3.4 and 3.5, arXiv:1706.03762.
     """
 
     def __init__(
         self,
-        vocabulary_size: int,
-        width: int,
+        tokens: Table,
         *,
         positions: nn.Module | None = None,
         norm: nn.Module | None = None,
@@ -25,7 +29,7 @@ class TokenEmbedding(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.tokens = nn.Embedding(vocabulary_size, width)
+        self.tokens = tokens
         self.scale = scale
         self.positions = positions
         self.norm = norm if norm is not None else nn.Identity()

@@ -34,6 +34,20 @@ class HeadTransform(nn.Module):
         return self.norm(self.activation(self.dense(hidden_states)))
 
 
+class Scaled(nn.Module):
+    """``factor · h``: T5 shortens hidden states by √C in front of an output matrix that is its table of tokens too.
+
+    Source: Raffel et al. 2020, arXiv:1910.10683, as its published code scales the decoder's output.
+    """
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, hidden_states: Tensor) -> Tensor:  # (..., C) → (..., C)
+        return self.factor * hidden_states
+
+
 class TiedDecoder(nn.Module):
     """Scores of every word of the vocabulary by the very vectors that embed them: h Eᵀ + b.
 
@@ -68,7 +82,9 @@ class TokenHead(nn.Module):
     objective may fuse the decoder with its loss.
     """
 
-    def __init__(self, decoder: TiedDecoder | nn.Linear, transform: HeadTransform | None = None) -> None:
+    def __init__(
+        self, decoder: TiedDecoder | nn.Linear, transform: HeadTransform | Scaled | None = None
+    ) -> None:
         super().__init__()
         self.transform = transform if transform is not None else nn.Identity()
         self.decoder = decoder

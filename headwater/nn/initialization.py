@@ -3,9 +3,11 @@
 | parameter | distribution |
 |---|---|
 | token and position tables | truncated normal, σ = 0.02; a token's company, where it was counted |
+| output matrices of their own | the table of tokens (``Model.begin_outputs_as_tables``) |
 | linear maps | truncated normal, σ = √(2 / 5·inputs) |
 | classifiers | truncated normal, σ = 0.02: a new head begins by guessing |
 | linear maps that write into the stream (``out``, ``outer``) | the same divided by √(updates in the model) |
+| queries where scores are not divided by √D (T5) | divided by √D themselves: the first scores are the usual ones |
 | convolutions | truncated normal, σ = √(1 / inputs·kernel) |
 | LSTM and GRU, gate by gate | input maps Xavier uniform, recurrent maps orthogonal |
 | an LSTM's forget gate | bias 1: open |
@@ -64,14 +66,16 @@ def initialize(module: nn.Module, *, seed: int, name: str = "") -> None:
         if not list(part.parameters(recurse=False)):
             continue
         _initialize_part(part, _deviation(part_name, part, updates), _Generators(seed, part_name))
+    attentions = [part for _, part in parts if isinstance(part, MultiHeadAttention)]
     tables = [
         part
         for _, part in parts
         if isinstance(part, TokenEmbedding) and not isinstance(part.norm, nn.Identity)
     ]
-    if tables:
-        attentions = [part for _, part in parts if isinstance(part, MultiHeadAttention)]
+    if tables and any(attention.rotary is not None for attention in attentions):
         _begin_with_neighbours(tables[0].tokens.weight, attentions)
+    for attention in attentions:
+        _begin_with_usual_scores(attention)
 
 
 @torch.no_grad()
@@ -148,6 +152,13 @@ def _begin_with_neighbours(table: Tensor, attentions: list[MultiHeadAttention]) 
             query, read = _reading(offset, attention.rotary)
             queries[head] = query / seen
             keys[head * len(keys) // len(queries)] = read / seen
+
+
+def _begin_with_usual_scores(attention: MultiHeadAttention) -> None:
+    """Draw queries so much shorter as the scores are multiplied by more than 1/√D."""
+    if attention.scale is not None:
+        queries = attention.qkv.weight[: attention.split[0]]
+        queries /= attention.scale * math.sqrt(attention.head_dim)
 
 
 def _neighbours(attention: MultiHeadAttention) -> list[int]:

@@ -19,6 +19,7 @@ from headwater.models import (
     matched_settings,
 )
 from headwater.models.sizes import BaselineKind, gated_width
+from headwater.nn.feed_forward import GATED
 from headwater.objectives.objective import Reads
 from headwater.run.choosing_objective import Pretext
 from headwater.run.settings import ModelSettings
@@ -26,17 +27,31 @@ from headwater.run.starting import model_folder
 
 DROPOUT_OF_VIEWS = 0.1
 """Where two passes over one text have to differ."""
+SHORTEST_TABLE = 1024
+"""Positions that an encoder and a decoder know at least, for rows longer than those of pre-training."""
 
 
-def chosen_settings(model: ModelSettings, vocabulary_size: int, *, needs: Reads = "both") -> BackboneSettings:
-    """The settings of the backbone that the dial and its overrides name, of the kind that an objective needs."""
+def chosen_settings(
+    model: ModelSettings, vocabulary_size: int, *, needs: Reads = "both", length: int | None = None
+) -> BackboneSettings:
+    """The settings of the backbone that the dial and its overrides name, of the kind that an objective needs.
+
+    Positions that are learnt reach as far as rows of ``length`` tokens.
+    """
     if needs == "source":
         if model.backbone != "transformer":
             raise SettingsError(
                 f"model.backbone = '{model.backbone}' cannot read a source and write a target; choose transformer"
             )
-        pair = encoder_decoder_settings(model.size, vocabulary_size)
+        pair = encoder_decoder_settings(
+            model.size, vocabulary_size, layout=model.layout, max_length=max(SHORTEST_TABLE, length or 0)
+        )
         return EncoderDecoderSettings.of(_overridden(pair.encoder, model), _overridden(pair.decoder, model))
+    if model.layout is not None:
+        raise SettingsError(
+            f"model.layout = '{model.layout}' is that of an encoder with a decoder, and this run trains one stack; "
+            "leave it out, or choose --objective span_corruption or denoising"
+        )
     build = decoder_settings if needs == "past" else encoder_settings
     transformer = _overridden(build(model.size, vocabulary_size), model)
     if model.backbone == "transformer":
@@ -51,11 +66,13 @@ def matched_to(settings: BackboneSettings, kind: BaselineKind) -> BackboneSettin
     return matched_settings(target, kind, settings.vocabulary_size, width=settings.width, causal=causal)
 
 
-def pretraining_model(model: ModelSettings, tokenizer: Tokenizer, pretext: Pretext, *, seed: int) -> Model:
+def pretraining_model(
+    model: ModelSettings, tokenizer: Tokenizer, pretext: Pretext, *, seed: int, length: int | None = None
+) -> Model:
     """A fresh model that reads what the pretext task needs, with the head that it trains."""
     if pretext.wants_dropout and model.dropout is None:
         model = dataclasses.replace(model, dropout=DROPOUT_OF_VIEWS)
-    settings = chosen_settings(model, tokenizer.size, needs=pretext.needs)
+    settings = chosen_settings(model, tokenizer.size, needs=pretext.needs, length=length)
     return build_model(settings, head=pretext.head, seed=seed)
 
 
@@ -77,8 +94,7 @@ def _overridden(settings: TransformerSettings, model: ModelSettings) -> Transfor
     depth = model.depth or settings.depth
     hidden, scale = settings.feed_forward_width, settings.embedding_scale
     if width != settings.width:
-        gated = settings.feed_forward in ("swiglu", "geglu")
-        hidden = gated_width(width) if gated else 4 * width
+        hidden = gated_width(width) if settings.feed_forward in GATED else 4 * width
         scale = 1.0 if scale == 1.0 else width**0.5
     windows = tuple(None if number % 3 == 0 else 65 for number in range(depth)) if settings.windows else ()
     return dataclasses.replace(

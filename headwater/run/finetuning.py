@@ -18,6 +18,7 @@ from headwater.run.learning import (
     agreed_machine,
     build_learner,
     build_plan,
+    refuse_long_rows,
     set_activation_checkpointing,
     thawing,
     use_machine,
@@ -52,6 +53,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         settings = derive_finetuning(settings, len(data.train), start, task.habits)
         objective = task.objective(settings.objective, start.tokenizer)
         model = start.model(task.head, seed=settings.training.seed, **task.head_options).to(device)
+        refuse_long_rows(model, settings.training)
         set_activation_checkpointing(model, settings.training)
         adapted(model, settings)
         learner = build_learner(model, objective, settings.training)
@@ -94,10 +96,11 @@ def _starting_point(settings: RunSettings, data: LabelledData, stop: StopRequest
         texts += [example.label or "" for example in data.train.examples]
     size = settings.model.vocabulary_size or vocabulary_size_for(sum(map(len, texts)))
     tokenizer = Tokenizer.learn(texts, size, lambda *_: stop.check())
+    length = settings.training.length or size_rule(settings.model.size).length
     return StartingPoint(
-        chosen_settings(settings.model, tokenizer.size, needs=data.task.needs),
+        chosen_settings(settings.model, tokenizer.size, needs=data.task.needs, length=length),
         tokenizer,
-        {"size": settings.model.size, "length": size_rule(settings.model.size).length},
+        {"size": settings.model.size, "length": length},
     )
 
 

@@ -57,6 +57,16 @@ def set_activation_checkpointing(model: Model, training: TrainingSettings) -> No
     model.backbone.checkpoint_activations = training.activation_checkpointing
 
 
+def refuse_long_rows(model: Model, training: TrainingSettings) -> None:
+    """Rows longer than the positions that a model learns, before the first of them is read."""
+    most, length = model.backbone.most_positions, training.length
+    if most is not None and length is not None and length > most:
+        raise SettingsError(
+            f"training.length = {length}, and the model learns a vector for each of {most} positions; choose {most} or "
+            "less, or a model with other positions"
+        )
+
+
 def weight_average(model: Model, training: TrainingSettings) -> WeightAverage | None:
     """The average of the weights that the settings ask for; what is thrown away later has no part in it."""
     return WeightAverage(model.named_parameters()) if training.average == "exponential" else None

@@ -24,6 +24,7 @@ from headwater.run.learning import (
     agreed_machine,
     build_learner,
     build_plan,
+    refuse_long_rows,
     set_activation_checkpointing,
     use_machine,
     weight_average,
@@ -125,7 +126,8 @@ def _model(settings: RunSettings, tokenizer: Tokenizer, pretext: Pretext) -> Mod
     if settings.start_from is not None:
         model = continued_model(settings.start_from, pretext, seed=seed)
     else:
-        model = pretraining_model(settings.model, tokenizer, pretext, seed=seed)
+        length = settings.training.length
+        model = pretraining_model(settings.model, tokenizer, pretext, seed=seed, length=length)
     fits = (
         isinstance(model.backbone, EncoderDecoder)
         if pretext.needs == "source"
@@ -136,6 +138,7 @@ def _model(settings: RunSettings, tokenizer: Tokenizer, pretext: Pretext) -> Mod
             f"{settings.objective.name} needs a model that reads {READS[pretext.needs]}, and this one reads "
             f"{READS[model.backbone.reads]}; choose another --objective or model.backbone"
         )
+    refuse_long_rows(model, settings.training)
     set_activation_checkpointing(model, settings.training)
     return model
 
@@ -144,6 +147,7 @@ def _begin_with_company(model: Model, pool: Pool, check: Callable[[], None]) -> 
     table = model.backbone.token_embedding.weight
     vectors = pool.token_vectors(model.backbone.width - 1, check=check)
     begin_with_company(table, torch.from_numpy(vectors))
+    model.begin_outputs_as_tables()
 
 
 def _batches(settings: RunSettings, pool: Pool, pretext: Pretext) -> TokenBatches:

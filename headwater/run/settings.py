@@ -37,6 +37,7 @@ class ModelSettings:
 
     size: str = "tiny"
     backbone: Literal["transformer", "recurrent", "convolutional"] = "transformer"
+    layout: Literal["m2m_100", "marian", "bart", "t5"] | None = None  # of an encoder with a decoder
     vocabulary_size: int | None = None
     depth: int | None = None
     width: int | None = None
@@ -152,6 +153,13 @@ class RunSettings:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     adapter: AdapterSettings = field(default_factory=AdapterSettings)
     machine: MachineSettings = field(default_factory=MachineSettings)
+
+    def __post_init__(self) -> None:
+        if self.start_from is not None and self.model.layout is not None:
+            raise SettingsError(
+                f"model.layout = '{self.model.layout}' does not fit: {self.start_from} brings its layout; leave it "
+                "out, or begin with random weights"
+            )
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> "RunSettings":

@@ -2,17 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import MissingInputError
 from headwater.models import (
     BackboneSettings,
     EncoderDecoderSettings,
+    HeadSettings,
     Model,
     TransformerSettings,
     build_model,
@@ -20,33 +21,45 @@ from headwater.models import (
 )
 
 DEFAULT_LENGTH = 256
+WORD_HEAD = "next_token"
+"""The head that says which words come next: every task that writes goes on with the one that was pre-trained."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartingPoint:
-    """Settings and tokenizer, and the backbone's weights where another run learnt them (``weights``)."""
+    """Settings and tokenizer, and what another run learnt: the backbone's weights and the head for next words."""
 
     settings: BackboneSettings
     tokenizer: Tokenizer
     card: Mapping[str, Any]
     weights: Mapping[str, Tensor] | None = None
+    word_head: HeadSettings | None = None
+    word_weights: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
 
     @classmethod
     def of_run(cls, path: str | Path) -> "StartingPoint":
         """The shipped model of a run, or a model folder."""
-        folder = model_folder(Path(path))
-        bundle = load_bundle(folder)
-        weights = {name: tensor.detach() for name, tensor in bundle.model.backbone.state_dict().items()}
-        return cls(bundle.settings, Tokenizer.load(bundle.tokenizer_path), bundle.card, weights)
+        bundle = load_bundle(model_folder(Path(path)))
+        model = bundle.model
+        head = model.head_settings.get(WORD_HEAD)
+        return cls(
+            settings=bundle.settings,
+            tokenizer=Tokenizer.load(bundle.tokenizer_path),
+            card=bundle.card,
+            weights=_weights_of(model.backbone),
+            word_head=head,
+            word_weights=_weights_of(model.heads[WORD_HEAD]) if head is not None else {},
+        )
 
     @property
     def digest(self) -> str:
         """What a model that starts here depends on: its shape, its vocabulary, its weights."""
         found = hashlib.blake2b(digest_size=16)
         found.update(f"{type(self.settings).__name__}{self.settings}{self.tokenizer.digest}".encode())
-        for name, tensor in sorted((self.weights or {}).items()):
-            found.update(name.encode())
-            found.update(tensor.contiguous().cpu().numpy().tobytes())
+        for weights in (self.weights or {}, self.word_weights):
+            for name, tensor in sorted(weights.items()):
+                found.update(name.encode())
+                found.update(tensor.contiguous().cpu().numpy().tobytes())
         return found.hexdigest()
 
     @property
@@ -72,11 +85,21 @@ class StartingPoint:
         return replace(self, settings=_with_dropout(self.settings, share))
 
     def model(self, head: str, *, seed: int, **options: Any) -> Model:
-        """A model with a fresh head; the seed decides every weight that was not learnt before."""
+        """A model with a head of that name; the seed decides every weight that was not learnt before."""
+        learnt = self.word_head if head == WORD_HEAD else None
+        if learnt is not None:
+            options = {name: value for name, value in vars(learnt).items() if name != "name"} | options
         model = build_model(self.settings, head=head, seed=seed, **options)
         if self.weights is not None:
             model.backbone.load_state_dict(dict(self.weights))
+            model.begin_outputs_as_tables()
+        if learnt is not None:
+            model.heads[head].load_state_dict(dict(self.word_weights))
         return model
+
+
+def _weights_of(part: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach() for name, tensor in part.state_dict().items()}
 
 
 def _with_dropout(settings: BackboneSettings, share: float) -> BackboneSettings:

@@ -17,7 +17,7 @@ MAX_PARAMETERS = 8
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "misc", "base", "legacy", "old", "v2"}
 
 # Doors take what the user may say, each by name; the rule is for what calls them from inside. A layer of
-# attention is a door of its own: its ten words are those of the literature.
+# attention is a door of its own: its words are those of the literature.
 DOORS = {"command", "pretrain", "finetune", "gain", "options", "build_pool", "MultiHeadAttention.__init__"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -9,13 +9,16 @@ from headwater.models import (
     Backbone,
     BackboneSettings,
     ConvolutionalSettings,
+    EncoderDecoder,
     RecurrentSettings,
     TransformerSettings,
     build_backbone,
     decoder_settings,
+    encoder_decoder_settings,
     encoder_settings,
     paper_base,
 )
+from headwater.models.sizes import PAIR_LAYOUTS
 from headwater.sequence import SequenceLayout
 
 SMALL: dict[str, Any] = {"vocabulary_size": 50, "width": 16, "depth": 3}
@@ -42,6 +45,8 @@ BOTH: dict[str, BackboneSettings] = {
     "bidirectional GRU": RecurrentSettings(**SMALL, hidden_width=12, cell="gru"),
     "centred convolutions": ConvolutionalSettings(**SMALL, hidden_width=12, kernel=3),
 }
+PAIRS = {layout: encoder_decoder_settings("nano", 50, layout=layout) for layout in PAIR_LAYOUTS}
+BOTH.update(PAIRS)
 PAST: dict[str, BackboneSettings] = {
     "decoder": TransformerSettings(
         **SMALL, **HEADS, num_key_value_heads=2, feed_forward="swiglu", norm="rms", causal=True
@@ -53,11 +58,12 @@ PAST: dict[str, BackboneSettings] = {
     ),
     "causal convolutions": ConvolutionalSettings(**SMALL, hidden_width=12, kernel=3, causal=True),
 }
+PAST.update({f"{layout}'s decoder": pair.decoder for layout, pair in PAIRS.items()})
 LENGTHS = [9, 4, 1]
 
 
 def built(name: str) -> Backbone:
-    return build_backbone((BOTH | PAST)[name], seed=3)
+    return build_backbone((BOTH | PAST)[name], seed=3).eval()
 
 
 def tokens_of(lengths: list[int]) -> list[torch.Tensor]:
@@ -76,6 +82,25 @@ def test_a_padded_document_is_the_document_alone(name: str) -> None:
     padded = backbone(rows, SequenceLayout.padded(torch.tensor(LENGTHS), max(LENGTHS)))
     for row, expected in enumerate(alone(backbone, documents)):
         torch.testing.assert_close(padded[row, : len(expected)], expected, atol=1e-5, rtol=0)
+
+
+def written(backbone: Backbone, lengths: list[list[int]], rows: list[torch.Tensor]) -> torch.Tensor:
+    """The states of the targets of some pairs, padded: (B, T, C); ``lengths`` and ``rows`` of sources, then targets."""
+    assert isinstance(backbone, EncoderDecoder)
+    layout, target_layout = (SequenceLayout.padded(torch.tensor(side), max(side)) for side in lengths)
+    memory = backbone(rows[0], layout)
+    return backbone.decode(backbone.embed_target(rows[1], target_layout), target_layout, memory, layout)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_padded_pair_is_the_pair_alone(name: str) -> None:
+    backbone, target_lengths = built(name), [3, 7, 2]
+    sources, targets = tokens_of(LENGTHS), tokens_of(target_lengths)
+    rows = [torch.nn.utils.rnn.pad_sequence(side, batch_first=True) for side in (sources, targets)]
+    together = written(backbone, [LENGTHS, target_lengths], rows)
+    for row, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        alone = written(backbone, [[len(source)], [len(target)]], [source[None], target[None]])[0]
+        torch.testing.assert_close(together[row, : len(target)], alone, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("name", BOTH | PAST)
@@ -131,8 +156,13 @@ def test_a_reader_of_both_sides_sees_them(name: str) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [encoder_settings("nano", 64), decoder_settings("nano", 64), paper_base(64)],
-    ids=["encoder", "decoder", "paper"],
+    [
+        encoder_settings("nano", 64),
+        decoder_settings("nano", 64),
+        paper_base(64),
+        encoder_decoder_settings("nano", 64, layout="t5").encoder,
+    ],
+    ids=["encoder", "decoder", "paper", "t5"],
 )
 def test_checkpointed_activations_give_the_same_gradients(settings: TransformerSettings) -> None:
     layout = SequenceLayout.padded(torch.tensor([7, 3]), 7)

@@ -1,13 +1,20 @@
 """Every pretext task of texts through the whole program: trained, resumed, judged, handed on."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+import transformers
 
 import headwater as hw
 from headwater.errors import SettingsError
+from headwater.models import load_bundle
 from headwater.run.choosing_objective import PRETEXT_OBJECTIVES
+from headwater.run.generating import Decoding
+from headwater.run.starting import StartingPoint
 from tests.end_to_end.conftest import Seen
 
 SHORT = ["training.length=64", "training.batch_tokens=512"]
@@ -21,14 +28,14 @@ LABELS = {
 MIXED = "masked_tokens=1,sentence_order=0.3"
 
 
-def pretrained_on(workplace: Path, objective: str, name: str) -> hw.Run:
+def pretrained_on(workplace: Path, objective: str, name: str, *assign: str) -> hw.Run:
     return hw.pretrain(
         workplace / "notes.jsonl",
         out=workplace / "pretext" / name,
         objective=objective,
         size="nano",
         steps=6,
-        assign=SHORT,
+        assign=[*SHORT, *assign],
         quiet=True,
     )
 
@@ -60,6 +67,86 @@ def test_a_denoising_model_learns_to_translate(workplace: Path) -> None:
         parent, rows, task="translation", out=workplace / "pretext" / "tuned", steps=4, quiet=True
     )
     assert len(tuned.translate(["the rain came"])) == 1
+
+
+@pytest.mark.parametrize(("objective", "layout"), [("span_corruption", "t5"), ("denoising", "bart")])
+def test_a_published_layout_is_pre_trained_fine_tuned_and_writes(
+    objective: str, layout: str, workplace: Path, told: Callable[..., Seen]
+) -> None:
+    parent = pretrained_on(workplace, objective, layout, f"model.layout={layout}")
+    config = json.loads((parent.path / "model" / "config.json").read_text(encoding="utf-8"))
+    assert config["model_type"] == layout
+    rows = workplace / "summaries.jsonl"
+    texts = [{"text": f"the {a} came and the {b} went", "summary": f"{a} {b}"} for a in "abc" for b in "xyz"]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in texts), encoding="utf-8")
+    tuned = hw.finetune(
+        parent, rows, task="summarization", out=workplace / "pretext" / f"{layout}-tuned", steps=4, quiet=True
+    )
+    (written,) = tuned.generate(["the a came and the z went"], Decoding(temperature=0.0, max_tokens=12))
+    seen = told("", "translate", tuned.path, "-", "--quiet", stdin=b"the a came and the z went\n")
+    assert (seen.code, len(seen.out.splitlines())) == (0, 1)
+    model, tokenizer = opened_there(tuned.path / "model")
+    encoded = tokenizer(["the a came and the z went"], return_tensors="pt")
+    (theirs,) = model.generate(encoded["input_ids"], max_new_tokens=12, do_sample=False)
+    assert tokenizer.decode(theirs, skip_special_tokens=True).strip() == written["text"].strip()
+
+
+def opened_there(folder: Path) -> tuple[Any, Any]:
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder)
+    return model, transformers.AutoTokenizer.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("layout", ["t5", "marian"])
+def test_what_says_the_next_word_goes_on_in_fine_tuning(layout: str, workplace: Path) -> None:
+    parent = pretrained_on(workplace, "denoising", f"{layout}-head", f"model.layout={layout}")
+    bundle = load_bundle(parent.path / "model").model
+    model = StartingPoint.of_run(parent.path).model("next_token", seed=7)
+    learnt, going_on = (part.heads["next_token"].state_dict() for part in (bundle, model))
+    assert list(going_on) == {"t5": ["decoder.weight"], "marian": ["decoder.bias"]}[layout]
+    assert all(torch.equal(going_on[name], learnt[name]) and learnt[name].any() for name in learnt)
+    assert model.head_settings == bundle.head_settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--set", "model.layout=bard"], "model.layout = 'bard'"),
+        (["--set", "model.layout=t5"], "is that of an encoder with a decoder"),
+        (
+            ["--set", "model.layout=t5", "--size", "paper_base", "--objective", "denoising"],
+            "for t5's choose one of nano",
+        ),
+        (["--set", "model.layout=t5", "--continue", "runs/parent"], "runs/parent brings its layout"),
+    ],
+)
+def test_a_layout_that_does_not_fit_is_refused(
+    arguments: list[str], words: str, workplace: Path, told: Callable[..., Seen]
+) -> None:
+    out = workplace / "pretext" / "refused-layout"
+    seen = told("", "pretrain", workplace / "notes.jsonl", "--out", out, "--quiet", *arguments)
+    assert seen.code == 78
+    assert words in seen.err
+
+
+def test_rows_longer_than_the_learnt_positions_are_refused_before_the_first_step(workplace: Path) -> None:
+    parent = pretrained_on(workplace, "denoising", "short-rows", "model.layout=bart")
+    rows = workplace / "long.tsv"
+    rows.write_text(
+        "source\ttarget\n" + "".join(f"the {word} came early\t{word}\n" for word in "abcdefgh"),
+        encoding="utf-8",
+    )
+    with pytest.raises(
+        SettingsError, match=r"training\.length = 1025, and the model learns a vector for each of 1024"
+    ):
+        hw.finetune(
+            parent,
+            rows,
+            task="summarization",
+            out=workplace / "pretext" / "long-rows",
+            steps=1,
+            assign=["training.length=1025"],
+            quiet=True,
+        )
 
 
 def test_a_detector_learns_labels(workplace: Path) -> None:

@@ -125,19 +125,25 @@ def test_transformers_translates_the_same(translator: hw.Run) -> None:
     assert theirs == [text.strip() for text in ours]
 
 
-def test_the_papers_own_model_is_made_by_its_name(workplace: Path, pair_files: dict[str, Path]) -> None:
+@pytest.mark.parametrize(
+    ("size", "assign", "layout", "dropout"),
+    [("paper_base", [], "marian", "dropout"), ("nano", ["model.layout=t5"], "t5", "dropout_rate")],
+)
+def test_a_model_is_made_by_the_name_of_its_size_or_layout(
+    workplace: Path, pair_files: dict[str, Path], size: str, assign: list[str], layout: str, dropout: str
+) -> None:
     run = hw.finetune(
         "scratch",
         pair_files["train"],
         task="translation",
-        out=workplace / "written" / "paper",
-        size="paper_base",
+        out=workplace / "written" / size,
+        size=size,
         steps=2,
-        assign=["model.width=32", "model.depth=1", "model.num_heads=2"],
+        assign=["model.width=32", "model.depth=1", "model.num_heads=2", *assign],
         quiet=True,
     )
     config = json.loads((run.path / "model" / "config.json").read_text(encoding="utf-8"))
-    assert (config["model_type"], config["dropout"]) == ("marian", 0.1)
+    assert (config["model_type"], config[dropout]) == (layout, 0.1)
     assert len(run.translate(["two red ships"])) == 1
 
 

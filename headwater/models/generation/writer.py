@@ -62,7 +62,7 @@ class CachedWriter(Writer):
     def feed(self, tokens: Tensor, counts: Tensor | None = None) -> Tensor:
         """One pass over the new tokens alone."""
         layout = _new_layout(tokens, counts, self._lengths)
-        hidden_states = self._hidden(self._model.backbone.embed(tokens, layout), layout)
+        hidden_states = self._hidden(tokens, layout)
         self._lengths = self._lengths + (tokens.shape[1] if counts is None else counts)
         return self._model.heads[HEAD](_last(hidden_states, counts))
 
@@ -81,8 +81,8 @@ class CachedWriter(Writer):
             if mine.memory is not None and theirs.memory is not None:
                 mine.memory.admit(theirs.memory, room=0)
 
-    def _hidden(self, embedded: Tensor, layout: SequenceLayout) -> Tensor:
-        return self._backbone.encode(embedded, layout, caches=self._caches)
+    def _hidden(self, tokens: Tensor, layout: SequenceLayout) -> Tensor:
+        return self._backbone.encode(self._backbone.embed(tokens, layout), layout, caches=self._caches)
 
 
 class CachedTranslator(CachedWriter):
@@ -98,7 +98,8 @@ class CachedTranslator(CachedWriter):
         self._caches = _caches(settings, len(sources), capacity, memory=width, like=model)
         self._lengths = torch.zeros(len(sources), dtype=torch.long, device=_device(model))
 
-    def _hidden(self, embedded: Tensor, layout: SequenceLayout) -> Tensor:
+    def _hidden(self, tokens: Tensor, layout: SequenceLayout) -> Tensor:
+        embedded = self._translator.embed_target(tokens, layout)
         # Only the first call reads the memory itself; later ones find its keys and values in the caches.
         return self._translator.decode(embedded, layout, *self._memory, cache=self._caches)
 
@@ -135,13 +136,15 @@ def writer_for(
 ) -> tuple[Writer, Tensor]:
     """A writer that has read these prompts and has room for ``room`` more tokens, and its first scores (B, V).
 
-    Raises UsageError for a model that cannot write, and for prompts without the source that it needs.
+    Raises UsageError for a model that cannot write, for prompts without the source that it needs, and for texts longer
+    than all positions that the model has learnt.
     """
     device = _device(model)
     texts = [prompt.tokens for prompt in prompts]
-    capacity = max(map(len, texts)) + room
+    longest = max(map(len, texts))
+    _refuse_long_texts(model.backbone, longest, room)
     sources = [prompt.source for prompt in prompts if prompt.source is not None]
-    writer = _writer(model, sources, len(prompts), capacity, padding, cached=cached)
+    writer = _writer(model, sources, len(prompts), longest + room, padding, cached=cached)
     inputs, layout = _padded(texts, padding, device)
     counts = None if layout.uniform else torch.tensor([len(text) for text in texts], device=device)
     return writer, writer.feed(inputs, counts)
@@ -167,6 +170,17 @@ def _writer(
     if isinstance(backbone, TransformerBackbone) and cached:
         return CachedWriter(model, rows, capacity)
     return RecomputingWriter(model, rows, padding)
+
+
+def _refuse_long_texts(backbone: Backbone, begun: int, room: int) -> None:
+    most = backbone.most_positions
+    if most is None or begun + room - 1 <= most:  # the last token is written and not read again
+        return
+    left = most + 1 - begun
+    raise UsageError(
+        f"{begun} tokens to begin with and up to {room} more reach beyond the {most} positions that the model knows; "
+        + (f"ask for {left} or fewer: --max-tokens {left}" if left > 0 else "begin with a shorter text")
+    )
 
 
 def _caches(

@@ -2,13 +2,21 @@
 
 from headwater.errors import BadDataError
 from headwater.models.heads import HeadSettings
-from headwater.models.layouts import eurobert, llama, m2m_100, marian, modernbert, native
+from headwater.models.layouts import bart, eurobert, llama, m2m_100, marian, modernbert, native, t5
 from headwater.models.layouts.names import Layout, SpecialTokens, from_published, to_published
 from headwater.models.settings import BackboneSettings
 
 PUBLISHED: dict[str, Layout] = {
     layout.model_type: layout
-    for layout in (modernbert.LAYOUT, eurobert.LAYOUT, llama.LAYOUT, marian.LAYOUT, m2m_100.LAYOUT)
+    for layout in (
+        modernbert.LAYOUT,
+        eurobert.LAYOUT,
+        llama.LAYOUT,
+        marian.LAYOUT,
+        m2m_100.LAYOUT,
+        t5.LAYOUT,
+        bart.LAYOUT,
+    )
 }
 LAYOUTS: dict[str, Layout] = PUBLISHED | native.LAYOUTS
 

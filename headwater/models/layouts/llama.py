@@ -59,6 +59,8 @@ def refusal(settings: BackboneSettings, head: HeadSettings | None) -> str | None
     if reason is None and head is not None:
         if head.name not in ARCHITECTURES:
             return f"there is no {head.name} head in it"
+        if head.scale != 1.0:
+            return "its head scales the hidden states"
         if head.name != "next_token" and head.pooling not in ("default", "last"):
             return f"pooling is {head.pooling!r}, not 'last'"
     return reason
@@ -77,6 +79,7 @@ def refusal_of_block(settings: BackboneSettings, *, causal: bool) -> str | None:
         "embedding_norm": False,
         "first_attention_norm": True,
         "final_norm": True,
+        "attention_scale": None,
         "embedding_scale": 1.0,
     }
     for name, value in fixed.items():

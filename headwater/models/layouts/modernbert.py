@@ -85,6 +85,7 @@ def refusal(settings: BackboneSettings, head: HeadSettings | None) -> str | None
         "embedding_norm": True,
         "first_attention_norm": False,
         "final_norm": True,
+        "attention_scale": None,
         "embedding_scale": 1.0,
     }
     for name, value in fixed.items():

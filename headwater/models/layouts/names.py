@@ -81,14 +81,21 @@ def repeated_output(head: HeadSettings | None, found: Mapping[str, Any]) -> dict
     return {name: embedding for name in ("decoder.weight", "lm_head.weight") if name in found and embedding}
 
 
+def as_said(head: HeadSettings | None, config: Config, found: Collection[str]) -> HeadSettings | None:
+    """The head as config.json names it, whatever tensors there are."""
+    del config, found
+    return head
+
+
 @dataclass(frozen=True, kw_only=True)
 class Layout:
     """One published layout: what it can say, and in which words.
 
     ``refusal`` gives the reason why a backbone and its head cannot be written in it, or None.
-    ``architectures`` maps the head's name ("" for none) to the class that loads it elsewhere. ``repeated`` gives, of
-    the names in a file, those that repeat a tied tensor, and which; ``computed`` tensors may stand in a file too and
-    are not read: they follow from the settings.
+    ``architectures`` maps the head's name ("" for none) to the class that loads it elsewhere. ``head_in_file`` corrects
+    the head that config.json names by the names of the tensors in a file. ``repeated`` gives, of those names, the ones
+    that repeat a tied tensor, and which; ``computed`` tensors may stand in a file too and are not read: they follow
+    from the settings, or nobody ever read them.
     """
 
     model_type: str
@@ -99,6 +106,7 @@ class Layout:
     head_of: Callable[[Config], HeadSettings | None]
     names: Callable[[Any, HeadSettings | None], list[Rename]]
     body_prefix: str = field(default="model.")
+    head_in_file: Callable[[HeadSettings | None, Config, Collection[str]], HeadSettings | None] = as_said
     repeated: Callable[[HeadSettings | None, Mapping[str, Any]], dict[str, str]] = repeated_output
     computed: frozenset[str] = frozenset()
 

@@ -33,8 +33,9 @@ class MultiHeadAttention(nn.Module):
     """head_h = attention(Q W_h^Q, K W_h^K, V W_h^V); the heads side by side, times W^O.
 
     W^Q, W^K and W^V are the rows of one matrix ``qkv``: H·D query rows, then K·D key rows, then K·D value
-    rows. With ``num_key_value_heads`` below ``num_heads`` each key-value head serves H/K query heads. Vaswani
-    et al. 2017, section 3.2.2, arXiv:1706.03762; grouped heads: Ainslie et al. 2023, arXiv:2305.13245.
+    rows. With ``num_key_value_heads`` below ``num_heads`` each key-value head serves H/K query heads. ``scale``
+    multiplies the scores (None: 1/√D; T5 has 1). Vaswani et al. 2017, section 3.2.2, arXiv:1706.03762; grouped
+    heads: Ainslie et al. 2023, arXiv:2305.13245.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class MultiHeadAttention(nn.Module):
         mask: AttentionMask,
         rotary: Rotary | None = None,
         bias: PositionBias | None = None,
+        scale: float | None = None,
         linear_bias: bool = False,
         dropout: float = 0.0,
         kernel: str | None = None,
@@ -61,7 +63,7 @@ class MultiHeadAttention(nn.Module):
         self.qkv = nn.Linear(width, sum(self.split), bias=linear_bias)
         self.out = nn.Linear(query_width, width, bias=linear_bias)
         self.attend = Attend(kernel)
-        self.mask, self.rotary, self.bias, self.dropout = mask, rotary, bias, dropout
+        self.mask, self.rotary, self.bias, self.scale, self.dropout = mask, rotary, bias, scale, dropout
 
     def forward(
         self,
@@ -96,6 +98,7 @@ class MultiHeadAttention(nn.Module):
             query_layout=layout,
             key_layout=key_layout,
             bias=self.bias,
+            scale=self.scale,
             dropout=self.dropout if self.training else 0.0,
         )
         read = self.attend(inputs).flatten(2)

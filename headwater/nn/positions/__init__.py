@@ -1,8 +1,16 @@
 """How a layer learns where a token stands."""
 
 from headwater.nn.positions.learned import LearnedPositions
-from headwater.nn.positions.relative import LinearBias, RelativeBuckets
+from headwater.nn.positions.relative import LinearBias, RelativeBuckets, check_buckets
 from headwater.nn.positions.rotary import Rotary
 from headwater.nn.positions.sinusoidal import SinusoidalPositions, sinusoids
 
-__all__ = ["LearnedPositions", "LinearBias", "RelativeBuckets", "Rotary", "SinusoidalPositions", "sinusoids"]
+__all__ = [
+    "LearnedPositions",
+    "LinearBias",
+    "RelativeBuckets",
+    "Rotary",
+    "SinusoidalPositions",
+    "check_buckets",
+    "sinusoids",
+]

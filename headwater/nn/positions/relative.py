@@ -14,20 +14,15 @@ class RelativeBuckets(nn.Module):
 
     Half of the buckets hold exact distances, the other half grow logarithmically up to ``max_distance``; all
     longer distances share the last. With ``both_sides`` past and future have separate halves; without, every
-    future key falls into the bucket of distance 0. Raffel et al. 2020, section 2.1, arXiv:1910.10683.
+    future key falls into the bucket of distance 0. One table serves all blocks of a stack. Raffel et al. 2020,
+    section 2.1, arXiv:1910.10683.
     """
 
     def __init__(
         self, num_heads: int, *, num_buckets: int = 32, max_distance: int = 128, both_sides: bool = True
     ) -> None:
         super().__init__()
-        exact = num_buckets // (4 if both_sides else 2)
-        if exact < 1 or max_distance <= exact:
-            raise SettingsError(
-                f"num_buckets={num_buckets} and max_distance={max_distance} leave no room for near and far "
-                f"distances; give at least {4 if both_sides else 2} buckets and a max_distance "
-                f"above {max(exact, 1)}"
-            )
+        check_buckets(num_buckets, max_distance, both_sides=both_sides)
         self.num_buckets, self.max_distance, self.both_sides = num_buckets, max_distance, both_sides
         self.table = nn.Parameter(torch.zeros(num_buckets, num_heads))
 
@@ -46,6 +41,17 @@ class RelativeBuckets(nn.Module):
         growth = (num_buckets - exact) / math.log(self.max_distance / exact)
         far = exact + ((distance.float() / exact).clamp(min=1.0).log() * growth).long()
         return torch.where(distance < exact, distance, far.clamp(max=num_buckets - 1))
+
+
+def check_buckets(num_buckets: int, max_distance: int, *, both_sides: bool) -> None:
+    """Refuse buckets that cannot tell near distances from far ones, with a SettingsError."""
+    exact = num_buckets // (4 if both_sides else 2)
+    if exact < 1 or max_distance <= exact:
+        raise SettingsError(
+            f"num_buckets={num_buckets} and max_distance={max_distance} leave no room for near and far "
+            f"distances; give at least {4 if both_sides else 2} buckets and a max_distance "
+            f"above {max(exact, 1)}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

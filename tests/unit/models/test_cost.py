@@ -6,22 +6,45 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from headwater.models import (
+    Backbone,
     BackboneSettings,
     ConvolutionalSettings,
+    EncoderDecoder,
+    EncoderDecoderSettings,
     RecurrentSettings,
     build_backbone,
     build_model,
     cost_of,
     decoder_settings,
+    encoder_decoder_settings,
     encoder_settings,
     paper_base,
 )
 from headwater.models.cost import readable_pairs
+from headwater.models.sizes import PAIR_LAYOUTS, PairLayout
 from headwater.nn.attention import AttentionMask
 from headwater.sequence import SequenceLayout
 
 LENGTH = 48
+TOKENS = torch.ones(1, LENGTH, dtype=torch.long)
 GLOBAL_ENCODER = replace(encoder_settings("nano", 512), windows=())
+
+
+def pair(layout: PairLayout) -> EncoderDecoderSettings:
+    made = encoder_decoder_settings("nano", 512, layout=layout)
+    halves = (
+        replace(half, embedding_dropout=0.0, residual_dropout=0.0) for half in (made.encoder, made.decoder)
+    )
+    return EncoderDecoderSettings.of(*halves)
+
+
+def read(backbone: Backbone) -> torch.Tensor:
+    """A row through the whole backbone; an encoder-decoder reads a source and a target of that length."""
+    layout = SequenceLayout.dense(1, LENGTH)
+    states = backbone(TOKENS, layout)
+    if isinstance(backbone, EncoderDecoder):
+        return backbone.decode(backbone.embed_target(TOKENS, layout), layout, states, layout)
+    return states
 
 
 @pytest.mark.parametrize(
@@ -43,6 +66,31 @@ def test_the_operations_are_those_that_torch_counts(settings: BackboneSettings) 
         model.heads["next_token"](states[: LENGTH // 4])
     cost = cost_of(settings, length=LENGTH, loss_share=0.25)
     assert cost.forward_flops == pytest.approx(counter.get_total_flops(), rel=1e-6)
+
+
+@pytest.mark.parametrize("layout", PAIR_LAYOUTS)
+def test_the_operations_of_two_stacks_are_those_that_torch_counts(layout: PairLayout) -> None:
+    settings = pair(layout)
+    backbone = build_backbone(settings, seed=0)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+        read(backbone)
+    decoder = settings.decoder
+    # The written-out kernel also scores the future, which a decoder never reads.
+    unread = LENGTH**2 - readable_pairs(LENGTH, causal=True, window=None)
+    in_vain = 4 * unread * decoder.num_heads * decoder.head_width * decoder.depth
+    cost = cost_of(settings, length=LENGTH)
+    assert cost.forward_flops == pytest.approx(counter.get_total_flops() - in_vain, rel=1e-6)
+
+
+@pytest.mark.parametrize("layout", PAIR_LAYOUTS)
+def test_the_parameters_of_two_stacks_are_counted_once(layout: PairLayout) -> None:
+    settings = pair(layout)
+    backbone = build_backbone(settings)
+    cost = cost_of(settings, length=LENGTH)
+    assert cost.parameters == sum(parameter.numel() for parameter in backbone.parameters())
+    assert cost.parameters == sum(tensor.numel() for tensor in backbone.state_dict().values())
+    positions = 2 * (1024 + 2) * 128 if layout == "bart" else 0
+    assert cost.embedding_parameters == 512 * 128 + positions
 
 
 def test_training_is_three_times_the_forward_pass_as_torch_counts_it() -> None:
@@ -89,11 +137,12 @@ def test_parameters_are_those_of_the_backbone() -> None:
         RecurrentSettings(vocabulary_size=512, width=64, hidden_width=96, depth=2),
         RecurrentSettings(vocabulary_size=512, width=64, hidden_width=96, depth=2, cell="gru"),
         ConvolutionalSettings(vocabulary_size=512, width=64, hidden_width=96, depth=3),
+        *(pair(layout) for layout in PAIR_LAYOUTS),
     ],
-    ids=["gated", "plain", "decoder", "paper", "LSTM", "GRU", "convolutional"],
+    ids=["gated", "plain", "decoder", "paper", "LSTM", "GRU", "convolutional", *PAIR_LAYOUTS],
 )
 def test_the_memory_of_activations_is_what_autograd_keeps(settings: BackboneSettings) -> None:
-    backbone, layout = build_backbone(settings), SequenceLayout.dense(1, LENGTH)
+    backbone = build_backbone(settings)
     weights = {parameter.untyped_storage().data_ptr() for parameter in backbone.parameters()}
     kept: dict[int, int] = {}
 
@@ -104,6 +153,6 @@ def test_the_memory_of_activations_is_what_autograd_keeps(settings: BackboneSett
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        states = backbone(torch.ones(1, LENGTH, dtype=torch.long), layout)
+        states = read(backbone)
     assert states.requires_grad
     assert cost_of(settings, length=LENGTH).activation_bytes == pytest.approx(sum(kept.values()), rel=0.25)

@@ -7,6 +7,7 @@ from headwater.models import (
     ConvolutionalSettings,
     RecurrentSettings,
     TransformerSettings,
+    encoder_decoder_settings,
     encoder_settings,
     paper_big,
 )
@@ -38,6 +39,9 @@ GOOD: dict[str, Any] = {
         ({"depth": True}, "whole number above 0"),
         ({"width": 1 << 40}, "beyond what this program will allocate"),
         ({"pad_token": 100}, "not in the vocabulary"),
+        ({"attention_scale": 0.0}, "above 0"),
+        ({"positions": "relative", "relative_buckets": 3}, "give at least 4 buckets"),
+        ({"positions": "relative", "relative_distance": 8}, "a max_distance above 8"),
         ({"norm_position": "after", "first_attention_norm": False}, "needs norm_position='before'"),
     ],
 )
@@ -51,6 +55,7 @@ def test_settings_that_do_not_fit_are_refused_with_a_reason(wrong: dict[str, Any
     [
         encoder_settings("tiny", 8192),
         paper_big(1000, causal=True),
+        encoder_decoder_settings("nano", 1000, layout="t5"),
         RecurrentSettings(vocabulary_size=10, width=8, depth=1, hidden_width=9, attention="additive"),
         ConvolutionalSettings(vocabulary_size=10, width=8, depth=1, hidden_width=9, pad_token=None),
     ],

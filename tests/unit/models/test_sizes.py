@@ -4,12 +4,15 @@ from headwater.errors import SettingsError
 from headwater.models import (
     SIZES,
     ConvolutionalSettings,
+    HeadSettings,
     RecurrentSettings,
     body_parameters,
+    encoder_decoder_settings,
     encoder_settings,
     matched_settings,
 )
-from headwater.models.sizes import BaselineKind
+from headwater.models.layouts import layout_for
+from headwater.models.sizes import PAIR_LAYOUTS, BaselineKind, PairLayout
 
 
 @pytest.mark.parametrize("size", ["nano", "tiny", "small", "base"])
@@ -42,6 +45,23 @@ def test_baselines_of_a_decoder_read_the_past() -> None:
 def test_a_baseline_that_cannot_be_matched_is_refused() -> None:
     with pytest.raises(SettingsError, match="give another width or depth"):
         matched_settings(1000, "recurrent", 4096, width=512)
+
+
+@pytest.mark.parametrize("layout", PAIR_LAYOUTS)
+@pytest.mark.parametrize("size", ["nano", "tiny"])
+def test_a_size_is_that_of_every_layout(size: str, layout: PairLayout) -> None:
+    pair = encoder_decoder_settings(size, 4096, layout=layout)
+    for half in (pair.encoder, pair.decoder):
+        assert (half.depth, half.width, half.num_heads) == SIZES[size]
+    assert layout_for(pair, HeadSettings(name="next_token", tied=layout != "t5")).model_type == layout
+
+
+def test_the_papers_own_models_are_in_the_papers_layout() -> None:
+    assert encoder_decoder_settings("paper_base", 4096, layout="marian") == encoder_decoder_settings(
+        "paper_base", 4096
+    )
+    with pytest.raises(SettingsError, match="for t5's choose one of nano, tiny"):
+        encoder_decoder_settings("paper_base", 4096, layout="t5")
 
 
 def test_an_unknown_size_is_answered_with_the_nearest() -> None:

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from headwater.errors import SettingsError
 from headwater.models import (
@@ -14,6 +15,7 @@ from headwater.models import (
     encoder_settings,
     paper_base,
 )
+from headwater.models.sizes import PAIR_LAYOUTS, PairLayout
 from headwater.models.transformer import TransformerBackbone, TransformerEncoderDecoder
 from headwater.nn.attention import KeyValueCache
 from headwater.nn.block import BlockCache
@@ -38,36 +40,39 @@ def test_a_decoder_fed_through_caches_is_the_decoder_fed_at_once() -> None:
     torch.testing.assert_close(torch.cat(pieces, dim=1), whole)
 
 
-@pytest.mark.parametrize("settings", [encoder_settings("nano", 64), decoder_settings("nano", 64)])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        encoder_settings("nano", 64),
+        decoder_settings("nano", 64),
+        encoder_decoder_settings("nano", 64, layout="t5").encoder,
+        encoder_decoder_settings("nano", 64, layout="bart").encoder,
+    ],
+    ids=["encoder", "decoder", "t5", "bart"],
+)
 def test_the_compiler_traces_a_backbone_in_one_piece(settings: TransformerSettings) -> None:
-    backbone = build_backbone(settings, seed=0)
+    backbone = build_backbone(settings, seed=0).eval()
     tokens, layout = torch.ones(2, 8, dtype=torch.long), SequenceLayout.padded(torch.tensor([8, 5]), 8)
     traced = torch.compile(backbone, backend="eager", fullgraph=True)
     torch.testing.assert_close(traced(tokens, layout), backbone(tokens, layout))
 
 
-def encoder_decoder() -> TransformerEncoderDecoder:
-    small: dict[str, Any] = {
-        "width": 16,
-        "depth": 2,
-        "num_heads": 4,
-        "feed_forward_width": 32,
-        "embedding_scale": 4.0,
-    }
+def encoder_decoder(layout: PairLayout) -> TransformerEncoderDecoder:
+    made = encoder_decoder_settings("nano", 50, layout=layout)
+    small: dict[str, Any] = {"width": 16, "feed_forward_width": 32}
     model = TransformerEncoderDecoder(
-        EncoderDecoderSettings.of(
-            replace(paper_base(50), **small), replace(paper_base(50, causal=True), **small)
-        )
+        EncoderDecoderSettings.of(replace(made.encoder, **small), replace(made.decoder, **small))
     )
     initialize(model, seed=0)
     return model.eval()
 
 
-def test_what_is_written_reads_the_whole_source_and_its_own_past() -> None:
-    model = encoder_decoder()
+@pytest.mark.parametrize("layout_name", PAIR_LAYOUTS)
+def test_what_is_written_reads_the_whole_source_and_its_own_past(layout_name: PairLayout) -> None:
+    model = encoder_decoder(layout_name)
     layout, source_layout = SequenceLayout.dense(1, 5), SequenceLayout.dense(1, 4)
     memory = model(torch.arange(1, 5)[None], source_layout).detach().requires_grad_()
-    target = model.embed(torch.arange(1, 6)[None], layout).detach().requires_grad_()
+    target = model.embed_target(torch.arange(1, 6)[None], layout).detach().requires_grad_()
     written = model.decode(target, layout, memory, source_layout)
     (written[0, 2] @ torch.randn(16, generator=torch.Generator().manual_seed(0))).backward()
     assert memory.grad is not None
@@ -76,8 +81,9 @@ def test_what_is_written_reads_the_whole_source_and_its_own_past() -> None:
     assert (target.grad.abs().amax(-1) > 0)[0].tolist() == [True, True, True, False, False]
 
 
-def test_an_encoder_decoder_holds_its_embedding_once() -> None:
-    model = encoder_decoder()
+@pytest.mark.parametrize("layout", PAIR_LAYOUTS)
+def test_an_encoder_decoder_holds_its_embedding_once(layout: PairLayout) -> None:
+    model = encoder_decoder(layout)
     tables = [name for name in model.state_dict() if name.endswith("tokens.weight")]
     assert tables == ["embedding.tokens.weight"]
     assert "embedding.tokens.weight" in dict(model.named_parameters())
@@ -91,6 +97,32 @@ def test_the_papers_models_have_the_papers_parameters(size: str, millions: int) 
     assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == pytest.approx(
         millions, rel=0.035
     )
+
+
+@torch.no_grad()
+def test_every_block_of_a_stack_reads_its_one_table_of_relative_positions() -> None:
+    model = encoder_decoder("t5")
+    tables = [name for name in model.state_dict() if name.endswith("bias.table")]
+    assert tables == ["blocks.0.attention.bias.table", "decoder_blocks.0.attention.bias.table"]
+    states, layout = torch.randn(1, 5, 16), SequenceLayout.dense(1, 5)
+    for table, blocks in zip(tables, ("blocks", "decoder_blocks"), strict=True):
+        later = model.get_submodule(f"{blocks}.1.attention")
+        before = later(states, layout)
+        model.get_parameter(table).normal_()
+        assert not torch.allclose(later(states, layout), before)
+
+
+def test_bart_has_positions_and_a_norm_for_each_stack() -> None:
+    model, layout = encoder_decoder("bart"), SequenceLayout.dense(1, 5)
+    tokens = torch.arange(1, 6)[None]
+    source, target = model.embed(tokens, layout), model.embed_target(tokens, layout)
+    assert not torch.allclose(source, target)
+    theirs = model.decoder_embedding
+    assert theirs.positions is not None
+    table = theirs.positions.get_submodule("table")
+    assert isinstance(table, nn.Embedding)
+    expected = theirs.norm(model.embedding.tokens(tokens) + table.weight[2:7])
+    torch.testing.assert_close(target, expected)
 
 
 def test_two_stacks_that_do_not_fit_are_refused() -> None:

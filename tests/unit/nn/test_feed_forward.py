@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,6 +14,14 @@ def test_the_gated_one_bends_the_first_half() -> None:
     first, second = layer.inner.weight[:12], layer.inner.weight[12:]
     expected = (F.gelu(states @ first.T) * (states @ second.T)) @ layer.outer.weight.T
     torch.testing.assert_close(layer(states), expected)
+
+
+def test_geglu_tanh_bends_by_the_approximation_of_t5() -> None:
+    layer = build_feed_forward("geglu_tanh", 8, 12, bias=False)
+    states = torch.randn(3, 8)
+    first, second = (states @ layer.inner.weight.T).split(12, dim=-1)
+    bent = first / 2 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (first + 0.044715 * first**3)))
+    torch.testing.assert_close(layer(states), (bent * second) @ layer.outer.weight.T)
 
 
 def test_swiglu_is_the_written_out_equation() -> None:

@@ -1,10 +1,17 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
-from headwater.models import RecurrentSettings, build_backbone, build_model, encoder_settings
+from headwater.models import (
+    RecurrentSettings,
+    build_backbone,
+    build_model,
+    encoder_decoder_settings,
+    encoder_settings,
+)
 from headwater.nn.attention import AttentionInputs, MultiHeadAttention, attention_with_weights
 from headwater.nn.initialization import begin_with_company, initialize
 from headwater.sequence import SequenceLayout
@@ -43,6 +50,25 @@ def test_maps_into_the_stream_shrink_with_depth() -> None:
     assert entering.std().item() == pytest.approx(cut * math.sqrt(0.4 / settings.width), rel=0.02)
     expected = cut * math.sqrt(0.4 / settings.width / (2 * settings.depth))
     assert leaving.std().item() == pytest.approx(expected, rel=0.02)
+
+
+@torch.no_grad()
+def test_scores_that_are_not_divided_begin_as_the_usual_ones() -> None:
+    settings = encoder_decoder_settings("nano", 4096, layout="t5").encoder
+    undivided, usual = (
+        build_backbone(replace(settings, attention_scale=scale), seed=0) for scale in (1.0, None)
+    )
+    tokens = torch.randint(4, 4096, (2, 9), generator=torch.Generator().manual_seed(0))
+    layout = SequenceLayout.dense(2, 9)
+    torch.testing.assert_close(undivided.eval()(tokens, layout), usual.eval()(tokens, layout))
+
+
+def test_an_output_matrix_of_its_own_begins_as_the_table_of_tokens() -> None:
+    model = build_model(encoder_decoder_settings("nano", 4096, layout="t5"), head="next_token", seed=0)
+    table = model.backbone.token_embedding.weight
+    own = model.heads["next_token"].get_parameter("decoder.weight")
+    assert own is not table
+    assert torch.equal(own, table)
 
 
 @pytest.mark.parametrize("size", ["nano", "tiny"])

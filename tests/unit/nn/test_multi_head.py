@@ -23,6 +23,16 @@ def test_value_rows_alone_decide_what_a_single_token_gives():
     torch.testing.assert_close(layer(states, SequenceLayout.dense(1, 1)), expected)
 
 
+@torch.no_grad()
+def test_a_scale_takes_the_place_of_the_usual_one():
+    plain, scaled = (MultiHeadAttention(8, 2, mask=AttentionMask(), scale=scale) for scale in (None, 1.0))
+    scaled.load_state_dict(plain.state_dict())
+    states, layout = torch.randn(1, 5, 8), SequenceLayout.dense(1, 5)
+    assert not torch.allclose(scaled(states, layout), plain(states, layout))
+    scaled.qkv.weight[:8] /= 2.0  # √D = 2: shorter queries give the usual scores
+    torch.testing.assert_close(scaled(states, layout), plain(states, layout))
+
+
 def test_memory_without_its_layout_is_refused():
     layer = MultiHeadAttention(8, 2, mask=AttentionMask())
     with pytest.raises(UsageError, match="belong together"):

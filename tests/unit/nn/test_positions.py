@@ -35,6 +35,14 @@ def test_sinusoidal_and_learned_positions_follow_the_layout_not_the_row():
         assert torch.equal(vectors[0, :2], vectors[0, 2:4])
 
 
+def test_learned_positions_may_begin_at_a_later_row():
+    positions = LearnedPositions(8, 4, start=2)
+    assert positions.table.weight.shape == (10, 4)
+    assert torch.equal(positions(SequenceLayout.dense(1, 8))[0], positions.table.weight[2:])
+    with pytest.raises(SettingsError, match="longer than the 8 learnt positions"):
+        positions(SequenceLayout.dense(1, 9))
+
+
 def test_a_row_longer_than_the_learned_positions_is_refused():
     with pytest.raises(SettingsError, match="a row of 9 tokens is longer than the 8 learnt positions"):
         LearnedPositions(8, 4)(SequenceLayout.dense(1, 9))

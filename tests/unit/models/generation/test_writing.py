@@ -1,7 +1,7 @@
 """What is written does not depend on how: cached or not, alone or in company, all at once or a few at a time."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,11 +17,12 @@ from headwater.models import (
     RecurrentSettings,
     build_model,
     decoder_settings,
+    encoder_decoder_settings,
     encoder_settings,
-    paper_base,
 )
 from headwater.models.generation import Ending, Prompt, Sampling, write, writer_for
 from headwater.models.settings import BackboneSettings
+from headwater.models.sizes import PAIR_LAYOUTS, PairLayout
 
 VOCABULARY = 40
 END = 2
@@ -33,10 +34,11 @@ def decoder(settings: BackboneSettings | None = None) -> Model:
     return spread(model)
 
 
-def translator() -> Model:
-    small = partial(replace, width=32, depth=2, num_heads=2, feed_forward_width=64)
-    encoder, writer = small(paper_base(VOCABULARY)), small(paper_base(VOCABULARY, causal=True))
-    return spread(build_model(EncoderDecoderSettings.of(encoder, writer), head="next_token", seed=1))
+def translator(layout: PairLayout = "marian") -> Model:
+    pair = encoder_decoder_settings("nano", VOCABULARY, layout=layout, max_length=24)
+    small = partial(replace, width=32, num_heads=2, feed_forward_width=64)
+    settings = EncoderDecoderSettings.of(small(pair.encoder), small(pair.decoder))
+    return spread(build_model(settings, head="next_token", seed=1))
 
 
 def spread(model: Model) -> Model:
@@ -68,9 +70,11 @@ def texts(
     return [found[item] for item in range(len(given))]
 
 
-@pytest.mark.parametrize("make", [decoder, translator])
-def test_texts_are_the_same_alone_and_in_company(make: type):
-    model, given = make(), prompts([3, 0, 7, 1], sources=make is translator)
+@pytest.mark.parametrize(
+    "make", [decoder, translator, partial(translator, "bart"), partial(translator, "t5")]
+)
+def test_texts_are_the_same_alone_and_in_company(make: Callable[[], Model]):
+    model, given = make(), prompts([3, 0, 7, 1], sources=make is not decoder)
     together = texts(model, given)
     assert together == [texts(model, [prompt])[0] for prompt in given]
     assert len({tuple(text) for text in together}) > 1
@@ -93,9 +97,10 @@ def test_the_cache_changes_no_score():
         scores, expected = cached.feed(tokens), plain.feed(tokens)
 
 
+@pytest.mark.parametrize("layout", PAIR_LAYOUTS)
 @torch.no_grad()
-def test_a_translator_scores_as_one_pass_over_its_whole_target_does():
-    model, (prompt,) = translator(), prompts([5], sources=True)
+def test_a_translator_scores_as_one_pass_over_its_whole_target_does(layout: PairLayout):
+    model, (prompt,) = translator(layout), prompts([5], sources=True)
     _, scores = writer_for(model, [prompt], room=1, padding=0)
     writer, _ = writer_for(model, [prompt._replace(tokens=prompt.tokens[:2])], room=4, padding=0)
     stepwise = [writer.feed(torch.tensor([[token]])) for token in prompt.tokens[2:]]
@@ -103,9 +108,11 @@ def test_a_translator_scores_as_one_pass_over_its_whole_target_does():
 
 
 @pytest.mark.parametrize("rows", [1, 2, 4])
-@pytest.mark.parametrize("make", [decoder, translator])
-def test_more_prompts_than_rows_take_turns_and_write_the_same(make: type, rows: int):
-    model, given = make(), prompts([3, 0, 7, 1, 5, 2, 9, 4, 6], sources=make is translator)
+@pytest.mark.parametrize(
+    "make", [decoder, translator, partial(translator, "bart"), partial(translator, "t5")]
+)
+def test_more_prompts_than_rows_take_turns_and_write_the_same(make: Callable[[], Model], rows: int):
+    model, given = make(), prompts([3, 0, 7, 1, 5, 2, 9, 4, 6], sources=make is not decoder)
     assert texts(model, given, rows=rows) == texts(model, given)
 
 
@@ -128,6 +135,17 @@ def test_a_text_ends_at_its_end_token_or_after_the_most_tokens():
     lengths = [len(text) for text in texts(decoder(), prompts([3, 0, 7, 1, 5, 2]), Sampling(temperature=3.0))]
     assert max(lengths) <= ENDING.most
     assert min(lengths) < ENDING.most
+
+
+@torch.no_grad()
+def test_a_text_never_reaches_beyond_the_positions_that_are_learnt():
+    model, (prompt,) = translator("bart"), prompts([5], sources=True)  # 24 positions, 6 tokens to begin with
+    writer_for(model, [prompt], room=19, padding=0)  # the last token is not read again
+    with pytest.raises(UsageError, match="beyond the 24 positions that the model knows; ask for 19 or fewer"):
+        writer_for(model, [prompt], room=20, padding=0)
+    (long,) = prompts([30], sources=True)
+    with pytest.raises(UsageError, match="begin with a shorter text"):
+        writer_for(model, [long], room=1, padding=0)
 
 
 def test_a_model_that_reads_both_sides_says_that_it_cannot_write():
