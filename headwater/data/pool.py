@@ -105,12 +105,22 @@ def build_pool(
         vocabulary=vocabulary_size if tokenizer is None else tokenizer.digest,
         validation=(validation_share, seed),
     )
-    folder = (cache_folder() if cache is None else Path(cache)) / "pools" / key
+    folder = _place(key, cache)
     if not _is_whole(folder):
         gathering, split = Gathering(found, text, hold_out), (validation_share, seed)
         build = _Build(gathering, tokenizer, vocabulary_size, split, Watch(progress, check))
         build.into(folder, key)
     return _open(folder)
+
+
+def kept_pool(key: str, cache: str | Path | None = None) -> Pool | None:
+    """The pool of that key, where the cache still has it."""
+    folder = _place(key, cache)
+    return _open(folder) if _is_whole(folder) else None
+
+
+def _place(key: str, cache: str | Path | None) -> Path:
+    return (cache_folder() if cache is None else Path(cache)) / "pools" / key
 
 
 def _refuse_columns_of_plain_text(sources: Sequence[Source], text: Sequence[str] | None) -> None:

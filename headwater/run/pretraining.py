@@ -30,6 +30,7 @@ from headwater.run.learning import (
 )
 from headwater.run.measuring import seconds_a_step, steps_in
 from headwater.run.probing import Probe
+from headwater.run.remembering import OldData
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent, ship_pretrained
 from headwater.training import distributed
@@ -65,6 +66,7 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
             world.first_then_others(lambda: _begin_with_company(model, pool, stop.check))
         model = model.to(device)
         learner = build_learner(model, objective, settings.training)
+        old = OldData.of(settings, parent, pretext, learner, progress.say)
         batches = _batches(settings, pool, pretext)
         settings = _timed(settings, learner, batches, device, progress, check)
         world.on_first(lambda: folder.write_settings(settings))
@@ -87,7 +89,16 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
         words = advice(journey.evaluations, steps=journey.step, learning_rate=plan.schedule)
         flops = journey.tokens * _flops_a_token(settings, learner, pool)
         world.on_first(
-            lambda: ship_pretrained(folder, model, pool.tokenizer, settings, journey, words, flops=flops)
+            lambda: ship_pretrained(
+                folder,
+                model,
+                pool.tokenizer,
+                settings,
+                journey,
+                flops=flops,
+                advice=words,
+                forgetting=old and old.forgotten(model),
+            )
         )
 
 

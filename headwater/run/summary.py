@@ -28,6 +28,7 @@ class RunSummary:
     seconds: float
     evaluation: dict[str, float]
     advice: str | None
+    forgetting: str | None
 
     @property
     def line(self) -> str:
@@ -54,6 +55,7 @@ class RunSummary:
             "seconds": self.seconds,
             "evaluation": self.evaluation,
             "advice": self.advice,
+            "forgetting": self.forgetting,
         }
 
     def html(self) -> str:
@@ -66,7 +68,7 @@ class RunSummary:
         return f"<table>{rows}</table>"
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.path}: {self.line}", *([self.advice] if self.advice else [])])
+        return "\n".join(filter(None, [f"{self.path}: {self.line}", self.advice, self.forgetting]))
 
 
 def summary_of(folder: RunFolder) -> RunSummary:
@@ -91,6 +93,7 @@ def summary_of(folder: RunFolder) -> RunSummary:
         seconds=round(sum(float(event["seconds"]) for event in steps_seen), 1),
         evaluation=last,
         advice=(card.get("advice") or {}).get("sentence"),
+        forgetting=(card.get("forgetting") or {}).get("sentence"),
     )
 
 
