@@ -6,6 +6,7 @@ from headwater.data.archives import READ_FAILURES
 from headwater.data.examples import Example
 from headwater.data.files import Kind, Source
 from headwater.data.problems import Problems
+from headwater.data.readers.aligned import AlignedTable
 from headwater.data.readers.columnar import ColumnarTable
 from headwater.data.readers.columns import Columns
 from headwater.data.readers.delimited import DelimitedTable
@@ -27,6 +28,7 @@ _TABLES: dict[Kind, Callable[[Source], Table]] = {
     "parquet": ColumnarTable,
     "arrow": ColumnarTable,
     "tagged": TaggedTable,
+    "aligned": AlignedTable,
 }
 
 
