@@ -76,6 +76,7 @@ def build_pool(
     *,
     text: Sequence[str] | None = None,
     hold_out: Sequence[str | Path] = (),
+    keep_duplicates: bool = False,
     weights: Sequence[float] | None = None,
     vocabulary_size: int | None = None,
     tokenizer: Tokenizer | None = None,
@@ -88,9 +89,10 @@ def build_pool(
     """Read, hold out, deduplicate, split, learn the vocabulary, encode; or find all of it in the cache.
 
     Documents equal or nearly equal to a text behind ``hold_out``, to a validation text or to an earlier document
-    are left out and counted. Files named as validation parts judge; without one, a ``validation_share`` of the
-    documents does, chosen by ``seed`` and content. A given ``tokenizer`` is used as it is. The key of the cache
-    covers every file's content and every choice made here, so a second call reads only the files' bytes.
+    are left out and counted; with ``keep_duplicates``, as records of events need it, repetitions stay. Files named
+    as validation parts judge; without one, a ``validation_share`` of the documents does, chosen by ``seed`` and
+    content. A given ``tokenizer`` is used as it is. The key of the cache covers every file's content and every choice
+    made here, so a second call reads only the files' bytes.
 
     Raises BadDataError when nothing is left, and what ``check`` raises.
     """
@@ -104,10 +106,11 @@ def build_pool(
         weights=found.weights,
         vocabulary=vocabulary_size if tokenizer is None else tokenizer.digest,
         validation=(validation_share, seed),
+        **({"duplicates": "kept"} if keep_duplicates else {}),
     )
     folder = _place(key, cache)
     if not _is_whole(folder):
-        gathering, split = Gathering(found, text, hold_out), (validation_share, seed)
+        gathering, split = Gathering(found, text, hold_out, keep_duplicates), (validation_share, seed)
         build = _Build(gathering, tokenizer, vocabulary_size, split, Watch(progress, check))
         build.into(folder, key)
     return _open(folder)

@@ -26,6 +26,20 @@ class Targets(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class WithinTheText:
+    """Targets that the examples themselves hold: a source and, behind it, what is to be written."""
+
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def into(self, batch: Batch) -> Batch:
+        """The batch as it is."""
+        return batch
+
+
+@dataclass(frozen=True, slots=True)
 class Labels:
     """One number for each example: a class, or a quantity."""
 

@@ -1,6 +1,7 @@
 """One file per objective, pretext and labelled alike, behind one interface."""
 
 from headwater.objectives.classification import Classification
+from headwater.objectives.continuation import Continuation
 from headwater.objectives.denoising import Denoising
 from headwater.objectives.masked_prediction import MaskedTokens
 from headwater.objectives.mixed import Mixed
@@ -18,6 +19,7 @@ from headwater.objectives.tagging import Tagging
 
 __all__ = [
     "Classification",
+    "Continuation",
     "Denoising",
     "LabelledObjective",
     "LossTerm",

@@ -1,13 +1,12 @@
 """Fine-tuning a run on the user's labelled rows."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
 from headwater.data.pool import vocabulary_size_for
 from headwater.data.tokenizer import Tokenizer
-from headwater.errors import SettingsError
-from headwater.models import EncoderDecoderSettings
 from headwater.run.choosing_model import chosen_settings
 from headwater.run.deriving import derive_finetuning, derive_rhythm, size_rule
 from headwater.run.driving import Drive
@@ -28,7 +27,6 @@ from headwater.run.reading import Reader
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import ship_finetuned
 from headwater.run.starting import DEFAULT_LENGTH, StartingPoint
-from headwater.run.tasks import Task
 from headwater.training import distributed
 from headwater.training.loop import Learner
 from headwater.training.progress import Progress
@@ -48,7 +46,8 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         progress.say("\n".join(data.remarks()))
         start = _starting_point(settings, data, stop)
         check()
-        task = data.task
+        task = data.task.suited_to(start.settings, settings.start_from or "scratch")
+        data = replace(data, task=task)
         settings = derive_finetuning(settings, len(data.train), start, task.habits)
         objective = task.objective(settings.objective, start.tokenizer)
         model = start.model(task.head, seed=settings.training.seed, **task.head_options).to(device)
@@ -86,7 +85,6 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
 def _starting_point(settings: RunSettings, data: LabelledData, stop: StopRequests) -> StartingPoint:
     if settings.start_from is not None:
         start = StartingPoint.of_run(settings.start_from)
-        _refuse_unfit(start, data.task, settings.start_from)
         dropout = settings.model.dropout
         return start.with_dropout(data.task.habits.dropout if dropout is None else dropout)
     texts = [example.text for example in data.train.examples]
@@ -99,14 +97,6 @@ def _starting_point(settings: RunSettings, data: LabelledData, stop: StopRequest
         tokenizer,
         {"size": settings.model.size, "length": size_rule(settings.model.size).length},
     )
-
-
-def _refuse_unfit(start: StartingPoint, task: Task, path: str) -> None:
-    if task.needs == "source" and not isinstance(start.settings, EncoderDecoderSettings):
-        raise SettingsError(
-            f"{path} has no decoder, and {task.name} writes texts; pre-train with --objective denoising or "
-            "span_corruption, or start from 'scratch'"
-        )
 
 
 def _validation(

@@ -108,6 +108,7 @@ def _pool(settings: RunSettings, parent: Parent | None, progress: Progress, stop
         data.paths,
         text=data.text,
         hold_out=data.hold_out,
+        keep_duplicates=data.keep_duplicates,
         weights=data.weights,
         vocabulary_size=settings.model.vocabulary_size,
         tokenizer=parent.tokenizer if parent else None,

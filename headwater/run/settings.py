@@ -25,6 +25,7 @@ class DataSettings:
     text: tuple[str, ...] | None = None
     label: str | None = None
     hold_out: tuple[str, ...] = ()
+    keep_duplicates: bool = False
     weights: tuple[float, ...] | None = None
     validation: str | None = None
     probe: str | None = None

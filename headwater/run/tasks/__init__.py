@@ -1,6 +1,7 @@
 """The tasks that a model can be fine-tuned for, one file a kind."""
 
 from headwater.errors import SettingsError
+from headwater.run.generating import WRITING_TASKS
 from headwater.run.tasks.classification import ClassificationTask, PairClassificationTask
 from headwater.run.tasks.regression import PairRegressionTask, RegressionTask
 from headwater.run.tasks.tagging import TaggingTask
@@ -14,9 +15,7 @@ TASKS: dict[str, type[Task]] = {
     "regression": RegressionTask,
     "pair_regression": PairRegressionTask,
     "tagging": TaggingTask,
-    "translation": WritingTask,
-    "summarization": WritingTask,
-    "generation": WritingTask,
+    **dict.fromkeys(WRITING_TASKS, WritingTask),
 }
 
 

@@ -12,6 +12,7 @@ from headwater.data.files import Split
 from headwater.data.readers import read_labelled
 from headwater.data.readers.columns import LabelKind
 from headwater.data.tokenizer import Tokenizer
+from headwater.models import BackboneSettings
 from headwater.objectives import Objective
 from headwater.objectives.objective import Reads
 from headwater.run.deriving import Habits
@@ -79,6 +80,11 @@ class Task(ABC):
     def check(self, validation: LabelledSet, path: str) -> None:
         """Refuse validation rows that are not of this task; most tasks can judge any row that could be read."""
         del validation, path
+
+    def suited_to(self, settings: BackboneSettings, path: str) -> Self:
+        """The task as a model of this kind does it; SettingsError where it cannot. Most tasks suit every model."""
+        del settings, path
+        return self
 
     @abstractmethod
     def remark(self, rows: LabelledSet) -> str:
