@@ -5,6 +5,7 @@ from headwater.objectives.continuation import Continuation
 from headwater.objectives.denoising import Denoising
 from headwater.objectives.masked_prediction import MaskedTokens
 from headwater.objectives.mixed import Mixed
+from headwater.objectives.multi_label import MultiLabel
 from headwater.objectives.next_sentence import NextSentence
 from headwater.objectives.next_token import NextToken
 from headwater.objectives.objective import LabelledObjective, LossTerm, Objective, Task
@@ -25,6 +26,7 @@ __all__ = [
     "LossTerm",
     "MaskedTokens",
     "Mixed",
+    "MultiLabel",
     "NextSentence",
     "NextToken",
     "Objective",

@@ -14,8 +14,8 @@ from headwater.data.readers.table import Cell, Table
 from headwater.errors import BadDataError
 
 Role = Literal["text", "label", "number", "category", "identifier", "other", "empty"]
-LabelKind = Literal["class", "number", "text"]
-"""What the label column of a task holds: one of a few names, a quantity, or a text that is to be written."""
+LabelKind = Literal["class", "classes", "number", "text"]
+"""What the label column of a task holds: one of a few names, several of them, a quantity, or a text to be written."""
 
 _SAMPLE_ROWS = 1000
 _SAMPLE_CELLS = 400_000

@@ -48,10 +48,7 @@ class TextReport:
     def __str__(self) -> str:
         lines = [f"{self.rows} rows"]
         named = {"BLEU": self.bleu, "ROUGE-L": self.rouge_l, "exactly the same": self.exact}
-        lines += [
-            f"{name:<18}{found.value:.1f} (95 % {found.low:.1f} … {found.high:.1f})"
-            for name, found in named.items()
-        ]
+        lines += [f"{name:<18}{found:.1f}" for name, found in named.items()]
         return "\n".join([*lines, f"BLEU by sacrebleu: {self.signature}"])
 
 

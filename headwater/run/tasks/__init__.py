@@ -3,6 +3,7 @@
 from headwater.errors import SettingsError
 from headwater.run.generating import WRITING_TASKS
 from headwater.run.tasks.classification import ClassificationTask, PairClassificationTask
+from headwater.run.tasks.multi_label import MultiLabelTask
 from headwater.run.tasks.regression import PairRegressionTask, RegressionTask
 from headwater.run.tasks.tagging import TaggingTask
 from headwater.run.tasks.task import Task
@@ -11,6 +12,7 @@ from headwater.settings import unknown_choice
 
 TASKS: dict[str, type[Task]] = {
     "classification": ClassificationTask,
+    "multi_label_classification": MultiLabelTask,
     "pair_classification": PairClassificationTask,
     "regression": RegressionTask,
     "pair_regression": PairRegressionTask,
