@@ -17,8 +17,8 @@ def command(
         str,
         typer.Option(
             "--task",
-            help="classification, pair_classification, regression, pair_regression, tagging, translation, "
-            "summarization or generation.",
+            help="classification, pair_classification, regression, pair_regression, tagging, question_answering, "
+            "translation, summarization or generation.",
         ),
     ] = "classification",
     text: options.Text = None,

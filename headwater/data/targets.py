@@ -27,7 +27,7 @@ class Targets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """One number for each example: a class, or a quantity."""
+    """One number for each example, a class or a quantity, or as many for each: (examples, …)."""
 
     numbers: NDArray[Any]
 
@@ -35,7 +35,7 @@ class Labels:
         return len(self.numbers)
 
     def into(self, batch: Batch) -> Batch:
-        """The batch with ``labels`` (examples,)."""
+        """The batch with ``labels`` (examples, …)."""
         return replace(batch, labels=torch.from_numpy(self.numbers[batch.items.numpy()]))
 
 

@@ -7,6 +7,7 @@ from headwater.objectives.mixed import Mixed
 from headwater.objectives.next_sentence import NextSentence
 from headwater.objectives.next_token import NextToken
 from headwater.objectives.objective import LabelledObjective, LossTerm, Objective, Task
+from headwater.objectives.question_answering import QuestionAnswering
 from headwater.objectives.regression import Regression
 from headwater.objectives.replaced_token import ReplacedToken
 from headwater.objectives.self_distillation import SelfDistillation
@@ -26,6 +27,7 @@ __all__ = [
     "NextSentence",
     "NextToken",
     "Objective",
+    "QuestionAnswering",
     "Regression",
     "ReplacedToken",
     "SelfDistillation",
