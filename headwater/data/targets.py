@@ -41,7 +41,7 @@ class WithinTheText:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """One number for each example: a class, or a quantity."""
+    """One number for each example, a class or a quantity, or as many for each: (examples, …)."""
 
     numbers: NDArray[Any]
 
@@ -49,7 +49,7 @@ class Labels:
         return len(self.numbers)
 
     def into(self, batch: Batch) -> Batch:
-        """The batch with ``labels`` (examples,)."""
+        """The batch with ``labels`` (examples, …)."""
         return replace(batch, labels=torch.from_numpy(self.numbers[batch.items.numpy()]))
 
 

@@ -123,11 +123,13 @@ class Tokenizer:
     @cached_property
     def _encoder(self) -> Callable[[Sequence[str]], tuple[Tokens, NDArray[np.int64]]]:
         # Pieces may be remembered only where the pattern is ours; other vocabularies take the library's way.
-        ours = json.loads(self._json)["normalizer"] is None and json.dumps(PIECES) in self._pattern_json()
-        return PieceCache(self._encode_pieces, self.dtype) if ours else self._encode_by_library
+        return PieceCache(self._encode_pieces, self.dtype) if self._is_ours else self._encode_by_library
 
-    def _pattern_json(self) -> str:
-        return json.dumps(json.loads(self._json)["pre_tokenizer"])
+    @cached_property
+    def _is_ours(self) -> bool:
+        description = json.loads(self._json)
+        pattern = json.dumps(description["pre_tokenizer"])
+        return description["normalizer"] is None and json.dumps(PIECES) in pattern
 
     def _encode_pieces(self, texts: Sequence[str]) -> list[list[int]]:
         return [found.ids for found in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
@@ -138,6 +140,20 @@ class Tokenizer:
         return flat, np.fromiter(map(len, numbers), np.int64, len(numbers))
 
     # ---- what the tokens stand for
+
+    def places(self, text: str, tokens: Tokens) -> NDArray[np.int64]:
+        """Which characters of its text each token stands for, from the first to behind the last: (tokens, 2).
+
+        Tokens are bytes: one that begins or ends inside a character stands for the whole of it.
+        """
+        if not self._is_ours:  # it may have changed the text before it cut it
+            offsets = self._backend.encode(text, add_special_tokens=False).offsets
+            return np.array(offsets, np.int64).reshape(-1, 2)
+        sizes = self.token_bytes[tokens]
+        ends = np.cumsum(sizes)
+        written = np.frombuffer(text.encode(), np.uint8)
+        character = np.cumsum((written & 0xC0) != 0x80) - 1  # of each byte: continuation bytes are 10xxxxxx
+        return np.stack([character[ends - sizes], character[ends - 1] + 1], axis=1)
 
     @cached_property
     def pieces(self) -> tuple[bytes, ...]:

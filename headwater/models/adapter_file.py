@@ -26,6 +26,7 @@ TASKS = {
     "classification": "SEQ_CLS",
     "regression": "SEQ_CLS",
     "tagging": "TOKEN_CLS",
+    "question_answering": "QUESTION_ANS",
     "next_token": "CAUSAL_LM",
 }
 

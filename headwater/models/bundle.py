@@ -98,7 +98,7 @@ def load_bundle(folder: Path | str) -> Bundle:
     card = read_json(folder / CARD) if (folder / CARD).is_file() else {}
     settings, head = _own_words(card, layout, settings, head)
     names = layout.names(settings, head)
-    shapes = _prefixed(read_shapes(folder), layout)
+    shapes = _prefixed(read_shapes(folder), layout, head)
     shapes = {name: shape for name, shape in shapes.items() if name not in layout.computed}
     # Tied weights are written once; a writer that repeats them must repeat the same numbers.
     repeated = layout.repeated(head, shapes)
@@ -106,7 +106,7 @@ def load_bundle(folder: Path | str) -> Bundle:
         expected = to_published(_built(settings, head).state_dict(), names)
     _account(folder, {name: tuple(tensor.shape) for name, tensor in expected.items()}, shapes, repeated)
     _refuse_changed(folder, card)
-    tensors = _prefixed(read_weights(folder), layout)
+    tensors = _prefixed(read_weights(folder), layout, head)
     for name, original in repeated.items():
         if not torch.equal(tensors[name], tensors[original]):
             raise BadDataError(f"{folder}: {name} differs from {original}, though config.json ties them")
@@ -264,8 +264,8 @@ def _without_prefix(
     )
 
 
-def _prefixed(found: dict[str, Value], layout: Layout) -> dict[str, Value]:
-    if any(name.startswith(layout.body_prefix) for name in found):
+def _prefixed(found: dict[str, Value], layout: Layout, head: HeadSettings | None) -> dict[str, Value]:
+    if head is not None or any(name.startswith(layout.body_prefix) for name in found):
         return found
     return {layout.body_prefix + name: value for name, value in found.items()}
 

@@ -1,6 +1,6 @@
 """Which head a task ships, in the shape that the backbone's published layout gives it.
 
-| style | masked_tokens, next_token | classification, regression | tagging |
+| style | masked_tokens, next_token | classification, regression | tagging, question_answering |
 |---|---|---|---|
 | modernbert: layer norm | dense, GELU, norm, tied; tied | pool, dense, GELU, norm, classifier | no pool |
 | eurobert: RMS norm, both sides | tied | pool, dense with bias, GELU, classifier | classifier |
@@ -31,7 +31,9 @@ from headwater.settings import unknown_choice
 
 PoolingChoice = Literal["default", "late", "mean", "first", "last", "max", "attention"]
 HeadStyle = Literal["modernbert", "eurobert", "llama", "marian", "m2m_100"]
-HEADS = ("masked_tokens", "next_token", "classification", "regression", "tagging")
+HEADS = ("masked_tokens", "next_token", "classification", "regression", "tagging", "question_answering")
+BORDERS = 2
+"""What a question_answering head says of every token: whether an answer begins there, whether it ends there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +76,8 @@ def build_head(backbone: Backbone, settings: HeadSettings) -> nn.Module:
     style = style_of(backbone)
     if settings.name in ("masked_tokens", "next_token"):
         return _token_head(backbone, settings, style)
-    classes = settings.classes or 1
-    if settings.name == "tagging":
+    classes = BORDERS if settings.name == "question_answering" else settings.classes or 1
+    if settings.name in ("tagging", "question_answering"):
         transform = _transform(backbone) if style == "modernbert" else None
         return TaggingHead(backbone.width, classes, transform, dropout=settings.dropout)
     return _sequence_head(backbone, settings, classes, style)

@@ -9,6 +9,7 @@ from headwater.objectives.multi_label import MultiLabel
 from headwater.objectives.next_sentence import NextSentence
 from headwater.objectives.next_token import NextToken
 from headwater.objectives.objective import LabelledObjective, LossTerm, Objective, Task
+from headwater.objectives.question_answering import QuestionAnswering
 from headwater.objectives.regression import Regression
 from headwater.objectives.replaced_token import ReplacedToken
 from headwater.objectives.self_distillation import SelfDistillation
@@ -30,6 +31,7 @@ __all__ = [
     "NextSentence",
     "NextToken",
     "Objective",
+    "QuestionAnswering",
     "Regression",
     "ReplacedToken",
     "SelfDistillation",

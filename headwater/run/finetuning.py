@@ -57,6 +57,8 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
 
         training = settings.training
         rows = task.rows(data.train.examples, start.tokenizer)
+        if said := task.unread(data.train.examples, start.tokenizer, training.length or DEFAULT_LENGTH):
+            progress.say(said)
         batches = rows.batches(start.tokenizer, training)
         if training.steps is None:
             trial = build_plan(

@@ -63,5 +63,6 @@ class LabelledData:
 
 
 def left_out(problems: Problems) -> list[str]:
-    """One line that says what could not be used; none where everything was."""
-    return [problems.summary()] if problems.total or problems.files else []
+    """What could not be used, and what was noted on the way; nothing where everything was used as it stood."""
+    lost = [problems.summary()] if problems.total or problems.files else []
+    return [*lost, *(f"{count:,} {fact}" for fact, count in problems.notes.items())]

@@ -59,9 +59,10 @@ class Run:
         """What the run is, how far it is, how good."""
         return summary_of(self.folder)
 
-    def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """The answer to each text: its label and the probability of every label."""
-        return list(self._answerer().predict([(text,) for text in texts]))
+    def predict(self, texts: Sequence[str | Sequence[str]]) -> list[dict[str, Any]]:
+        """The answer to each text, or to each pair of texts, as its task answers."""
+        rows = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
+        return list(self._answerer().predict(rows))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One vector a text: the mean of its last hidden states. Shape (texts, width)."""
@@ -171,7 +172,8 @@ class Run:
         done = 0
         with Progress(quiet=quiet) as progress:
             progress.stage("rows")
-            for part in read_rows(rows, text=text or answerer.text_columns, problems=problems):
+            columns, kind = text or answerer.text_columns, answerer.rows_are
+            for part in read_rows(rows, text=columns, problems=problems, kind=kind):
                 yield part
                 done += len(part)
                 progress.update(done)

@@ -3,7 +3,7 @@
 import difflib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from statistics import median
@@ -14,8 +14,9 @@ from headwater.data.readers.table import Cell, Table
 from headwater.errors import BadDataError
 
 Role = Literal["text", "label", "number", "category", "identifier", "other", "empty"]
-LabelKind = Literal["class", "classes", "number", "text"]
-"""What the label column of a task holds: one of a few names, several of them, a quantity, or a text to be written."""
+LabelKind = Literal["class", "classes", "number", "text", "answers"]
+"""What the label column of a task holds: one of a few names, several of them, a quantity, a text that is to be written,
+or parts of a text that answer a question."""
 
 _SAMPLE_ROWS = 1000
 _SAMPLE_CELLS = 400_000
@@ -32,6 +33,12 @@ _TARGET_NAMES = (
     *("target", "tgt", "translation", "summary", "title", "headline", "answer", "response", "completion"),
     *("output", "reference", "caption", "译文", "摘要", "标题", "回答"),
 )
+_QUESTION_NAMES = ("question", "query", "问题", "提问")
+_CONTEXT_NAMES = (
+    *("context", "passage", "paragraph", "document", "article", "text", "content"),
+    *("上下文", "篇章", "段落", "文章", "正文", "文本"),
+)
+_ANSWER_NAMES = ("answers", "answer", "答案", "回答")
 _TEXT_NAMES = frozenset(
     (
         *("text", "sentence", "sentence1", "sentence2", "content", "body", "title", "question", "answer"),
@@ -77,7 +84,8 @@ def find_columns(
 
     Text: cells that read as language (two words or four unspaced characters, mostly letters) and seldom
     repeat; several columns may be so. Label: a column with a label's name, else the only one of few values. Where
-    ``labels`` are texts: a column with a target's name, else the second text column, and the first is the text.
+    ``labels`` are texts: a column with a target's name, else the second text column, and the first is the text. Where
+    they are answers, the question, its context and the answers are known by their names alone.
     Raises BadDataError for a name that is not there, with the nearest one.
     """
     wanted = _split_names(text)
@@ -93,6 +101,9 @@ def find_columns(
     if labels == "text":
         label = label or _guess_target(understood, cells, exclude=wanted)
         found = tuple(wanted) or _guess_text(understood, label, cells)[:1]
+    elif labels == "answers":
+        label = label or next(_named(understood, _ANSWER_NAMES, exclude=wanted), None)
+        found = tuple(wanted) or _guess_question(understood, label)
     else:
         label = label or _guess_label(understood, exclude=wanted)
         found = tuple(wanted) or _guess_text(understood, label, cells)
@@ -212,11 +223,27 @@ def _guess_label(columns: Sequence[Column], exclude: Sequence[str]) -> str | Non
 def _guess_target(
     columns: Sequence[Column], cells: Sequence[Sequence[str]], exclude: Sequence[str]
 ) -> str | None:
-    named = [column.name for name in _TARGET_NAMES for column in columns if column.name.casefold() == name]
     texts = [name for name in _guess_text(columns, None, cells) if name not in exclude]
-    if able := [name for name in named if name not in exclude]:
-        return able[0]
+    if named := next(_named(columns, _TARGET_NAMES, exclude), None):
+        return named
     return texts[0] if exclude and texts else texts[1] if len(texts) > 1 else None
+
+
+def _guess_question(columns: Sequence[Column], label: str | None) -> tuple[str, ...]:
+    """The question and its context, as far as columns are named like them."""
+    taken = [label] if label else []
+    both = (next(_named(columns, names, taken), None) for names in (_QUESTION_NAMES, _CONTEXT_NAMES))
+    return tuple(name for name in both if name)
+
+
+def _named(columns: Sequence[Column], names: Sequence[str], exclude: Sequence[str]) -> Iterator[str]:
+    """The columns of these names, in the order of the names."""
+    for name in names:
+        yield from (
+            column.name
+            for column in columns
+            if column.name.strip().casefold() == name and column.name not in exclude
+        )
 
 
 def _guess_text(

@@ -15,6 +15,7 @@ from headwater.data.readers.columns import (
     listed,
     looks_continuous,
 )
+from headwater.data.readers.questions import question_examples
 from headwater.data.readers.sources import (
     MAX_BAD,
     guarded,
@@ -46,7 +47,7 @@ def read_labelled(
     ``text_columns`` and ``label_column`` of one set on to the others to be sure that they agree. Plain text
     files in one folder per class take their folder's name as label. With ``need_labels=False`` (input of a
     prediction) rows without a label stay. ``labels`` says what the label column holds: rows whose label is not a
-    number, where one is expected, are left out and reported.
+    number, where one is expected, are left out and reported; of questions see ``question_examples``.
     Raises BadDataError for a wrong column, a label that is a quantity, or too many unusable rows;
     MissingInputError for a part that is not there.
     """
@@ -61,7 +62,7 @@ def read_labelled(
     use_label = need_labels or columns.label_named
     examples: list[Example] = []
     for source in chosen:
-        rows = _rows_of(source, columns, problems, use_label=use_label, need_label=need_labels)
+        rows = _rows_of(source, columns, problems, labels, use_label=use_label, need_label=need_labels)
         if labels == "number" and use_label:
             rows = _with_numbers(rows, problems)
         examples.extend(guarded(rows, source, problems, max_bad=max_bad))
@@ -128,7 +129,13 @@ def _opened(source: Source) -> Table:
 
 
 def _rows_of(
-    source: Source, columns: Columns, problems: Problems, *, use_label: bool, need_label: bool
+    source: Source,
+    columns: Columns,
+    problems: Problems,
+    labels: LabelKind,
+    *,
+    use_label: bool,
+    need_label: bool,
 ) -> Iterator[Example]:
     if source.kind == "text":
         problems.add(source.path, 0, "plain text among labelled tables")
@@ -140,9 +147,8 @@ def _rows_of(
             f"{source.path}: column {listed(missing)} of the other files is not there; "
             f"the columns are {listed(table.columns)}"
         )
-    yield from table_examples(
-        table, columns, problems, use_label=use_label and not missing, need_label=need_label
-    )
+    read = question_examples if labels == "answers" else table_examples
+    yield from read(table, columns, problems, use_label=use_label and not missing, need_label=need_label)
 
 
 def _refuse_empty(columns: Columns, chosen: Sequence[Source]) -> None:
@@ -162,6 +168,12 @@ def _refuse_incomplete(
     columns: Columns, chosen: Sequence[Source], *, need_labels: bool, labels: LabelKind
 ) -> None:
     names = listed([column.name for column in columns.understood])
+    if labels == "answers" and (len(columns.text) != 2 or (need_labels and columns.label is None)):
+        found = listed([*columns.text, *([columns.label] if columns.label else [])])
+        raise BadDataError(
+            f"{names_of(chosen)}: expected a question, its context and its answers; of the columns {names} these are "
+            f"named so: {found}; name them with --text QUESTION,CONTEXT --label ANSWERS"
+        )
     if not columns.text:
         raise BadDataError(
             f"{names_of(chosen)}: no column reads as text; the columns are {names}; "

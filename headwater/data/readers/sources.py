@@ -11,6 +11,7 @@ from headwater.data.readers.columnar import ColumnarTable
 from headwater.data.readers.columns import Columns
 from headwater.data.readers.delimited import DelimitedTable
 from headwater.data.readers.json_rows import JsonTable
+from headwater.data.readers.squad import json_table
 from headwater.data.readers.table import Table
 from headwater.data.readers.tagged import TaggedTable
 from headwater.data.readers.text import DocumentRule, read_text
@@ -24,7 +25,7 @@ _TABLES: dict[Kind, Callable[[Source], Table]] = {
     "csv": DelimitedTable,
     "tsv": DelimitedTable,
     "jsonl": JsonTable,
-    "json": JsonTable,
+    "json": json_table,
     "parquet": ColumnarTable,
     "arrow": ColumnarTable,
     "tagged": TaggedTable,

@@ -29,7 +29,9 @@ ARCHITECTURES = {
     "next_token": "LlamaForCausalLM",
     "classification": "LlamaForSequenceClassification",
     "regression": "LlamaForSequenceClassification",
+    "question_answering": "LlamaForQuestionAnswering",
 }
+SEQUENCE_HEADS = ("classification", "regression")
 KNOWN = frozenset(
     [
         "vocab_size",
@@ -59,7 +61,7 @@ def refusal(settings: BackboneSettings, head: HeadSettings | None) -> str | None
     if reason is None and head is not None:
         if head.name not in ARCHITECTURES:
             return f"there is no {head.name} head in it"
-        if head.name != "next_token" and head.pooling not in ("default", "last"):
+        if head.name in SEQUENCE_HEADS and head.pooling not in ("default", "last"):
             return f"pooling is {head.pooling!r}, not 'last'"
     return reason
 
@@ -165,6 +167,8 @@ def head_of(config: Config) -> HeadSettings | None:
         return None
     if task == "next_token":
         return HeadSettings(name=task, tied=config.get("tie_word_embeddings", False))
+    if task == "question_answering":
+        return HeadSettings(name=task)
     return HeadSettings(name=task, classes=classes_of(config), pooling="last")
 
 
@@ -175,7 +179,11 @@ def names(settings: TransformerSettings, head: HeadSettings | None) -> list[Rena
         return result
     if head.name == "next_token":
         return result + linear("heads.next_token.decoder", "lm_head", bias=False)
-    return result + linear(f"heads.{head.name}.classifier", "score", bias=False)
+    ours = f"heads.{head.name}.classifier"
+    if head.name == "question_answering":  # the one class whose backbone has another name
+        body = [rename.under("transformer.", instead_of="model.") for rename in result]
+        return body + linear(ours, "qa_outputs", bias=True)
+    return result + linear(ours, "score", bias=False)
 
 
 def block_names(settings: TransformerSettings) -> list[Rename]:

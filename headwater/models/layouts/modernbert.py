@@ -29,6 +29,7 @@ ARCHITECTURES = {
     "classification": "ModernBertForSequenceClassification",
     "regression": "ModernBertForSequenceClassification",
     "tagging": "ModernBertForTokenClassification",
+    "question_answering": "ModernBertForQuestionAnswering",
 }
 POOLINGS: dict[PoolingChoice, str] = {"default": "mean", "mean": "mean", "first": "cls"}
 SEQUENCE_HEADS = ("classification", "regression")
@@ -207,7 +208,7 @@ def head_of(config: Config) -> HeadSettings | None:
     )
     return HeadSettings(
         name=task,
-        classes=classes_of(config) if task != "masked_tokens" else None,
+        classes=classes_of(config) if task not in ("masked_tokens", "question_answering") else None,
         pooling=pooling if task in SEQUENCE_HEADS else "default",
         dropout=config.get("classifier_dropout", 0.0) if task != "masked_tokens" else 0.0,
         tied=config.get("tie_word_embeddings", True),

@@ -60,6 +60,12 @@ class Rename(NamedTuple):
     rows: tuple[int, ...] = ()
     shape: tuple[int, ...] = ()
 
+    def under(self, prefix: str, *, instead_of: str) -> "Rename":
+        """The same with published names that begin otherwise."""
+        return self._replace(
+            published=tuple(prefix + name.removeprefix(instead_of) for name in self.published)
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class SpecialTokens:

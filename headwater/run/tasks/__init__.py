@@ -4,6 +4,7 @@ from headwater.errors import SettingsError
 from headwater.run.generating import WRITING_TASKS
 from headwater.run.tasks.classification import ClassificationTask, PairClassificationTask
 from headwater.run.tasks.multi_label import MultiLabelTask
+from headwater.run.tasks.question_answering import QuestionAnsweringTask
 from headwater.run.tasks.regression import PairRegressionTask, RegressionTask
 from headwater.run.tasks.tagging import TaggingTask
 from headwater.run.tasks.task import Task
@@ -17,6 +18,7 @@ TASKS: dict[str, type[Task]] = {
     "regression": RegressionTask,
     "pair_regression": PairRegressionTask,
     "tagging": TaggingTask,
+    "question_answering": QuestionAnsweringTask,
     **dict.fromkeys(WRITING_TASKS, WritingTask),
 }
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.batches import LabelledBatches
+from headwater.data.characters import WITHOUT_BLANKS
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import Split
 from headwater.data.readers import read_labelled
@@ -27,8 +28,8 @@ from headwater.run.starting import DEFAULT_LENGTH
 from headwater.run.tasks.task import Say, Task
 
 Words = Sequence[str]
-_without_blanks = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]")
-_word = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]|\w+(?:['’.\-]\w+)*|[^\w\s]")
+_without_blanks = re.compile(f"[{WITHOUT_BLANKS}]")
+_word = re.compile(rf"[{WITHOUT_BLANKS}]|\w+(?:['’.\-]\w+)*|[^\w\s]")
 
 
 class Window(NamedTuple):

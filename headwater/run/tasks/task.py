@@ -98,6 +98,11 @@ class Task(ABC):
     def rows(self, examples: Sequence[Example], tokenizer: Tokenizer) -> Rows:
         """The rows as the model reads them."""
 
+    def unread(self, examples: Sequence[Example], tokenizer: Tokenizer, length: int) -> str:
+        """What of these rows is not read or not learnt at that length, in one line; "" where nothing is known of it."""
+        del examples, tokenizer, length
+        return ""
+
     @abstractmethod
     def judge(self, reader: Reader, examples: Sequence[Example]) -> Callable[[], dict[str, float]]:
         """What is measured on validation rows while training: ``loss``, and what people look at."""

@@ -63,11 +63,13 @@ def settings_and_heads() -> list[Any]:
         ),
         ("ModernBertForSequenceClassification", ENCODER, "regression", {}),
         ("ModernBertForTokenClassification", ENCODER, "tagging", {"classes": 5}),
+        ("ModernBertForQuestionAnswering", ENCODER, "question_answering", {}),
         ("ModernBertModel", ENCODER, None, {}),
         ("EuroBertForMaskedLM", EUROBERT, "masked_tokens", {}),
         ("EuroBertForSequenceClassification", EUROBERT, "classification", {"classes": 3, "pooling": "late"}),
         ("LlamaForCausalLM", decoder_settings("nano", 512), "next_token", {}),
         ("LlamaForSequenceClassification", decoder_settings("nano", 512), "classification", {"classes": 3}),
+        ("LlamaForQuestionAnswering", decoder_settings("nano", 512), "question_answering", {}),
     ]
     return [pytest.param(*case, id=f"{case[0]} {case[2]}") for case in cases]
 
@@ -91,9 +93,25 @@ def test_a_shipped_model_loads_here_and_in_transformers(
     )
     assert not account["missing_keys"] and not account["unexpected_keys"] and not account["mismatched_keys"]
     output = theirs.eval()(input_ids=TOKENS, attention_mask=LAYOUT.real.long())
-    found = output.last_hidden_state if head is None else output.logits
+    found = published_answer(output, head)
     found = found if head in ("classification", "regression") else found[LAYOUT.real]
     torch.testing.assert_close(found, answers(model), atol=1e-5, rtol=0)
+
+
+def published_answer(output: Any, head: str | None) -> torch.Tensor:
+    if head == "question_answering":
+        return torch.stack([output.start_logits, output.end_logits], dim=-1)
+    return output.last_hidden_state if head is None else output.logits
+
+
+@torch.no_grad()
+def test_a_layout_without_a_head_for_questions_is_left_for_our_own(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    model = build_model(EUROBERT, head="question_answering", seed=0)
+    save_bundle(tmp_path / "model", model, tokenizer, {})
+    assert json.loads((tmp_path / "model/config.json").read_text())["model_type"] == "headwater_transformer"
+    torch.testing.assert_close(answers(load_bundle(tmp_path / "model").model), answers(model), atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("settings", NATIVE)
