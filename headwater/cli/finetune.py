@@ -18,7 +18,7 @@ def command(
         typer.Option(
             "--task",
             help="classification, pair_classification, regression, pair_regression, tagging, translation, "
-            "summarization or generation.",
+            "summarization, generation or recommendation.",
         ),
     ] = "classification",
     text: options.Text = None,

@@ -4,6 +4,7 @@ from headwater.objectives.classification import Classification
 from headwater.objectives.denoising import Denoising
 from headwater.objectives.masked_prediction import MaskedTokens
 from headwater.objectives.mixed import Mixed
+from headwater.objectives.next_item import NextItem
 from headwater.objectives.next_sentence import NextSentence
 from headwater.objectives.next_token import NextToken
 from headwater.objectives.objective import LabelledObjective, LossTerm, Objective, Task
@@ -23,6 +24,7 @@ __all__ = [
     "LossTerm",
     "MaskedTokens",
     "Mixed",
+    "NextItem",
     "NextSentence",
     "NextToken",
     "Objective",

@@ -2,6 +2,7 @@
 
 from headwater.errors import SettingsError
 from headwater.run.tasks.classification import ClassificationTask, PairClassificationTask
+from headwater.run.tasks.recommendation import RecommendationTask
 from headwater.run.tasks.regression import PairRegressionTask, RegressionTask
 from headwater.run.tasks.tagging import TaggingTask
 from headwater.run.tasks.task import Task
@@ -14,6 +15,7 @@ TASKS: dict[str, type[Task]] = {
     "regression": RegressionTask,
     "pair_regression": PairRegressionTask,
     "tagging": TaggingTask,
+    "recommendation": RecommendationTask,
     "translation": WritingTask,
     "summarization": WritingTask,
     "generation": WritingTask,
