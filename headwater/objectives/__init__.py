@@ -6,6 +6,7 @@ from headwater.objectives.denoising import Denoising
 from headwater.objectives.masked_prediction import MaskedTokens
 from headwater.objectives.mixed import Mixed
 from headwater.objectives.multi_label import MultiLabel
+from headwater.objectives.next_item import NextItem
 from headwater.objectives.next_sentence import NextSentence
 from headwater.objectives.next_token import NextToken
 from headwater.objectives.objective import LabelledObjective, LossTerm, Objective, Task
@@ -28,6 +29,7 @@ __all__ = [
     "MaskedTokens",
     "Mixed",
     "MultiLabel",
+    "NextItem",
     "NextSentence",
     "NextToken",
     "Objective",

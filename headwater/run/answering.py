@@ -17,6 +17,7 @@ from headwater.data.examples import Example
 from headwater.data.problems import Problem, Problems
 from headwater.data.readers import read_labelled
 from headwater.data.readers.columns import listed
+from headwater.data.readers.histories import history_of
 from headwater.data.readers.json_rows import as_cell
 from headwater.data.readers.questions import missing_part
 from headwater.errors import BadDataError, UsageError
@@ -72,15 +73,21 @@ class Answerer:
 
     def embed(self, texts: Texts) -> NDArray[np.float32]:
         """One vector a text: (texts, width)."""
-        return self.reader.vectors(encode(["\n".join(text) for text in texts], self.reader.tokenizer))
+        whole = ["\n".join(text) for text in texts]
+        if self.reader.tokenizer.unknown is not None:
+            whole = [history_of(text) for text in whole]
+        return self.reader.vectors(encode(whole, self.reader.tokenizer))
 
     def evaluate(
         self, test: Path, *, text: Sequence[str] | None, label: str | None, progress: Progress
     ) -> Report:
         """What is found on labelled rows, with intervals."""
-        task = self._task()
+        task = self._task().in_run(RunFolder(self.path))
         given = task.read(
-            test, text=text or self.text_columns, label=label or self.card.get("label"), split="test"
+            test,
+            text=text or task.judged_columns or self.text_columns,
+            label=label or self.card.get("label"),
+            split="test",
         )
         for line in left_out(given.problems):
             progress.say(line)

@@ -67,8 +67,9 @@ def ship_finetuned(
     settings: RunSettings,
     journey: Journey,
     data: LabelledData,
+    test: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the model folder of a fine-tuning run."""
+    """Write the model folder of a fine-tuning run; ``test`` is what was found of rows that the task held out."""
     card = {
         **_card(settings, journey),
         "task": settings.task,
@@ -76,6 +77,7 @@ def ship_finetuned(
         "text": list(data.train.text_columns),
         "label": data.train.label_column,
         **data.task.card,
+        **({} if test is None else {"test": test}),
     }
     if settings.training.adapt == "lora":
         base = None if settings.start_from is None else str(model_folder(Path(settings.start_from)))

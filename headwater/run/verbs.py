@@ -34,6 +34,7 @@ from headwater.run.generating import Author, Decoding
 from headwater.run.pretraining import carry_on_pretraining
 from headwater.run.settings import RunSettings
 from headwater.run.summary import RunsTable, RunSummary, Verification, summary_of, verification_of
+from headwater.run.tasks import task_kind
 from headwater.run.tasks.task import Report
 from headwater.settings import assignments, merged, read_toml
 from headwater.training import distributed
@@ -234,7 +235,8 @@ def finetune(
             f"--size {choices['size']} does not fit: {start} brings its size; only 'scratch' takes one"
         )
     given = _choices(choices, paths=_paths(train), task=task, start_from=start)
-    return _begin(out, _settings("finetune", settings, given, assign), quiet)
+    usual = {"model": {"size": task_kind(task).habits.size}}
+    return _begin(out, _settings("finetune", settings, given, assign, usual), quiet)
 
 
 def resume(run: "str | Path | Run", *, quiet: bool = False) -> Run:
@@ -343,9 +345,14 @@ def _plain(value: Any, name: str) -> Any:
 
 
 def _settings(
-    kind: str, base: str | Path | None, choices: Mapping[str, Any], assign: Iterable[str]
+    kind: str,
+    base: str | Path | None,
+    choices: Mapping[str, Any],
+    assign: Iterable[str],
+    usual: Mapping[str, Any] | None = None,
 ) -> RunSettings:
-    values = read_toml(Path(base)) if base is not None else {}
+    """What was assigned, over what was chosen, over what a file says, over what is usual."""
+    values = merged(usual or {}, read_toml(Path(base)) if base is not None else {})
     values = merged(merged(values, choices), assignments(list(assign)))
     if values.setdefault("kind", kind) != kind:
         raise SettingsError(

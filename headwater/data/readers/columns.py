@@ -90,7 +90,7 @@ def find_columns(
     """
     wanted = _split_names(text)
     for name in [*wanted, *([label] if label else [])]:
-        _require(name, table)
+        require_column(name, table)
     if label in wanted:
         raise BadDataError(
             f'{table.path}: column "{label}" cannot be text and label at once; name another one'
@@ -138,7 +138,8 @@ def _split_names(text: str | Sequence[str] | None) -> list[str]:
     return [name.strip() for name in names if name.strip()]
 
 
-def _require(name: str, table: Table) -> None:
+def require_column(name: str, table: Table) -> None:
+    """Raise BadDataError for a column that is not there, with the nearest one."""
     if name in table.columns:
         return
     near = difflib.get_close_matches(name, table.columns, 1, cutoff=0.4)

@@ -53,7 +53,7 @@ def read_labelled(
     """
     problems = Problems()
     sources = find_sources(path, problems=problems)
-    chosen = _of_split(sources, split)
+    chosen = sources_of_split(sources, split)
     if all(source.kind == "text" for source in chosen):
         return _from_text(chosen, problems, need_labels=need_labels, max_bad=max_bad)
     columns = _columns_of(sources, chosen, text, label, labels)
@@ -87,7 +87,8 @@ def _with_numbers(rows: Iterator[Example], problems: Problems) -> Iterator[Examp
             problems.add(row.path, row.row, "label is not a number", row.label[:40])
 
 
-def _of_split(sources: list[Source], split: Split | None) -> list[Source]:
+def sources_of_split(sources: list[Source], split: Split | None) -> list[Source]:
+    """The sources of one part of a folder; a file that the user named is used whatever its name."""
     if sources[0].named:
         return sources
     parts = {source.split for source in sources}
@@ -113,13 +114,14 @@ def _columns_of(
 ) -> Columns:
     tables = [source for source in chosen if source.kind != "text"]
     train = [source for source in sources if source.split == "train" and source.kind != "text"]
-    reference = _opened(train[0] if train else tables[0])
-    first = _opened(tables[0])
+    reference = opened(train[0] if train else tables[0])
+    first = opened(tables[0])
     same = set(reference.columns) == set(first.columns)
     return find_columns(reference if same else first, text=text, label=label, labels=labels)
 
 
-def _opened(source: Source) -> Table:
+def opened(source: Source) -> Table:
+    """The table in this source; BadDataError where it is damaged."""
     try:
         return open_table(source)
     except READ_FAILURES as error:
@@ -158,7 +160,7 @@ def _refuse_empty(columns: Columns, chosen: Sequence[Source]) -> None:
     problems = Problems()
     for source in chosen:
         if source.kind != "text":
-            for row in until_damage(_opened(source).rows(())):
+            for row in until_damage(opened(source).rows(())):
                 problems.rows += 1
                 problems.add(source.path, row.number, row.problem or "empty text", row.detail)
     raise BadDataError(f"{names_of(chosen)}: no usable row; {why_nothing(chosen, problems)}")

@@ -1,6 +1,7 @@
 """One source → its examples, every row used or reported."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from headwater.data.archives import READ_FAILURES
 from headwater.data.examples import Example
@@ -17,6 +18,7 @@ from headwater.data.readers.tagged import TaggedTable
 from headwater.data.readers.text import DocumentRule, read_text
 from headwater.errors import BadDataError
 
+Row = TypeVar("Row")
 MAX_BAD = 0.5
 """The largest share of unusable rows: beyond it the file was most likely misunderstood."""
 
@@ -66,8 +68,8 @@ def table_examples(
 
 
 def guarded(
-    examples: Iterator[Example], source: Source, problems: Problems, *, max_bad: float = MAX_BAD
-) -> Iterator[Example]:
+    examples: Iterator[Row], source: Source, problems: Problems, *, max_bad: float = MAX_BAD
+) -> Iterator[Row]:
     """The examples of one source; damage ends the source and is reported, the rest of the run goes on.
 
     Raises BadDataError at the end of a source of twenty rows or more, or one the user named, when more than

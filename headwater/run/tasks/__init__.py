@@ -5,6 +5,7 @@ from headwater.run.generating import WRITING_TASKS
 from headwater.run.tasks.classification import ClassificationTask, PairClassificationTask
 from headwater.run.tasks.multi_label import MultiLabelTask
 from headwater.run.tasks.question_answering import QuestionAnsweringTask
+from headwater.run.tasks.recommendation import RecommendationTask
 from headwater.run.tasks.regression import PairRegressionTask, RegressionTask
 from headwater.run.tasks.tagging import TaggingTask
 from headwater.run.tasks.task import Task
@@ -20,6 +21,7 @@ TASKS: dict[str, type[Task]] = {
     "tagging": TaggingTask,
     "question_answering": QuestionAnsweringTask,
     **dict.fromkeys(WRITING_TASKS, WritingTask),
+    "recommendation": RecommendationTask,
 }
 
 

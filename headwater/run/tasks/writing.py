@@ -16,13 +16,14 @@ from headwater.data.targets import Targets, TargetTexts, WithinTheText
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
 from headwater.evaluation.metrics.text import TextReport, bleu_of, text_report
-from headwater.models import BackboneSettings, EncoderDecoderSettings, TransformerSettings
+from headwater.models import EncoderDecoderSettings, TransformerSettings
 from headwater.objectives import Continuation, SequenceToSequence
 from headwater.run.deriving import Habits
 from headwater.run.fitting import EncodedTexts, JoinedTexts, encode
 from headwater.run.generating import Author, Decoding
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings
+from headwater.run.starting import StartingPoint
 from headwater.run.tasks.task import Say, Task
 from headwater.sequence import Batch
 
@@ -68,8 +69,9 @@ class WritingTask(Task):
             f"{_shortened(first.text)} → {_shortened(first.label or '')}"
         )
 
-    def suited_to(self, settings: BackboneSettings, path: str) -> Self:
+    def suited_to(self, start: StartingPoint, path: str) -> Self:
         """A decoder writes on from the source; an encoder alone cannot write."""
+        settings = start.settings
         if isinstance(settings, EncoderDecoderSettings):
             return self
         if isinstance(settings, TransformerSettings) and settings.causal:
