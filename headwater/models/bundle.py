@@ -67,7 +67,8 @@ def save_bundle(folder: Path, model: Model, tokenizer: Tokenizer, card: Mapping[
     aside = folder.parent / f".tmp-{folder.name}-{uuid.uuid4().hex[:8]}"
     try:
         aside.mkdir(parents=True)
-        tensors = to_published(model.state_dict(), layout.names(settings, head))
+        names, extras = layout.names(settings, head), layout.extras(settings, head)
+        tensors = to_published(model.state_dict(), names, extras)
         write_weights(aside / WEIGHTS, _without_prefix(tensors, layout, head))
         _write_json(aside / "config.json", _config(layout, settings, head, tokenizer, card))
         tokenizer.save(aside / "tokenizer.json")
@@ -98,12 +99,14 @@ def load_bundle(folder: Path | str) -> Bundle:
     card = read_json(folder / CARD) if (folder / CARD).is_file() else {}
     settings, head = _own_words(card, layout, settings, head)
     names = layout.names(settings, head)
+    with torch.device("meta"):  # of these, only names and shapes are wanted
+        extras = layout.extras(settings, head)
+        built = _built(settings, head).state_dict()
     shapes = _prefixed(read_shapes(folder), layout)
-    shapes = {name: shape for name, shape in shapes.items() if name not in layout.computed}
+    shapes = {name: shape for name, shape in shapes.items() if not layout.passes_over(name, extras)}
     # Tied weights are written once; a writer that repeats them must repeat the same numbers.
     repeated = layout.repeated(head, shapes)
-    with torch.device("meta"):
-        expected = to_published(_built(settings, head).state_dict(), names)
+    expected = to_published(built, names, [extra for extra in extras if extra.joins])
     _account(folder, {name: tuple(tensor.shape) for name, tensor in expected.items()}, shapes, repeated)
     _refuse_changed(folder, card)
     tensors = _prefixed(read_weights(folder), layout)
@@ -111,7 +114,7 @@ def load_bundle(folder: Path | str) -> Bundle:
         if not torch.equal(tensors[name], tensors[original]):
             raise BadDataError(f"{folder}: {name} differs from {original}, though config.json ties them")
     model = _built(settings, head)
-    model.load_state_dict(from_published(tensors, names))
+    model.load_state_dict(from_published(tensors, names, extras))
     return Bundle(model, settings, folder / "tokenizer.json", {**card})
 
 

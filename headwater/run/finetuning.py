@@ -94,10 +94,12 @@ def _starting_point(settings: RunSettings, data: LabelledData, stop: StopRequest
         texts += [example.label or "" for example in data.train.examples]
     size = settings.model.vocabulary_size or vocabulary_size_for(sum(map(len, texts)))
     tokenizer = Tokenizer.learn(texts, size, lambda *_: stop.check())
+    length = size_rule(settings.model.size).length
+    longest = settings.training.length or length
     return StartingPoint(
-        chosen_settings(settings.model, tokenizer.size, needs=data.task.needs),
+        chosen_settings(settings.model, tokenizer.size, needs=data.task.needs, length=longest),
         tokenizer,
-        {"size": settings.model.size, "length": size_rule(settings.model.size).length},
+        {"size": settings.model.size, "length": length},
     )
 
 
