@@ -13,7 +13,7 @@ from headwater.sequence import Batch
 
 
 class Model(nn.Module):
-    """A backbone and its heads by name: "masked_tokens", "next_token", "classification", … (``heads.HEADS``).
+    """A backbone and its heads by name, those of ``headwater.models.heads.HEADS``.
 
     What training throws away (a teacher, a decoder, a projection) is not here: the objective owns it.
     """

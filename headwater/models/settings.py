@@ -23,6 +23,7 @@ Positions = Literal[
     "alibi",
     "none",
 ]
+ClassicLayout = Literal["bert", "electra", "gpt2"]
 Cell = Literal["lstm", "gru"]
 RecurrentAttention = Literal["none", "additive"]
 
@@ -31,6 +32,7 @@ RecurrentAttention = Literal["none", "additive"]
 LARGEST = {
     "vocabulary_size": 1 << 22,
     "width": 1 << 16,
+    "embedding_width": 1 << 16,
     "hidden_width": 1 << 18,
     "feed_forward_width": 1 << 18,
     "depth": 1024,
@@ -80,13 +82,16 @@ class TransformerSettings(BackboneSettings):
     None for all. ``rotary_theta`` turns the blocks without a window, ``local_rotary_theta`` those with one
     (None: the same). ``embedding_scale`` multiplies token vectors. ``max_length`` is the length of a learned
     or sinusoidal table; elsewhere it is only what is written down for others. ``num_key_value_heads`` None
-    means one per head, ``head_dim`` None means width / heads.
+    means one per head, ``head_dim`` None means width / heads, ``embedding_width`` None a table of tokens as wide as
+    the model. ``layout`` names the published layout whose heads and tensor names the model takes where its parts do
+    not tell (BERT's and ELECTRA's bodies are the same); None: the one that fits, or our own.
     """
 
     num_heads: int
     feed_forward_width: int
     num_key_value_heads: int | None = None
     head_dim: int | None = None
+    embedding_width: int | None = None
     feed_forward: FeedForwardKind = "geglu"
     norm: NormKind = "layer_without_bias"
     norm_position: NormPosition = "before"
@@ -107,16 +112,18 @@ class TransformerSettings(BackboneSettings):
     residual_dropout: float = 0.0
     stochastic_depth: float = 0.0
     max_length: int = 2048
+    layout: ClassicLayout | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_counts(
-            self, ("num_heads", "feed_forward_width", "num_key_value_heads", "head_dim", "max_length")
-        )
+        _check_counts(self, ("num_heads", "feed_forward_width", "num_key_value_heads", "head_dim"))
+        _check_counts(self, ("embedding_width", "max_length"))
         _check_choice(self, "feed_forward", FEED_FORWARD_KINDS)
         _check_choice(self, "norm", NORM_KINDS)
         _check_choice(self, "norm_position", NORM_POSITIONS)
         _check_choice(self, "positions", get_args(Positions))
+        if self.layout is not None:
+            _check_choice(self, "layout", get_args(ClassicLayout))
         _check_shares(self, [name for name in vars(self) if name.endswith("dropout")] + ["stochastic_depth"])
         _check_positive(self, ("norm_epsilon", "rotary_theta", "local_rotary_theta", "embedding_scale"))
         self._check_heads()
@@ -135,6 +142,16 @@ class TransformerSettings(BackboneSettings):
     def head_width(self) -> int:
         """Width D of one head, resolved."""
         return self.width // self.num_heads if self.head_dim is None else self.head_dim
+
+    @property
+    def table_width(self) -> int:
+        """Width of a token's vector in the table, resolved."""
+        return self.width if self.embedding_width is None else self.embedding_width
+
+    @property
+    def longest_row(self) -> int | None:
+        """Tokens of the longest row that can be read; None where positions are not learnt one by one."""
+        return self.max_length if self.positions == "learned" else None
 
     def window_of(self, block: int) -> int | None:
         """How far block number ``block`` reads."""
@@ -199,7 +216,14 @@ class EncoderDecoderSettings(BackboneSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         encoder, decoder = self.encoder, self.decoder
-        for name in ("vocabulary_size", "width", "positions", "embedding_scale", "pad_token"):
+        for name in (
+            "vocabulary_size",
+            "width",
+            "embedding_width",
+            "positions",
+            "embedding_scale",
+            "pad_token",
+        ):
             if getattr(encoder, name) != getattr(decoder, name):
                 raise SettingsError(
                     f"encoder and decoder share one embedding, but {name} is {getattr(encoder, name)} in one and "

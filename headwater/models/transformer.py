@@ -158,11 +158,14 @@ class TransformerEncoderDecoder(EncoderDecoder):
 def build_embedding(settings: TransformerSettings) -> TokenEmbedding:
     """Token table, absolute positions if any, norm if any."""
     norm = (
-        build_norm(settings.norm, settings.width, settings.norm_epsilon) if settings.embedding_norm else None
+        build_norm(settings.norm, settings.table_width, settings.norm_epsilon)
+        if settings.embedding_norm
+        else None
     )
     return TokenEmbedding(
         settings.vocabulary_size,
         settings.width,
+        embedding_width=settings.embedding_width,
         positions=_absolute_positions(settings),
         norm=norm,
         scale=settings.embedding_scale,
@@ -235,14 +238,15 @@ def build_final_norm(settings: TransformerSettings) -> nn.Module:
 
 def _absolute_positions(settings: TransformerSettings) -> nn.Module | None:
     if settings.positions == "learned":
-        return LearnedPositions(settings.max_length, settings.width)
+        return LearnedPositions(settings.max_length, settings.table_width)
     match settings.positions:
         case "sinusoidal":
-            return SinusoidalPositions(settings.width)
+            return SinusoidalPositions(settings.table_width)
         case "sinusoidal_halves":
-            return SinusoidalPositions(settings.width, "halves")
+            return SinusoidalPositions(settings.table_width, "halves")
         case "sinusoidal_tensor2tensor":
-            return SinusoidalPositions(settings.width, "tensor2tensor", start=(settings.pad_token or 0) + 1)
+            start = (settings.pad_token or 0) + 1
+            return SinusoidalPositions(settings.table_width, "tensor2tensor", start=start)
         case _:
             return None
 

@@ -4,6 +4,7 @@ Shape letters: B batch, T tokens, C width, F hidden width of the feed-forward.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, get_args
 
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from headwater.errors import SettingsError
 
-FeedForwardKind = Literal["relu", "gelu", "swiglu", "geglu"]
+FeedForwardKind = Literal["relu", "gelu", "swiglu", "geglu", "gelu_tanh"]
 FEED_FORWARD_KINDS: tuple[FeedForwardKind, ...] = get_args(FeedForwardKind)
 Activation = Callable[[Tensor], Tensor]
 
@@ -85,13 +86,19 @@ FEED_FORWARDS: dict[FeedForwardKind, tuple[type[FeedForward] | type[GatedFeedFor
     "gelu": (FeedForward, F.gelu),
     "swiglu": (GatedFeedForward, F.silu),
     "geglu": (GatedFeedForward, F.gelu),
+    "gelu_tanh": (FeedForward, partial(F.gelu, approximate="tanh")),
 }
+GATED: tuple[FeedForwardKind, ...] = ("swiglu", "geglu")
 
 
 def build_feed_forward(
     kind: FeedForwardKind, width: int, hidden_width: int, *, bias: bool, dropout: float = 0.0
 ) -> FeedForward | GatedFeedForward:
-    """The feed-forward of that name; GELU is the exact one (erf), which is also the faster one on a CPU."""
+    """The feed-forward of that name.
+
+    GELU is the exact one (erf), which is also the faster one on a CPU; ``gelu_tanh`` is the formula that GPT-2 was
+    trained with: 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))), Hendrycks and Gimpel 2016, arXiv:1606.08415.
+    """
     if kind not in FEED_FORWARDS:
         raise SettingsError(f"feed_forward={kind!r} does not exist; choose one of {', '.join(FEED_FORWARDS)}")
     variant, activation = FEED_FORWARDS[kind]

@@ -8,19 +8,19 @@ from headwater.errors import SettingsError
 from headwater.models import (
     BackboneSettings,
     EncoderDecoderSettings,
+    HeadSettings,
     Model,
     TransformerSettings,
     build_model,
     cost_of,
-    decoder_settings,
     encoder_decoder_settings,
-    encoder_settings,
     load_bundle,
     matched_settings,
 )
-from headwater.models.sizes import BaselineKind, gated_width
+from headwater.models.layouts import has_home
+from headwater.models.sizes import DECODERS, ENCODERS, BaselineKind, feed_forward_width
 from headwater.objectives.objective import Reads
-from headwater.run.choosing_objective import Pretext
+from headwater.run.choosing_objective import READS, Pretext
 from headwater.run.settings import ModelSettings
 from headwater.run.starting import model_folder
 
@@ -28,8 +28,14 @@ DROPOUT_OF_VIEWS = 0.1
 """Where two passes over one text have to differ."""
 
 
-def chosen_settings(model: ModelSettings, vocabulary_size: int, *, needs: Reads = "both") -> BackboneSettings:
-    """The settings of the backbone that the dial and its overrides name, of the kind that an objective needs."""
+def chosen_settings(
+    model: ModelSettings, vocabulary_size: int, *, needs: Reads = "both", length: int | None = None
+) -> BackboneSettings:
+    """The settings of the backbone that the dial and its overrides name, of the kind that an objective needs.
+
+    It can read rows of ``length`` tokens, learnt positions or not.
+    """
+    _refuse_layout(model, needs)
     if needs == "source":
         if model.backbone != "transformer":
             raise SettingsError(
@@ -37,8 +43,10 @@ def chosen_settings(model: ModelSettings, vocabulary_size: int, *, needs: Reads 
             )
         pair = encoder_decoder_settings(model.size, vocabulary_size)
         return EncoderDecoderSettings.of(_overridden(pair.encoder, model), _overridden(pair.decoder, model))
-    build = decoder_settings if needs == "past" else encoder_settings
-    transformer = _overridden(build(model.size, vocabulary_size), model)
+    layout = model.layout or ("llama" if needs == "past" else "modernbert")
+    transformer = _overridden((ENCODERS | DECODERS)[layout](model.size, vocabulary_size), model)
+    if transformer.longest_row is not None and (length or 0) > transformer.longest_row:
+        transformer = dataclasses.replace(transformer, max_length=length or 0)
     if model.backbone == "transformer":
         return transformer
     return matched_to(transformer, model.backbone)
@@ -51,12 +59,14 @@ def matched_to(settings: BackboneSettings, kind: BaselineKind) -> BackboneSettin
     return matched_settings(target, kind, settings.vocabulary_size, width=settings.width, causal=causal)
 
 
-def pretraining_model(model: ModelSettings, tokenizer: Tokenizer, pretext: Pretext, *, seed: int) -> Model:
+def pretraining_model(
+    model: ModelSettings, tokenizer: Tokenizer, pretext: Pretext, *, length: int | None, seed: int
+) -> Model:
     """A fresh model that reads what the pretext task needs, with the head that it trains."""
     if pretext.wants_dropout and model.dropout is None:
         model = dataclasses.replace(model, dropout=DROPOUT_OF_VIEWS)
-    settings = chosen_settings(model, tokenizer.size, needs=pretext.needs)
-    return build_model(settings, head=pretext.head, seed=seed)
+    settings = chosen_settings(model, tokenizer.size, needs=pretext.needs, length=length)
+    return build_model(settings, head=pretext.head or _own_head(pretext, settings), seed=seed)
 
 
 def continued_model(parent: str, pretext: Pretext, *, seed: int) -> Model:
@@ -71,14 +81,36 @@ def continued_model(parent: str, pretext: Pretext, *, seed: int) -> Model:
     return model
 
 
+def _own_head(pretext: Pretext, settings: BackboneSettings) -> str | None:
+    """A head that an objective would throw away, where the model's layout has a place for it."""
+    own = pretext.own_head
+    return own if own is not None and has_home(settings, HeadSettings(name=own)) else None
+
+
+def _refuse_layout(model: ModelSettings, needs: Reads) -> None:
+    if model.layout is None:
+        return
+    if model.backbone != "transformer":
+        raise SettingsError(
+            f"model.layout = '{model.layout}' is a Transformer's, and model.backbone = '{model.backbone}' is none; "
+            "leave one of them out"
+        )
+    fitting = {"both": ENCODERS, "past": DECODERS, "source": {}, "any": ENCODERS | DECODERS}[needs]
+    if model.layout not in fitting:
+        reads = READS["past" if model.layout in DECODERS else "both"]
+        choices = f"choose {' or '.join(fitting)}, or leave it out" if fitting else "leave it out"
+        raise SettingsError(
+            f"model.layout = '{model.layout}' reads {reads}, and a model is needed that reads {READS[needs]}; {choices}"
+        )
+
+
 def _overridden(settings: TransformerSettings, model: ModelSettings) -> TransformerSettings:
     """A stack with what the user knows better; what follows from the width follows the new one."""
     width = model.width or settings.width
     depth = model.depth or settings.depth
     hidden, scale = settings.feed_forward_width, settings.embedding_scale
     if width != settings.width:
-        gated = settings.feed_forward in ("swiglu", "geglu")
-        hidden = gated_width(width) if gated else 4 * width
+        hidden = feed_forward_width(settings.feed_forward, width)
         scale = 1.0 if scale == 1.0 else width**0.5
     windows = tuple(None if number % 3 == 0 else 65 for number in range(depth)) if settings.windows else ()
     return dataclasses.replace(

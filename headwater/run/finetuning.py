@@ -97,10 +97,12 @@ def _starting_point(settings: RunSettings, data: LabelledData, stop: StopRequest
     tokenizer = task.vocabulary(data.train.examples, model.vocabulary_size, stop.check)
     if model.dropout is None:
         model = replace(model, dropout=task.habits.fresh_dropout)
+    length = size_rule(model.size).length
+    longest = settings.training.length or length
     return StartingPoint(
-        chosen_settings(model, tokenizer.size, needs=task.needs),
+        chosen_settings(model, tokenizer.size, needs=task.needs, length=longest),
         tokenizer,
-        {"size": model.size, "length": size_rule(model.size).length},
+        {"size": model.size, "length": length},
     )
 
 

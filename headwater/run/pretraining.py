@@ -137,7 +137,8 @@ def _model(settings: RunSettings, tokenizer: Tokenizer, pretext: Pretext) -> Mod
     if settings.start_from is not None:
         model = continued_model(settings.start_from, pretext, seed=seed)
     else:
-        model = pretraining_model(settings.model, tokenizer, pretext, seed=seed)
+        length = settings.training.length
+        model = pretraining_model(settings.model, tokenizer, pretext, length=length, seed=seed)
     fits = (
         isinstance(model.backbone, EncoderDecoder)
         if pretext.needs == "source"
@@ -154,7 +155,7 @@ def _model(settings: RunSettings, tokenizer: Tokenizer, pretext: Pretext) -> Mod
 
 def _begin_with_company(model: Model, pool: Pool, check: Callable[[], None]) -> None:
     table = model.backbone.token_embedding.weight
-    vectors = pool.token_vectors(model.backbone.width - 1, check=check)
+    vectors = pool.token_vectors(table.shape[1] - 1, check=check)
     begin_with_company(table, torch.from_numpy(vectors))
 
 

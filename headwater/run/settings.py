@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from headwater.errors import SettingsError
+from headwater.models.sizes import LayoutName
 from headwater.settings import from_mapping, to_mapping
 
 Precision = Literal["fp32", "bf16"]
@@ -38,6 +39,7 @@ class ModelSettings:
 
     size: str = "tiny"
     backbone: Literal["transformer", "recurrent", "convolutional"] = "transformer"
+    layout: LayoutName | None = None  # None: ModernBERT's, or Llama's where the past alone is read
     vocabulary_size: int | None = None
     depth: int | None = None
     width: int | None = None

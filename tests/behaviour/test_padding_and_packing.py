@@ -1,5 +1,6 @@
 """A document's vectors do not depend on the company it keeps, and a reader of the past never sees the future."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ from headwater.models import (
     ConvolutionalSettings,
     RecurrentSettings,
     TransformerSettings,
+    bert_settings,
     build_backbone,
     decoder_settings,
+    electra_settings,
     encoder_settings,
+    gpt2_settings,
     paper_base,
 )
 from headwater.sequence import SequenceLayout
@@ -35,6 +39,10 @@ BOTH: dict[str, BackboneSettings] = {
         feed_forward="relu",
     ),
     "learnt positions": TransformerSettings(**SMALL, **HEADS, positions="learned", max_length=32),
+    "BERT's": replace(bert_settings("nano", 50, max_length=32), **SMALL, **HEADS),
+    "ELECTRA's, a narrow table": replace(
+        electra_settings("nano", 50, max_length=32), **SMALL, **HEADS, embedding_width=6
+    ),
     "relative positions": TransformerSettings(**SMALL, **HEADS, positions="relative"),
     "linear biases": TransformerSettings(**SMALL, **HEADS, positions="alibi"),
     "bidirectional LSTM": RecurrentSettings(**SMALL, hidden_width=12),
@@ -47,6 +55,7 @@ PAST: dict[str, BackboneSettings] = {
         **SMALL, **HEADS, num_key_value_heads=2, feed_forward="swiglu", norm="rms", causal=True
     ),
     "decoder with windows": TransformerSettings(**SMALL, **HEADS, causal=True, windows=(None, 3, 3)),
+    "GPT-2's": replace(gpt2_settings("nano", 50, max_length=32), **SMALL, **HEADS),
     "LSTM": RecurrentSettings(**SMALL, hidden_width=12, bidirectional=False),
     "LSTM with attention": RecurrentSettings(
         **SMALL, hidden_width=12, bidirectional=False, attention="additive"
@@ -131,8 +140,8 @@ def test_a_reader_of_both_sides_sees_them(name: str) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [encoder_settings("nano", 64), decoder_settings("nano", 64), paper_base(64)],
-    ids=["encoder", "decoder", "paper"],
+    [encoder_settings("nano", 64), decoder_settings("nano", 64), paper_base(64), bert_settings("nano", 64)],
+    ids=["encoder", "decoder", "paper", "BERT's"],
 )
 def test_checkpointed_activations_give_the_same_gradients(settings: TransformerSettings) -> None:
     layout = SequenceLayout.padded(torch.tensor([7, 3]), 7)

@@ -135,11 +135,13 @@ def writer_for(
 ) -> tuple[Writer, Tensor]:
     """A writer that has read these prompts and has room for ``room`` more tokens, and its first scores (B, V).
 
-    Raises UsageError for a model that cannot write, and for prompts without the source that it needs.
+    Raises UsageError for a model that cannot write, for prompts without the source that it needs, and for texts that
+    would reach beyond the last of its learnt positions.
     """
     device = _device(model)
     texts = [prompt.tokens for prompt in prompts]
     capacity = max(map(len, texts)) + room
+    _refuse_beyond_positions(model.backbone, max(map(len, texts)), room)
     sources = [prompt.source for prompt in prompts if prompt.source is not None]
     writer = _writer(model, sources, len(prompts), capacity, padding, cached=cached)
     inputs, layout = _padded(texts, padding, device)
@@ -167,6 +169,16 @@ def _writer(
     if isinstance(backbone, TransformerBackbone) and cached:
         return CachedWriter(model, rows, capacity)
     return RecomputingWriter(model, rows, padding)
+
+
+def _refuse_beyond_positions(backbone: Backbone, longest: int, room: int) -> None:
+    settings = getattr(backbone, "settings", None)
+    learnt = settings.longest_row if isinstance(settings, TransformerSettings) else None
+    if learnt is not None and longest + room - 1 > learnt:  # the last token that is written is never read
+        raise UsageError(
+            f"a prompt of {longest} tokens and {room} more go beyond the {learnt} positions that the model has learnt; "
+            "shorten the prompt, or ask for fewer tokens (--max-tokens)"
+        )
 
 
 def _caches(

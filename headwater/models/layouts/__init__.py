@@ -2,13 +2,32 @@
 
 from headwater.errors import BadDataError
 from headwater.models.heads import HeadSettings
-from headwater.models.layouts import eurobert, llama, m2m_100, marian, modernbert, native
+from headwater.models.layouts import (
+    bert,
+    electra,
+    eurobert,
+    gpt2,
+    llama,
+    m2m_100,
+    marian,
+    modernbert,
+    native,
+)
 from headwater.models.layouts.names import Layout, SpecialTokens, from_published, to_published
 from headwater.models.settings import BackboneSettings
 
 PUBLISHED: dict[str, Layout] = {
     layout.model_type: layout
-    for layout in (modernbert.LAYOUT, eurobert.LAYOUT, llama.LAYOUT, marian.LAYOUT, m2m_100.LAYOUT)
+    for layout in (
+        modernbert.LAYOUT,
+        eurobert.LAYOUT,
+        llama.LAYOUT,
+        bert.LAYOUT,
+        electra.LAYOUT,
+        gpt2.LAYOUT,
+        marian.LAYOUT,
+        m2m_100.LAYOUT,
+    )
 }
 LAYOUTS: dict[str, Layout] = PUBLISHED | native.LAYOUTS
 
@@ -19,6 +38,11 @@ def layout_for(settings: BackboneSettings, head: HeadSettings | None) -> Layout:
         if layout.refusal(settings, head) is None:
             return layout
     return native.LAYOUTS[native.model_type_of(settings)]
+
+
+def has_home(settings: BackboneSettings, head: HeadSettings) -> bool:
+    """True where a published layout can say this model with this head."""
+    return layout_for(settings, head).model_type in PUBLISHED
 
 
 def layout_named(model_type: object) -> Layout:
@@ -36,6 +60,7 @@ __all__ = [
     "Layout",
     "SpecialTokens",
     "from_published",
+    "has_home",
     "layout_for",
     "layout_named",
     "to_published",

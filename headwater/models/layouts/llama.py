@@ -20,7 +20,9 @@ from headwater.models.layouts.names import (
     linear,
     must_be,
     needed,
+    other_than,
     task_of,
+    ties,
 )
 from headwater.models.settings import BackboneSettings, TransformerSettings
 
@@ -32,6 +34,7 @@ ARCHITECTURES = {
     "question_answering": "LlamaForQuestionAnswering",
 }
 SEQUENCE_HEADS = ("classification", "regression")
+REPEATED = ties({"lm_head.weight": "model.embed_tokens.weight"})
 KNOWN = frozenset(
     [
         "vocab_size",
@@ -80,13 +83,12 @@ def refusal_of_block(settings: BackboneSettings, *, causal: bool) -> str | None:
         "first_attention_norm": True,
         "final_norm": True,
         "embedding_scale": 1.0,
+        "table_width": settings.width,
+        "layout": None,
     }
-    for name, value in fixed.items():
-        if getattr(settings, name) != value:
-            return f"{name} is {getattr(settings, name)!r}, not {value!r}"
     if any(window is not None for window in settings.windows):
         return "it has windows"
-    return None
+    return other_than(settings, fixed)
 
 
 def to_config(
@@ -212,4 +214,5 @@ LAYOUT = Layout(
     from_config=from_config,
     head_of=head_of,
     names=names,
+    repeated=REPEATED,
 )

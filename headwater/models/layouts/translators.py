@@ -78,6 +78,7 @@ def refusal(
         "linear_bias": True,
         "positions": positions,
         "embedding_norm": False,
+        "embedding_width": None,
         "first_attention_norm": True,
         "final_norm": norm_position == "before",
         "num_key_value_heads": None,

@@ -8,10 +8,12 @@ from headwater.errors import SettingsError
 from headwater.models import (
     EncoderDecoderSettings,
     TransformerSettings,
+    bert_settings,
     build_backbone,
     decoder_settings,
     encoder_decoder_settings,
     encoder_settings,
+    gpt2_settings,
     paper_base,
 )
 from headwater.models.transformer import TransformerBackbone, TransformerEncoderDecoder
@@ -22,14 +24,19 @@ from headwater.nn.residual import Residual
 from headwater.sequence import SequenceLayout
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [replace(decoder_settings("nano", 64), num_key_value_heads=2), gpt2_settings("nano", 64)],
+    ids=["Llama's", "GPT-2's"],
+)
 @torch.no_grad()
-def test_a_decoder_fed_through_caches_is_the_decoder_fed_at_once() -> None:
-    settings = replace(decoder_settings("nano", 64), num_key_value_heads=2)
+def test_a_decoder_fed_through_caches_is_the_decoder_fed_at_once(settings: TransformerSettings) -> None:
     backbone = build_backbone(settings, seed=0).eval()
     assert isinstance(backbone, TransformerBackbone)
     tokens = torch.randint(1, 64, (2, 9))
     whole = backbone(tokens, SequenceLayout.dense(2, 9))
-    caches = [BlockCache(KeyValueCache(2, 9, 2, settings.head_width)) for _ in range(settings.depth)]
+    heads, width = settings.key_value_heads, settings.head_width
+    caches = [BlockCache(KeyValueCache(2, 9, heads, width)) for _ in range(settings.depth)]
     pieces = []
     for start, stop in ((0, 4), (4, 5), (5, 9)):
         layout = SequenceLayout.dense(2, stop - start, start=start)
@@ -38,7 +45,9 @@ def test_a_decoder_fed_through_caches_is_the_decoder_fed_at_once() -> None:
     torch.testing.assert_close(torch.cat(pieces, dim=1), whole)
 
 
-@pytest.mark.parametrize("settings", [encoder_settings("nano", 64), decoder_settings("nano", 64)])
+@pytest.mark.parametrize(
+    "settings", [encoder_settings("nano", 64), decoder_settings("nano", 64), bert_settings("nano", 64)]
+)
 def test_the_compiler_traces_a_backbone_in_one_piece(settings: TransformerSettings) -> None:
     backbone = build_backbone(settings, seed=0)
     tokens, layout = torch.ones(2, 8, dtype=torch.long), SequenceLayout.padded(torch.tensor([8, 5]), 8)

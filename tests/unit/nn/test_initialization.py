@@ -1,10 +1,18 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
 
-from headwater.models import RecurrentSettings, build_backbone, build_model, encoder_settings
+from headwater.models import (
+    RecurrentSettings,
+    TransformerSettings,
+    bert_settings,
+    build_backbone,
+    build_model,
+    encoder_settings,
+)
 from headwater.nn.attention import AttentionInputs, MultiHeadAttention, attention_with_weights
 from headwater.nn.initialization import begin_with_company, initialize
 from headwater.sequence import SequenceLayout
@@ -46,8 +54,11 @@ def test_maps_into_the_stream_shrink_with_depth() -> None:
 
 
 @pytest.mark.parametrize("size", ["nano", "tiny"])
-def test_the_first_loss_is_the_logarithm_of_the_vocabulary(size: str) -> None:
-    model = build_model(encoder_settings(size, 4096), head="masked_tokens", seed=0)
+@pytest.mark.parametrize("layout", [encoder_settings, bert_settings])
+def test_the_first_loss_is_the_logarithm_of_the_vocabulary(
+    size: str, layout: Callable[[str, int], TransformerSettings]
+) -> None:
+    model = build_model(layout(size, 4096), head="masked_tokens", seed=0)
     tokens = torch.randint(4, 4096, (4, 32), generator=torch.Generator().manual_seed(0))
     states = model.backbone(tokens, SequenceLayout.dense(4, 32)).flatten(0, 1)
     targets = torch.randint(4, 4096, (128,), generator=torch.Generator().manual_seed(1))

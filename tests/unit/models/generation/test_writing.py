@@ -18,6 +18,7 @@ from headwater.models import (
     build_model,
     decoder_settings,
     encoder_settings,
+    gpt2_settings,
     paper_base,
 )
 from headwater.models.generation import Ending, Prompt, Sampling, write, writer_for
@@ -68,7 +69,11 @@ def texts(
     return [found[item] for item in range(len(given))]
 
 
-@pytest.mark.parametrize("make", [decoder, translator])
+def gpt2() -> Model:
+    return decoder(gpt2_settings("nano", VOCABULARY))
+
+
+@pytest.mark.parametrize("make", [decoder, gpt2, translator])
 def test_texts_are_the_same_alone_and_in_company(make: type):
     model, given = make(), prompts([3, 0, 7, 1], sources=make is translator)
     together = texts(model, given)
@@ -76,8 +81,9 @@ def test_texts_are_the_same_alone_and_in_company(make: type):
     assert len({tuple(text) for text in together}) > 1
 
 
-def test_the_cache_changes_no_token():
-    model, given = decoder(), prompts([3, 0, 7])
+@pytest.mark.parametrize("make", [decoder, gpt2])
+def test_the_cache_changes_no_token(make: type):
+    model, given = make(), prompts([3, 0, 7])
     assert texts(model, given) == texts(model, given, cached=False)
 
 
@@ -139,3 +145,11 @@ def test_a_model_that_reads_both_sides_says_that_it_cannot_write():
         writer_for(masked, prompts([1]), room=1, padding=0)
     with pytest.raises(UsageError, match="1 prompts with 0 sources"):
         writer_for(translator(), prompts([1]), room=1, padding=0)
+
+
+def test_a_text_goes_as_far_as_positions_were_learnt():
+    model = decoder(gpt2_settings("nano", VOCABULARY, max_length=8))
+    given, one_more = prompts([4]), Ending(end=END, padding=0, most=5, pieces=ENDING.pieces)
+    assert len(list(write(model, given, Sampling(), replace(one_more, most=4)))) <= 4
+    with pytest.raises(UsageError, match="a prompt of 5 tokens and 5 more go beyond the 8 positions"):
+        list(write(model, given, Sampling(), one_more))
