@@ -17,7 +17,7 @@ def command(
         str,
         typer.Option(
             "--task",
-            help="classification, pair_classification, regression, pair_regression, tagging, translation, "
+            help="classification, pair_classification, regression, pair_regression, tagging, retrieval, translation, "
             "summarization or generation.",
         ),
     ] = "classification",

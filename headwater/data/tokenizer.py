@@ -120,6 +120,11 @@ class Tokenizer:
         """The text of some tokens; special tokens say nothing, broken characters become U+FFFD."""
         return b"".join(self.pieces[token] for token in tokens).decode("utf-8", errors="replace")
 
+    def places(self, text: str) -> NDArray[np.int64]:
+        """From which character to which each token of a text reaches: (T, 2); two that share one both name it."""
+        found = self._backend.encode(text, add_special_tokens=False)
+        return np.array(found.offsets, np.int64).reshape(-1, 2)
+
     @cached_property
     def _encoder(self) -> Callable[[Sequence[str]], tuple[Tokens, NDArray[np.int64]]]:
         # Pieces may be remembered only where the pattern is ours; other vocabularies take the library's way.

@@ -9,6 +9,7 @@ from headwater.objectives.next_token import NextToken
 from headwater.objectives.objective import LabelledObjective, LossTerm, Objective, Task
 from headwater.objectives.regression import Regression
 from headwater.objectives.replaced_token import ReplacedToken
+from headwater.objectives.retrieval import Retrieval
 from headwater.objectives.self_distillation import SelfDistillation
 from headwater.objectives.sentence_contrast import SentenceContrast
 from headwater.objectives.sentence_order import SentenceOrder
@@ -28,6 +29,7 @@ __all__ = [
     "Objective",
     "Regression",
     "ReplacedToken",
+    "Retrieval",
     "SelfDistillation",
     "SentenceContrast",
     "SentenceOrder",

@@ -7,7 +7,9 @@ import torch
 from headwater.data.pool import vocabulary_size_for
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
-from headwater.models import EncoderDecoderSettings
+from headwater.models import Model
+from headwater.objectives import Objective
+from headwater.objectives.objective import Reads
 from headwater.run.choosing_model import chosen_settings
 from headwater.run.deriving import derive_finetuning, derive_rhythm, size_rule
 from headwater.run.driving import Drive
@@ -18,6 +20,8 @@ from headwater.run.learning import (
     agreed_machine,
     build_learner,
     build_plan,
+    fits,
+    refuse_parts,
     set_activation_checkpointing,
     thawing,
     use_machine,
@@ -33,6 +37,12 @@ from headwater.training import distributed
 from headwater.training.loop import Learner
 from headwater.training.progress import Progress
 from headwater.training.signals import StopRequests
+
+_LACKING: dict[Reads, tuple[str, str, str]] = {
+    "source": ("decoder", "writes texts", "denoising or span_corruption"),
+    "both": ("encoder", "compares texts by vectors that have read both sides of every word", "masked_tokens"),
+}
+"""What a model lacks for a task, what the task does with it, and which pretext tasks train it."""
 
 
 def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
@@ -52,6 +62,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         settings = derive_finetuning(settings, len(data.train), start, task.habits)
         objective = task.objective(settings.objective, start.tokenizer)
         model = start.model(task.head, seed=settings.training.seed, **task.head_options).to(device)
+        _refuse_unfit(model, objective, task, settings)
         set_activation_checkpointing(model, settings.training)
         adapted(model, settings)
         learner = build_learner(model, objective, settings.training)
@@ -86,11 +97,10 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
 def _starting_point(settings: RunSettings, data: LabelledData, stop: StopRequests) -> StartingPoint:
     if settings.start_from is not None:
         start = StartingPoint.of_run(settings.start_from)
-        _refuse_unfit(start, data.task, settings.start_from)
         dropout = settings.model.dropout
         return start.with_dropout(data.task.habits.dropout if dropout is None else dropout)
     texts = [example.text for example in data.train.examples]
-    if data.task.labels_are == "text":
+    if data.task.labels_are in ("text", "passage"):
         texts += [example.label or "" for example in data.train.examples]
     size = settings.model.vocabulary_size or vocabulary_size_for(sum(map(len, texts)))
     tokenizer = Tokenizer.learn(texts, size, lambda *_: stop.check())
@@ -101,12 +111,21 @@ def _starting_point(settings: RunSettings, data: LabelledData, stop: StopRequest
     )
 
 
-def _refuse_unfit(start: StartingPoint, task: Task, path: str) -> None:
-    if task.needs == "source" and not isinstance(start.settings, EncoderDecoderSettings):
+def _refuse_unfit(model: Model, objective: Objective, task: Task, settings: RunSettings) -> None:
+    """Refuse a model, or a way to train it, that is not of the kind the task needs."""
+    if objective.couples_examples:
+        refuse_parts(task.name, settings.training)
+    if task.head is None and settings.training.adapt == "head":
         raise SettingsError(
-            f"{path} has no decoder, and {task.name} writes texts; pre-train with --objective denoising or "
-            "span_corruption, or start from 'scratch'"
+            f"{task.name} adds no head that could learn alone; choose --adapt full, lora or gradual"
         )
+    if fits(model.backbone, task.needs):
+        return
+    lacking, why, pretext = _LACKING[task.needs]
+    raise SettingsError(
+        f"{settings.start_from} has no {lacking}, and {task.name} {why}; pre-train with --objective {pretext}, or "
+        "start from 'scratch'"
+    )
 
 
 def _validation(

@@ -14,8 +14,9 @@ from headwater.data.readers.table import Cell, Table
 from headwater.errors import BadDataError
 
 Role = Literal["text", "label", "number", "category", "identifier", "other", "empty"]
-LabelKind = Literal["class", "number", "text"]
-"""What the label column of a task holds: one of a few names, a quantity, or a text that is to be written."""
+LabelKind = Literal["class", "number", "text", "passage"]
+"""What the label column of a task holds: one of a few names, a quantity, a text that is to be written, or a passage
+that is to be found."""
 
 _SAMPLE_ROWS = 1000
 _SAMPLE_CELLS = 400_000
@@ -28,10 +29,20 @@ LABEL_NAMES = (
 )
 """Names of label columns, the surest first."""
 
-_TARGET_NAMES = (
-    *("target", "tgt", "translation", "summary", "title", "headline", "answer", "response", "completion"),
-    *("output", "reference", "caption", "译文", "摘要", "标题", "回答"),
+_QUERY_NAMES = (
+    *("query", "question", "anchor", "title", "headline", "sentence1", "premise"),
+    *("查询", "问题", "标题"),
 )
+_TARGET_NAMES: dict[LabelKind, tuple[str, ...]] = {
+    "text": (
+        *("target", "tgt", "translation", "summary", "title", "headline", "answer", "response", "completion"),
+        *("output", "reference", "caption", "译文", "摘要", "标题", "回答"),
+    ),
+    "passage": (
+        *("passage", "context", "positive", "document", "text", "body", "content", "article", "abstract"),
+        *("answer", "sentence2", "hypothesis", "段落", "正文", "内容", "文本", "回答"),
+    ),
+}
 _TEXT_NAMES = frozenset(
     (
         *("text", "sentence", "sentence1", "sentence2", "content", "body", "title", "question", "answer"),
@@ -77,7 +88,8 @@ def find_columns(
 
     Text: cells that read as language (two words or four unspaced characters, mostly letters) and seldom
     repeat; several columns may be so. Label: a column with a label's name, else the only one of few values. Where
-    ``labels`` are texts: a column with a target's name, else the second text column, and the first is the text.
+    ``labels`` are texts or passages: a column with such a name, else the second text column, and the first (for
+    passages: a column with a query's name) is the text.
     Raises BadDataError for a name that is not there, with the nearest one.
     """
     wanted = _split_names(text)
@@ -90,8 +102,10 @@ def find_columns(
     cells = _sample(table)
     understood = [_understand(name, column) for name, column in zip(table.columns, cells, strict=True)]
     label_named = label is not None or any(_label_rank(column.name) is not None for column in understood)
-    if labels == "text":
-        label = label or _guess_target(understood, cells, exclude=wanted)
+    if labels == "passage":
+        wanted = wanted or [name for name in _named(understood, _QUERY_NAMES) if name != label][:1]
+    if names := _TARGET_NAMES.get(labels):
+        label = label or _guess_target(understood, cells, names, exclude=wanted)
         found = tuple(wanted) or _guess_text(understood, label, cells)[:1]
     else:
         label = label or _guess_label(understood, exclude=wanted)
@@ -209,12 +223,16 @@ def _guess_label(columns: Sequence[Column], exclude: Sequence[str]) -> str | Non
     return few[0] if len(few) == 1 else None
 
 
+def _named(columns: Sequence[Column], names: Sequence[str]) -> list[str]:
+    """The columns that bear one of these names, in the order of the names."""
+    return [column.name for name in names for column in columns if column.name.strip().casefold() == name]
+
+
 def _guess_target(
-    columns: Sequence[Column], cells: Sequence[Sequence[str]], exclude: Sequence[str]
+    columns: Sequence[Column], cells: Sequence[Sequence[str]], names: Sequence[str], exclude: Sequence[str]
 ) -> str | None:
-    named = [column.name for name in _TARGET_NAMES for column in columns if column.name.casefold() == name]
     texts = [name for name in _guess_text(columns, None, cells) if name not in exclude]
-    if able := [name for name in named if name not in exclude]:
+    if able := [name for name in _named(columns, names) if name not in exclude]:
         return able[0]
     return texts[0] if exclude and texts else texts[1] if len(texts) > 1 else None
 

@@ -3,6 +3,7 @@
 from headwater.errors import SettingsError
 from headwater.run.tasks.classification import ClassificationTask, PairClassificationTask
 from headwater.run.tasks.regression import PairRegressionTask, RegressionTask
+from headwater.run.tasks.retrieval import RetrievalTask
 from headwater.run.tasks.tagging import TaggingTask
 from headwater.run.tasks.task import Task
 from headwater.run.tasks.writing import WritingTask
@@ -14,6 +15,7 @@ TASKS: dict[str, type[Task]] = {
     "regression": RegressionTask,
     "pair_regression": PairRegressionTask,
     "tagging": TaggingTask,
+    "retrieval": RetrievalTask,
     "translation": WritingTask,
     "summarization": WritingTask,
     "generation": WritingTask,

@@ -44,7 +44,7 @@ class Task(ABC):
 
     name: str
 
-    head: ClassVar[str]
+    head: ClassVar[str | None]
     labels_are: ClassVar[LabelKind] = "class"
     needs: ClassVar[Reads] = "any"
     habits: ClassVar[Habits] = Habits()
