@@ -13,6 +13,7 @@ from headwater.objectives.objective import LabelledObjective, LossTerm, Objectiv
 from headwater.objectives.question_answering import QuestionAnswering
 from headwater.objectives.regression import Regression
 from headwater.objectives.replaced_token import ReplacedToken
+from headwater.objectives.retrieval import Retrieval
 from headwater.objectives.self_distillation import SelfDistillation
 from headwater.objectives.sentence_contrast import SentenceContrast
 from headwater.objectives.sentence_order import SentenceOrder
@@ -36,6 +37,7 @@ __all__ = [
     "QuestionAnswering",
     "Regression",
     "ReplacedToken",
+    "Retrieval",
     "SelfDistillation",
     "SentenceContrast",
     "SentenceOrder",

@@ -34,6 +34,11 @@ class Task:
     batch: Batch
     counts: Mapping[str, int]
 
+    @property
+    def tokens(self) -> int:
+        """How many tokens are read, padding left out; of a source and its target, those of the source."""
+        return int(self.batch.layout.real.sum())
+
     def to(self, device: torch.device) -> Self:
         """The same task with its tensors on ``device``."""
         moved = {

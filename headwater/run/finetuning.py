@@ -7,6 +7,8 @@ from typing import Any
 import torch
 
 from headwater.data.tokenizer import Tokenizer
+from headwater.errors import SettingsError
+from headwater.objectives import Objective
 from headwater.run.choosing_model import chosen_settings
 from headwater.run.deriving import derive_finetuning, derive_rhythm, size_rule
 from headwater.run.driving import Drive
@@ -18,6 +20,7 @@ from headwater.run.learning import (
     agreed_machine,
     build_learner,
     build_plan,
+    refuse_parts,
     set_activation_checkpointing,
     thawing,
     use_machine,
@@ -25,9 +28,10 @@ from headwater.run.learning import (
 )
 from headwater.run.measuring import seconds_a_step, steps_in
 from headwater.run.reading import Reader
-from headwater.run.settings import RunSettings
+from headwater.run.settings import RunSettings, TrainingSettings
 from headwater.run.shipping import ship_finetuned
 from headwater.run.starting import DEFAULT_LENGTH, StartingPoint
+from headwater.run.tasks import Task
 from headwater.training import distributed
 from headwater.training.loop import Learner
 from headwater.training.progress import Progress
@@ -53,6 +57,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         settings = derive_finetuning(settings, amount, start, task.habits)
         objective = task.objective(settings.objective, start.tokenizer)
         model = start.model(task.head, seed=settings.training.seed, **task.head_options).to(device)
+        _refuse_what_cannot_learn(objective, task, settings.training)
         set_activation_checkpointing(model, settings.training)
         adapted(model, settings)
         learner = build_learner(model, objective, settings.training)
@@ -104,6 +109,15 @@ def _starting_point(settings: RunSettings, data: LabelledData, stop: StopRequest
         tokenizer,
         {"size": model.size, "length": length},
     )
+
+
+def _refuse_what_cannot_learn(objective: Objective, task: Task, training: TrainingSettings) -> None:
+    if objective.couples_examples:
+        refuse_parts(task.name, training)
+    if task.head is None and training.adapt == "head":
+        raise SettingsError(
+            f"{task.name} adds no head that could learn alone; choose --adapt full, lora or gradual"
+        )
 
 
 def _reader(

@@ -12,7 +12,7 @@ from headwater.data.tokenizer import Tokenizer
 from headwater.data.windows import Windows
 from headwater.errors import BadDataError, SettingsError
 from headwater.evaluation.stopping import advice
-from headwater.models import EncoderDecoder, Model, cost_of
+from headwater.models import Model, cost_of
 from headwater.nn.initialization import begin_with_company
 from headwater.run.choosing_model import continued_model, pretraining_model
 from headwater.run.choosing_objective import READS, Given, Pretext
@@ -24,6 +24,8 @@ from headwater.run.learning import (
     agreed_machine,
     build_learner,
     build_plan,
+    fits,
+    refuse_parts,
     set_activation_checkpointing,
     use_machine,
     weight_average,
@@ -125,11 +127,8 @@ def _write_data(folder: RunFolder, pool: Pool) -> None:
 
 
 def _refuse_parts(pretext: Pretext, settings: RunSettings) -> None:
-    if pretext.couples_examples and (settings.training.micro_batches or 1) > 1:
-        raise SettingsError(
-            f"{settings.objective.name} compares the texts of a batch with each other, and training.micro_batches = "
-            f"{settings.training.micro_batches} cuts it into parts; leave it out, or run in one process"
-        )
+    if pretext.couples_examples:
+        refuse_parts(settings.objective.name, settings.training)
 
 
 def _model(settings: RunSettings, tokenizer: Tokenizer, pretext: Pretext) -> Model:
@@ -139,12 +138,7 @@ def _model(settings: RunSettings, tokenizer: Tokenizer, pretext: Pretext) -> Mod
     else:
         length = settings.training.length
         model = pretraining_model(settings.model, tokenizer, pretext, length=length, seed=seed)
-    fits = (
-        isinstance(model.backbone, EncoderDecoder)
-        if pretext.needs == "source"
-        else pretext.needs in ("any", model.backbone.reads)
-    )
-    if not fits:
+    if not fits(model.backbone, pretext.needs):
         raise SettingsError(
             f"{settings.objective.name} needs a model that reads {READS[pretext.needs]}, and this one reads "
             f"{READS[model.backbone.reads]}; choose another --objective or model.backbone"

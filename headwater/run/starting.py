@@ -71,8 +71,8 @@ class StartingPoint:
         """The same start of a Transformer that drops a share of every update and of the embeddings as it learns."""
         return replace(self, settings=_with_dropout(self.settings, share))
 
-    def model(self, head: str, *, seed: int, **options: Any) -> Model:
-        """A model with a fresh head; the seed decides every weight that was not learnt before."""
+    def model(self, head: str | None, *, seed: int, **options: Any) -> Model:
+        """A model with a fresh head, or none; the seed decides every weight that was not learnt before."""
         model = build_model(self.settings, head=head, seed=seed, **options)
         if self.weights is not None:
             model.backbone.load_state_dict(dict(self.weights))

@@ -31,7 +31,9 @@ from headwater.run.answering import (
 from headwater.run.finetuning import carry_on_finetuning
 from headwater.run.folder import RunFolder, storage
 from headwater.run.generating import Author, Decoding
+from headwater.run.indexing import Corpus
 from headwater.run.pretraining import carry_on_pretraining
+from headwater.run.searching import search
 from headwater.run.settings import RunSettings
 from headwater.run.summary import RunsTable, RunSummary, Verification, summary_of, verification_of
 from headwater.run.tasks import task_kind
@@ -121,6 +123,21 @@ class Run:
             np.save(file, vectors)
         refuse_unanswered(problems)
         return {"out": str(out), "rows": len(vectors), "width": int(vectors.shape[1])}
+
+    def search(
+        self,
+        corpus: Corpus,
+        query: str,
+        *,
+        top: int = 10,
+        text: Sequence[str] | None = None,
+        quiet: bool = True,
+    ) -> list[dict[str, Any]]:
+        """The documents of files or folders nearest to a query, each with its cosine, its place and its best window.
+
+        The corpus is embedded once; its vectors are kept in the cache until its content or the model changes.
+        """
+        return search(self.folder, corpus, query, top=top, text=text, quiet=quiet)["hits"]
 
     def generate(
         self, prompts: Sequence[str], decoding: Decoding | None = None, *, quiet: bool = True

@@ -14,9 +14,9 @@ from headwater.data.readers.table import Cell, Table
 from headwater.errors import BadDataError
 
 Role = Literal["text", "label", "number", "category", "identifier", "other", "empty"]
-LabelKind = Literal["class", "classes", "number", "text", "answers"]
+LabelKind = Literal["class", "classes", "number", "text", "passage", "answers"]
 """What the label column of a task holds: one of a few names, several of them, a quantity, a text that is to be written,
-or parts of a text that answer a question."""
+a passage that is to be found, or parts of a text that answer a question."""
 
 _SAMPLE_ROWS = 1000
 _SAMPLE_CELLS = 400_000
@@ -29,9 +29,9 @@ LABEL_NAMES = (
 )
 """Names of label columns, the surest first."""
 
-_TARGET_NAMES = (
-    *("target", "tgt", "translation", "summary", "title", "headline", "answer", "response", "completion"),
-    *("output", "reference", "caption", "译文", "摘要", "标题", "回答"),
+_QUERY_NAMES = (
+    *("query", "question", "anchor", "title", "headline", "sentence1", "premise"),
+    *("查询", "问题", "标题"),
 )
 _QUESTION_NAMES = ("question", "query", "问题", "提问")
 _CONTEXT_NAMES = (
@@ -39,6 +39,16 @@ _CONTEXT_NAMES = (
     *("上下文", "篇章", "段落", "文章", "正文", "文本"),
 )
 _ANSWER_NAMES = ("answers", "answer", "答案", "回答")
+_TARGET_NAMES: dict[LabelKind, tuple[str, ...]] = {
+    "text": (
+        *("target", "tgt", "translation", "summary", "title", "headline", "answer", "response", "completion"),
+        *("output", "reference", "caption", "译文", "摘要", "标题", "回答"),
+    ),
+    "passage": (
+        *("passage", "context", "positive", "document", "text", "body", "content", "article", "abstract"),
+        *("answer", "sentence2", "hypothesis", "段落", "正文", "内容", "文本", "回答"),
+    ),
+}
 _TEXT_NAMES = frozenset(
     (
         *("text", "sentence", "sentence1", "sentence2", "content", "body", "title", "question", "answer"),
@@ -84,8 +94,9 @@ def find_columns(
 
     Text: cells that read as language (two words or four unspaced characters, mostly letters) and seldom
     repeat; several columns may be so. Label: a column with a label's name, else the only one of few values. Where
-    ``labels`` are texts: a column with a target's name, else the second text column, and the first is the text. Where
-    they are answers, the question, its context and the answers are known by their names alone.
+    ``labels`` are texts or passages: a column with such a name, else the second text column, and the first (for
+    passages: a column with a query's name) is the text. Where they are answers, the question, its context and the
+    answers are known by their names alone.
     Raises BadDataError for a name that is not there, with the nearest one.
     """
     wanted = _split_names(text)
@@ -98,8 +109,10 @@ def find_columns(
     cells = _sample(table)
     understood = [_understand(name, column) for name, column in zip(table.columns, cells, strict=True)]
     label_named = label is not None or any(_label_rank(column.name) is not None for column in understood)
-    if labels == "text":
-        label = label or _guess_target(understood, cells, exclude=wanted)
+    if labels == "passage":
+        wanted = wanted or list(islice(_named(understood, _QUERY_NAMES, [label or ""]), 1))
+    if names := _TARGET_NAMES.get(labels):
+        label = label or _guess_target(understood, cells, names, exclude=wanted)
         found = tuple(wanted) or _guess_text(understood, label, cells)[:1]
     elif labels == "answers":
         label = label or next(_named(understood, _ANSWER_NAMES, exclude=wanted), None)
@@ -222,10 +235,10 @@ def _guess_label(columns: Sequence[Column], exclude: Sequence[str]) -> str | Non
 
 
 def _guess_target(
-    columns: Sequence[Column], cells: Sequence[Sequence[str]], exclude: Sequence[str]
+    columns: Sequence[Column], cells: Sequence[Sequence[str]], names: Sequence[str], exclude: Sequence[str]
 ) -> str | None:
     texts = [name for name in _guess_text(columns, None, cells) if name not in exclude]
-    if named := next(_named(columns, _TARGET_NAMES, exclude), None):
+    if named := next(_named(columns, names, exclude), None):
         return named
     return texts[0] if exclude and texts else texts[1] if len(texts) > 1 else None
 

@@ -29,6 +29,12 @@ from headwater.data.readers.table import Table
 from headwater.data.readers.text import guess_document_rule
 from headwater.errors import BadDataError, MissingInputError
 
+_SECOND_TEXTS: dict[LabelKind, tuple[str, str]] = {
+    "text": ("the text to be written", "--text SOURCE --label TARGET"),
+    "passage": ("the passage to be found", "--text QUERY --label PASSAGE"),
+}
+"""What the second text of a pair is, and how both columns are named."""
+
 
 def read_labelled(
     path: PathLike,
@@ -55,6 +61,11 @@ def read_labelled(
     sources = find_sources(path, problems=problems)
     chosen = sources_of_split(sources, split)
     if all(source.kind == "text" for source in chosen):
+        if need_labels and labels in _SECOND_TEXTS:
+            raise BadDataError(
+                f"{names_of(chosen)}: plain text carries no pairs of texts; give a csv, tsv, jsonl or parquet table "
+                f"with {_SECOND_TEXTS[labels][0]} in a column of its own"
+            )
         return _from_text(chosen, problems, need_labels=need_labels, max_bad=max_bad)
     columns = _columns_of(sources, chosen, text, label, labels)
     _refuse_empty(columns, chosen)
@@ -176,15 +187,15 @@ def _refuse_incomplete(
             f"{names_of(chosen)}: expected a question, its context and its answers; of the columns {names} these are "
             f"named so: {found}; name them with --text QUESTION,CONTEXT --label ANSWERS"
         )
+    if need_labels and labels in _SECOND_TEXTS and not (columns.text and columns.label):
+        sought, options = _SECOND_TEXTS[labels]
+        raise BadDataError(
+            f"{names_of(chosen)}: no second column reads as {sought}; the columns are {names}; name both with {options}"
+        )
     if not columns.text:
         raise BadDataError(
             f"{names_of(chosen)}: no column reads as text; the columns are {names}; "
             'name one with --text (in Python: text="…")'
-        )
-    if need_labels and columns.label is None and labels == "text":
-        raise BadDataError(
-            f"{names_of(chosen)}: no second column reads as the text to be written; the columns are {names}; "
-            "name both with --text SOURCE --label TARGET"
         )
     if need_labels and columns.label is None:
         raise BadDataError(

@@ -16,7 +16,7 @@ from headwater.data.readers.squad import json_table
 from headwater.data.readers.table import Table
 from headwater.data.readers.tagged import TaggedTable
 from headwater.data.readers.text import DocumentRule, read_text
-from headwater.errors import BadDataError
+from headwater.errors import BadDataError, UsageError
 
 Row = TypeVar("Row")
 MAX_BAD = 0.5
@@ -38,6 +38,15 @@ _TABLES: dict[Kind, Callable[[Source], Table]] = {
 def open_table(source: Source) -> Table:
     """The table in this source."""
     return _TABLES[source.kind](source)
+
+
+def refuse_columns_of_plain_text(sources: Sequence[Source], text: Sequence[str] | None) -> None:
+    """A column that is asked for must be in a table."""
+    if text is not None and all(source.kind == "text" for source in sources):
+        raise UsageError(
+            f"{sources[0].path} is plain text and has no columns; expected a table for --text {','.join(text)}: leave "
+            "--text out, or name a csv, tsv, jsonl, parquet or arrow file"
+        )
 
 
 def text_examples(source: Source, rule: DocumentRule, problems: Problems) -> Iterator[Example]:

@@ -7,6 +7,7 @@ from headwater.run.tasks.multi_label import MultiLabelTask
 from headwater.run.tasks.question_answering import QuestionAnsweringTask
 from headwater.run.tasks.recommendation import RecommendationTask
 from headwater.run.tasks.regression import PairRegressionTask, RegressionTask
+from headwater.run.tasks.retrieval import RetrievalTask
 from headwater.run.tasks.tagging import TaggingTask
 from headwater.run.tasks.task import Task
 from headwater.run.tasks.writing import WritingTask
@@ -20,6 +21,7 @@ TASKS: dict[str, type[Task]] = {
     "pair_regression": PairRegressionTask,
     "tagging": TaggingTask,
     "question_answering": QuestionAnsweringTask,
+    "retrieval": RetrievalTask,
     **dict.fromkeys(WRITING_TASKS, WritingTask),
     "recommendation": RecommendationTask,
 }

@@ -56,7 +56,7 @@ class Task(ABC):
 
     name: str
 
-    head: ClassVar[str]
+    head: ClassVar[str | None]
     labels_are: ClassVar[LabelKind] = "class"
     needs: ClassVar[Reads] = "any"
     habits: ClassVar[Habits] = Habits()
@@ -126,7 +126,7 @@ class Task(ABC):
     ) -> Tokenizer:
         """The vocabulary of a model that begins with these rows; ``check`` is asked now and then, raises to stop."""
         texts = [example.text for example in examples]
-        if self.labels_are == "text":
+        if self.labels_are in ("text", "passage"):
             texts += [example.label or "" for example in examples]
         return Tokenizer.learn(texts, size or vocabulary_size_for(sum(map(len, texts))), lambda *_: check())
 
