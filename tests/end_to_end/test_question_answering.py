@@ -285,8 +285,11 @@ def test_what_cannot_be_learnt_from_is_refused(
 
 
 def test_a_text_alone_is_no_question(answerer: hw.Run) -> None:
-    with pytest.raises(UsageError, match="row 1 holds 1 text"):
+    with pytest.raises(UsageError, match="row 1: not a question and its context"):
         answerer.predict(["Who went away?"])
+    with pytest.raises(UsageError, match="row 2: empty context"):
+        answerer.predict([("Who went away?", "Anna went."), ("Who went away?", "\n")])
+    assert answerer.predict([]) == []
 
 
 def test_an_edited_card_is_named(answerer: hw.Run, place: Path, told: Callable[..., Seen]) -> None:
