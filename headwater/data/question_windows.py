@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from headwater.data.tokenizer import Tokenizer, Tokens
 from headwater.errors import UsageError
 
+OVERLAP = 64
+"""Tokens that two windows share, or half of a short window: an answer that long is whole in one of them."""
+
 SHORTEST = 8
 """Tokens that the shortest windows need: three special ones, a question and some context."""
 
@@ -36,7 +39,7 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class QuestionWindows:
-    """Every context in windows that overlap by half, so that an answer of half a window is whole in one of them.
+    """Every context in windows that overlap (``OVERLAP``), so that no answer is lost between them.
 
     A question may take half of the length; what is longer loses its end (``cut`` holds its number).
     """
@@ -105,7 +108,7 @@ class QuestionWindows:
 
 
 def _starts(count: int, room: int) -> range:
-    overlap = room // 2
+    overlap = min(OVERLAP, room // 2)
     return range(0, max(1, count - overlap), room - overlap)
 
 

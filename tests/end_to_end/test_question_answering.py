@@ -154,22 +154,54 @@ def test_evaluation_gives_the_usual_names(answerer: hw.Run, place: Path, told: C
     assert found["rows"] == found["answerable"]["rows"] + found["unanswerable"]["rows"] == 20
 
 
-def test_the_model_folder_answers_in_transformers(answerer: hw.Run) -> None:
-    folder = answerer.path / "model"
-    theirs, account = transformers.AutoModelForQuestionAnswering.from_pretrained(
-        folder, output_loading_info=True
-    )
-    assert type(theirs) is transformers.ModernBertForQuestionAnswering
-    assert not account["missing_keys"] and not account["unexpected_keys"]
-    tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder)
-    question, context = ASKED[1], "Carla went to New York in 1950."
-    encoded = tokenizer(question, context, return_tensors="pt", return_offsets_mapping=True)
-    offsets = encoded.pop("offset_mapping")[0]
-    with torch.no_grad():
-        output = theirs.eval()(**{name: encoded[name] for name in ("input_ids", "attention_mask")})
-    start, end = int(offsets[output.start_logits.argmax()][0]), int(offsets[output.end_logits.argmax()][1])
-    (answer,) = answerer.predict([(question, context)])
-    assert context[start:end].strip() == answer["answer"] == "New York"
+class Published:
+    """A model folder in transformers: its windows, its logits, and every span tried one by one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.model, account = transformers.AutoModelForQuestionAnswering.from_pretrained(
+            folder, output_loading_info=True
+        )
+        assert type(self.model) is transformers.ModernBertForQuestionAnswering
+        assert not account["missing_keys"] and not account["unexpected_keys"]
+        self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder)
+
+    @torch.no_grad()
+    def answer(self, question: str, context: str, *, length: int) -> tuple[float, str]:
+        asked = len(self.tokenizer(question, add_special_tokens=False)["input_ids"])
+        read = self.tokenizer(
+            question,
+            context,
+            truncation="only_second",
+            max_length=length,
+            stride=(length - 3 - asked) // 2,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+            padding=True,
+            return_tensors="pt",
+        )
+        output = self.model.eval()(input_ids=read["input_ids"], attention_mask=read["attention_mask"])
+        best = (-np.inf, "")
+        for row, (starts, ends) in enumerate(zip(output.start_logits, output.end_logits, strict=True)):
+            nothing = float(starts[0] + ends[0])
+            places = [place for place, part in enumerate(read.sequence_ids(row)) if part == 1]
+            for start in places:
+                for end in range(start, min(start + 64, places[-1] + 1)):
+                    first, last = read["offset_mapping"][row][start][0], read["offset_mapping"][row][end][1]
+                    score = float(starts[start] + ends[end]) - nothing
+                    best = max(best, (score, context[first:last].strip()))
+        return best
+
+
+def test_transformers_finds_the_same_answers_in_the_same_windows(answerer: hw.Run) -> None:
+    theirs = Published(answerer.path / "model")
+    facts = [row["context"] for row in questions(24, 12)]
+    asked = [
+        (ASKED[number % 4], "  " + " \n".join(facts[number : number + 1 + number])) for number in range(12)
+    ]
+    for (question, context), answer in zip(asked, answerer.predict(asked), strict=True):
+        score, text = theirs.answer(question, context, length=64)
+        assert answer["score"] == pytest.approx(score, abs=1e-3)
+        assert answer["answer"] == (text if score > 0 else None)
 
 
 def test_a_model_that_never_saw_nothing_always_answers(
@@ -285,8 +317,11 @@ def test_what_cannot_be_learnt_from_is_refused(
 
 
 def test_a_text_alone_is_no_question(answerer: hw.Run) -> None:
-    with pytest.raises(UsageError, match="row 1 holds 1 text"):
+    with pytest.raises(UsageError, match="row 1: not a question and its context"):
         answerer.predict(["Who went away?"])
+    with pytest.raises(UsageError, match="row 2: empty context"):
+        answerer.predict([("Who went away?", "Anna went."), ("Who went away?", "\n")])
+    assert answerer.predict([]) == []
 
 
 def test_an_edited_card_is_named(answerer: hw.Run, place: Path, told: Callable[..., Seen]) -> None:

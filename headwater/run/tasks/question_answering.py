@@ -15,8 +15,8 @@ from torch import Tensor
 
 from headwater.data.batches import LabelledBatches
 from headwater.data.examples import Example, LabelledSet
-from headwater.data.question_windows import QuestionWindows
-from headwater.data.readers.questions import answers_of
+from headwater.data.question_windows import OVERLAP, QuestionWindows
+from headwater.data.readers.questions import answers_of, missing_part
 from headwater.data.targets import Labels
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import BadDataError, SettingsError, UsageError
@@ -36,7 +36,7 @@ from headwater.run.starting import DEFAULT_LENGTH
 from headwater.run.tasks.task import Say, Task
 from headwater.sequence import Batch
 
-LONGEST_ANSWER = 64
+LONGEST_ANSWER = OVERLAP
 """Tokens: longer answers are learnt from where a window holds them, and never given."""
 
 Texts = Sequence[tuple[str, ...]]
@@ -64,7 +64,7 @@ class QuestionAnsweringTask(Task):
 
     head: ClassVar[str] = "question_answering"
     labels_are: ClassVar = "answers"
-    habits: ClassVar[Habits] = Habits(epochs=6)
+    habits: ClassVar[Habits] = Habits(epochs=6)  # of questions; a long context has two or three windows
 
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
@@ -116,15 +116,15 @@ class QuestionAnsweringTask(Task):
         )
 
     def unread(self, examples: Sequence[Example], tokenizer: Tokenizer, length: int) -> str:
-        """How many questions are cut, and how many answers no window holds."""
+        """How many questions are cut, and how many are not learnt from because no window holds their answer."""
         rows = self.rows(examples, tokenizer)
         windows = QuestionWindows.of(rows.texts, tokenizer, length)
-        lost = len(rows.texts) - len(rows.learnable(windows))
-        said = {
-            f"questions are longer than half of {length} tokens and lose their end": len(windows.cut),
-            f"answers are too long to be whole in a window of {length} tokens: their questions are left out": lost,
-        }
-        return "; ".join(f"{count:,} {what}" for what, count in said.items() if count)
+        said = [_said_of_cuts(windows, length)]
+        if lost := len(rows) - len(rows.learnable(windows)):
+            said.append(
+                f"{lost:,} answers are too long to be whole in {length} tokens; their questions are not learnt from"
+            )
+        return "; ".join(filter(None, said))
 
     def judge(self, reader: Reader, examples: Sequence[Example]) -> Callable[[], dict[str, float]]:
         """The loss a window, exact matches and F1."""
@@ -151,17 +151,17 @@ class QuestionAnsweringTask(Task):
 
     def report(self, reader: Reader, given: LabelledSet, say: Say) -> AnswerReport:
         """Exact matches and F1, of the model and of the nearest sentence."""
-        if said := self.unread(given.examples, reader.tokenizer, reader.length):
+        texts, references = [example.texts for example in given.examples], _references(given.examples)
+        windows = QuestionWindows.of(texts, reader.tokenizer, reader.length)
+        if said := _said_of_cuts(windows, reader.length):
             say(said)
-        references = _references(given.examples)
         without = sum(not texts for texts in references)
         if without and not self.unanswerable:
             say(
                 f"{without:,} of {len(given):,} questions have no answer, and the model has learnt to answer all: they "
                 "count as wrong"
             )
-        texts = [example.texts for example in given.examples]
-        answers = self._texts(self._found(reader, texts)[0], texts)
+        answers = self._texts(_found(reader, windows), texts)
         return answer_report(answers, references, [nearest_sentence(*pair) for pair in texts])
 
     def answers(self, reader: Reader, texts: Texts) -> Iterator[dict[str, Any]]:
@@ -170,7 +170,8 @@ class QuestionAnsweringTask(Task):
         ``score`` is the logarithm of how much likelier the answer is than nothing.
         """
         _require_questions(texts)
-        found, cut = self._found(reader, texts)
+        windows = QuestionWindows.of(texts, reader.tokenizer, reader.length)
+        found = _found(reader, windows)
         for number, (best, text) in enumerate(zip(found, self._texts(found, texts), strict=True)):
             nothing = text is None
             yield {
@@ -179,17 +180,8 @@ class QuestionAnsweringTask(Task):
                 "end": None if nothing else best.end,
                 "probability": round(best.of_nothing if nothing else best.probability, 6),
                 "score": round(best.score, 4),
-                **({"question_cut": True} if number in cut else {}),
+                **({"question_cut": True} if number in windows.cut else {}),
             }
-
-    def _found(self, reader: Reader, texts: Texts) -> tuple[list[Found], frozenset[int]]:
-        """The best answer to each question, and which questions were cut."""
-        windows = QuestionWindows.of(texts, reader.tokenizer, reader.length)
-        objective = QuestionAnswering(reader.tokenizer)
-        numbers = reader.of_every_row(
-            lambda batch: best_spans(objective.scores(reader.model, batch), LONGEST_ANSWER), windows.tokens
-        )
-        return _best_of_windows(windows, numbers), windows.cut
 
     def _texts(self, found: Sequence[Found], texts: Texts) -> list[Answered]:
         """The texts of answers; None where nothing may be answered and [CLS] is likelier."""
@@ -239,11 +231,24 @@ def _references(examples: Sequence[Example]) -> list[list[str]]:
 
 def _require_questions(texts: Texts) -> None:
     for number, pair in enumerate(texts, start=1):
-        if len(pair) != 2:
+        if reason := missing_part(pair):
             raise UsageError(
-                f"row {number} holds {len(pair)} text(s); question answering reads a question and its context: "
-                'predict([("Who came?", "Anna came.")])'
+                f'row {number}: {reason}; question answering reads both: predict([("Who came?", "Anna came.")])'
             )
+
+
+def _said_of_cuts(windows: QuestionWindows, length: int) -> str:
+    cut = len(windows.cut)
+    return f"{cut:,} questions are longer than half of {length} tokens and lose their end" if cut else ""
+
+
+def _found(reader: Reader, windows: QuestionWindows) -> list[Found]:
+    """The best answer to each question."""
+    objective = QuestionAnswering(reader.tokenizer)
+    numbers = reader.of_every_row(
+        lambda batch: best_spans(objective.scores(reader.model, batch), LONGEST_ANSWER), windows.tokens
+    )
+    return _best_of_windows(windows, numbers)
 
 
 def _best_of_windows(windows: QuestionWindows, numbers: NDArray[np.float32]) -> list[Found]:
@@ -252,6 +257,8 @@ def _best_of_windows(windows: QuestionWindows, numbers: NDArray[np.float32]) -> 
     ``numbers`` are those of ``best_spans``, one line a window. Windows are compared by log p(answer) − log p(nothing),
     because probabilities are shares of what one window holds.
     """
+    if not windows.windows:
+        return []
     scores = numbers[:, 2] - numbers[:, 3]
     best: dict[int, int] = {}
     for row, window in enumerate(windows.windows):

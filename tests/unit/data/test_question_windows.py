@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.data.assembly import FramedExamples
-from headwater.data.question_windows import QuestionWindows
+from headwater.data.question_windows import OVERLAP, QuestionWindows
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import UsageError
 
@@ -69,15 +69,17 @@ def test_an_answer_goes_to_tokens_and_comes_back_as_characters(
         assert context[a:b] == (whole.strip() or whole)
 
 
-def test_an_answer_of_half_a_window_is_whole_in_one(tokenizer: Tokenizer):
-    context = "安娜去了利马" * 20
-    room = 40 - 3 - len(tokenizer.encode_batch(["谁"])[0])
-    tokens = len(tokenizer.encode_batch([context])[0])
-    read = QuestionWindows.of([("谁", context)], tokenizer, 40)
+@pytest.mark.parametrize("length", [40, 200])
+def test_an_answer_of_the_overlap_is_whole_in_a_window(tokenizer: Tokenizer, length: int):
+    context = "安娜去了利马" * 60
+    room = length - 3 - len(tokenizer.encode_batch(["谁"])[0])
+    most = min(OVERLAP, room // 2)
+    read = QuestionWindows.of([("谁", context)], tokenizer, length)
     places = read.places[0]
-    for first in range(tokens - room // 2):
-        borders = int(places[first, 0]), int(places[first + room // 2 - 1, 1])
+    for first in range(len(places) - most):
+        borders = int(places[first, 0]), int(places[first + most - 1, 1])
         assert read.targets([borders]).any(), borders
+    assert len(read.windows) == 1 + -(-(len(places) - room) // (room - most))
 
 
 def test_a_question_may_take_half_of_the_length_and_no_more(tokenizer: Tokenizer):
