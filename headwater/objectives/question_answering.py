@@ -20,7 +20,8 @@ class QuestionAnswering(Objective):
 
     ½ (−log p_start(s) − log p_end(e)), each a softmax over the tokens of the context and [CLS], at which a window
     points that does not hold the answer. The question is no part of the softmax: no answer stands in it, and a model
-    need not spend itself on learning that.
+    need not spend itself on learning that. A decoder has read nothing at [CLS], so it scores "nothing" alike in every
+    window, and its other tokens must make the difference.
 
     Source: Devlin et al. 2019, sections 4.2 and 4.3, arXiv:1810.04805, where the softmax is over all tokens.
     """
