@@ -16,6 +16,8 @@ Integers = NDArray[np.integer[Any]]
 Scores = NDArray[np.float64]
 REACHES = (1, 2, 3, 5, 10, 20, 50)
 """How many of the last items a neighbourhood may look at: tried on the histories that it learns from."""
+TRIED_ON = 2_000
+"""Histories whose last items choose among them."""
 _HISTORIES_AT_ONCE = 256
 
 
@@ -51,7 +53,8 @@ class ItemItem:
         """Counted over the histories; the reach is the one that best finds their last items from the rest of them."""
         asked = [history for history in histories if len(history) > 1]
         before, last = [history[:-1] for history in asked], np.array([h[-1] for h in asked], np.int64)
-        reach = max(REACHES, key=lambda reach: _found(cls._counted(before, items, reach), before, last))
+        tried, chosen = before[:TRIED_ON], last[:TRIED_ON]
+        reach = max(REACHES, key=lambda reach: _found(cls._counted(before, items, reach), tried, chosen))
         return cls._counted(histories, items, reach)
 
     @classmethod

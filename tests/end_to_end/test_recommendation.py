@@ -1,6 +1,7 @@
 """What people do next: learnt from a table of events, asked about the last events, answered with ten items."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -208,6 +209,28 @@ def test_tables_that_say_nothing_are_refused_with_a_remedy(
     assert sentence in seen.err
     assert "--text USER,ITEM,TIME" in seen.err
     assert not out.exists()
+
+
+def test_a_resumed_run_recommends_bit_for_bit_the_same(events: Path, tmp_path: Path) -> None:
+    runs = [
+        hw.finetune(
+            "scratch",
+            events,
+            task="recommendation",
+            out=tmp_path / name,
+            steps=6,
+            assign=[*QUICK, "training.checkpoint_steps=2"],
+            quiet=True,
+        )
+        for name in ("whole", "cut")
+    ]
+    shutil.rmtree(runs[1].path / "model")
+    for checkpoint in sorted((runs[1].path / "checkpoints").glob("step-*"))[1:]:
+        shutil.rmtree(checkpoint)
+    hw.resume(runs[1], quiet=True)
+    weights = [(run.path / "model" / "model.safetensors").read_bytes() for run in runs]
+    assert weights[0] == weights[1]
+    assert runs[0].summary.test == runs[1].summary.test
 
 
 def test_items_never_seen_are_refused(recommender: hw.Run, tmp_path: Path, told: Callable[..., Seen]) -> None:

@@ -176,7 +176,7 @@ class RecommendationTask(Task):
         assert isinstance(rows, HistoryRows)
         table = model.backbone.token_embedding.weight
         vectors = token_vectors(rows.store, len(table), model.backbone.width - 1, check=check)
-        begin_with_company(table, torch.from_numpy(vectors))
+        begin_with_company(table, torch.from_numpy(vectors).to(table.device))
 
     def amount(self, rows: LabelledSet, length: int) -> int:
         """Windows that hold all events: a long history is many rows, and many short ones share the room of one."""
@@ -198,6 +198,11 @@ class RecommendationTask(Task):
         """Nats an asked event, and NDCG@10 among all items."""
         watched = [example.text for example in _every_few(examples, WATCHED)]
         questions, recommending = Questions.of(watched, reader.tokenizer), Recommending(reader)
+        if (questions.chosen < 0).all():
+            raise BadDataError(
+                f"{examples[0].path}: no event that is watched while training names an item that was learnt; give a "
+                "table in which users share items, or name the columns with --text USER,ITEM,TIME"
+            )
 
         def judged() -> dict[str, float]:
             standing, losses = recommending.judged(questions)

@@ -170,3 +170,12 @@ def test_a_line_of_items_stands_between_blanks():
     assert items_in(history_of(" 12  7\t9 ")) == ["12", "7", "9"]
     assert items_in(history_of("[]")) == []
     assert items_in(history_of("[broken")) == ["[broken"]
+
+
+@pytest.mark.data
+def test_film_ratings_are_understood_without_help(data_sets: Path):
+    found = read_histories(data_sets / "sequences/movielens_latest_small/ratings.tsv")
+    assert found.text_columns == ("user", "item", "timestamp")
+    assert (found.facts["users"], found.facts["items"], found.facts["events"]) == (610, 9_724, 100_836)
+    assert (found.facts["from"], found.facts["to"]) == ("1996-03-29", "2018-09-24")
+    assert found.problems.total == 0
