@@ -76,13 +76,15 @@ def answers(model: Model) -> Tensor:
 
 
 def reference(model: Any, **more: Any) -> Tensor:
-    return model(input_ids=tokens(), attention_mask=LAYOUT.real.long(), **more).logits
+    output = model(input_ids=tokens(), attention_mask=LAYOUT.real.long(), **more)
+    return output.logits if "logits" in output else torch.stack([output.start_logits, output.end_logits], -1)
 
 
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "BERT, hidden words": ("BertForMaskedLM", "masked_tokens", {}),
     "BERT, classes": ("BertForSequenceClassification", "classification", {"num_labels": 4}),
     "BERT, tags": ("BertForTokenClassification", "tagging", {"num_labels": 4}),
+    "BERT, borders of answers": ("BertForQuestionAnswering", "question_answering", {}),
     "BERT, a number": (
         "BertForSequenceClassification",
         "regression",
@@ -92,6 +94,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "ELECTRA, its own output matrix": ("ElectraForMaskedLM", "masked_tokens", {"tie_word_embeddings": False}),
     "ELECTRA, a narrow table": ("ElectraForMaskedLM", "masked_tokens", {"embedding_size": 20}),
     "ELECTRA, replaced words": ("ElectraForPreTraining", "replaced_token", {}),
+    "ELECTRA, borders of answers": ("ElectraForQuestionAnswering", "question_answering", {}),
     "ELECTRA, classes": ("ElectraForSequenceClassification", "classification", {"num_labels": 4}),
     "ELECTRA, tags and a narrow table": (
         "ElectraForTokenClassification",
@@ -105,6 +108,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "next_token",
         {"n_inner": 80, "activation_function": "relu"},
     ),
+    "GPT-2, borders of answers": ("GPT2ForQuestionAnswering", "question_answering", {}),
     "GPT-2, classes": ("GPT2ForSequenceClassification", "classification", {"num_labels": 4}),
     "GPT-2, tags": ("GPT2ForTokenClassification", "tagging", {"num_labels": 4}),
 }

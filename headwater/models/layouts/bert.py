@@ -37,6 +37,7 @@ ARCHITECTURES = {
     "classification": "BertForSequenceClassification",
     "regression": "BertForSequenceClassification",
     "tagging": "BertForTokenClassification",
+    "question_answering": "BertForQuestionAnswering",
 }
 SEQUENCE_HEADS = ("classification", "regression")
 TEXTS = 2
@@ -208,6 +209,8 @@ def names(settings: TransformerSettings, head: HeadSettings | None) -> list[Rena
         result += linear(f"{ours}.transform.dense", "cls.predictions.transform.dense", bias=True)
         result += linear(f"{ours}.transform.norm", "cls.predictions.transform.LayerNorm", bias=True)
         return [*result, Rename(f"{ours}.decoder.bias", ("cls.predictions.bias",))]
+    if head.name == "question_answering":
+        return result + linear(f"{ours}.classifier", "qa_outputs", bias=True)
     if head.name in SEQUENCE_HEADS:
         result += linear(f"{ours}.transform.dense", "bert.pooler.dense", bias=True)
     return result + linear(f"{ours}.classifier", "classifier", bias=True)

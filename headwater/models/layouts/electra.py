@@ -29,6 +29,7 @@ ARCHITECTURES = {
     "classification": "ElectraForSequenceClassification",
     "regression": "ElectraForSequenceClassification",
     "tagging": "ElectraForTokenClassification",
+    "question_answering": "ElectraForQuestionAnswering",
 }
 # Summaries are for a head that we have not.
 KNOWN = bert.KNOWN | {
@@ -85,6 +86,8 @@ def _head_names(head: HeadSettings) -> list[Rename]:
             return result + linear(
                 f"{ours}.classifier", "discriminator_predictions.dense_prediction", bias=True
             )
+        case "question_answering":
+            return linear(f"{ours}.classifier", "qa_outputs", bias=True)
         case "tagging":
             return linear(f"{ours}.classifier", "classifier", bias=True)
         case _:

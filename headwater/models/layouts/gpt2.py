@@ -33,6 +33,7 @@ ARCHITECTURES = {
     "classification": "GPT2ForSequenceClassification",
     "regression": "GPT2ForSequenceClassification",
     "tagging": "GPT2ForTokenClassification",
+    "question_answering": "GPT2ForQuestionAnswering",
 }
 ACTIVATIONS: dict[FeedForwardKind, str] = {"gelu_tanh": "gelu_new", "gelu": "gelu", "relu": "relu"}
 # Summaries are for a head that we have not; the last one is a wish of how to write texts.
@@ -171,6 +172,8 @@ def head_of(config: Config) -> HeadSettings | None:
         case "tagging":
             dropout = config.get("classifier_dropout", 0.1)
             return HeadSettings(name=task, classes=classes_of(config), dropout=dropout)
+        case "question_answering":
+            return HeadSettings(name=task)
         case _:
             return HeadSettings(name=task, classes=classes_of(config))
 
@@ -196,6 +199,8 @@ def _head_names(head: HeadSettings) -> list[Rename]:
     match head.name:
         case "next_token":
             return [] if head.tied else linear(f"{ours}.decoder", "lm_head", bias=False)
+        case "question_answering":
+            return linear(f"{ours}.classifier", "qa_outputs", bias=True)
         case "tagging":
             return linear(f"{ours}.classifier", "classifier", bias=True)
         case _:

@@ -81,17 +81,20 @@ def settings_and_heads() -> list[Any]:
         ("BertForSequenceClassification", BERT, "classification", {"classes": 3}),
         ("BertForSequenceClassification", BERT, "regression", {}),
         ("BertForTokenClassification", BERT, "tagging", {"classes": 5}),
+        ("BertForQuestionAnswering", BERT, "question_answering", {}),
         ("ElectraModel", ELECTRA, None, {}),
         ("ElectraForMaskedLM", ELECTRA, "masked_tokens", {}),
         ("ElectraForMaskedLM", ELECTRA, "masked_tokens", {"tied": False}),
         ("ElectraForPreTraining", replace(ELECTRA, embedding_width=24), "replaced_token", {}),
         ("ElectraForSequenceClassification", ELECTRA, "classification", {"classes": 3, "pooling": "first"}),
         ("ElectraForTokenClassification", ELECTRA, "tagging", {"classes": 5}),
+        ("ElectraForQuestionAnswering", ELECTRA, "question_answering", {}),
         ("GPT2Model", GPT2, None, {}),
         ("GPT2LMHeadModel", GPT2, "next_token", {}),
         ("GPT2LMHeadModel", GPT2, "next_token", {"tied": False}),
         ("GPT2ForSequenceClassification", GPT2, "classification", {"classes": 3}),
         ("GPT2ForTokenClassification", GPT2, "tagging", {"classes": 5}),
+        ("GPT2ForQuestionAnswering", GPT2, "question_answering", {}),
     ]
     return [pytest.param(*case, id=f"{case[0]} {case[2]}") for case in cases]
 
