@@ -19,6 +19,7 @@ from headwater.cli import (
     pretrain,
     resume,
     runs,
+    search,
     translate,
 )
 from headwater.errors import HeadwaterError, InterruptedRunError, StorageError, TrainingStoppedError
@@ -31,6 +32,7 @@ VERBS = {
     "evaluate": evaluate.command,
     "predict": predict.command,
     "embed": embed.command,
+    "search": search.command,
     "generate": generate.command,
     "translate": translate.command,
     "gain": gain.command,

@@ -17,8 +17,8 @@ def command(
         str,
         typer.Option(
             "--task",
-            help="classification, pair_classification, regression, pair_regression, tagging, translation, "
-            "summarization or generation.",
+            help="classification, multi_label_classification, pair_classification, regression, pair_regression, "
+            "tagging, question_answering, retrieval, translation, summarization, generation or recommendation.",
         ),
     ] = "classification",
     text: options.Text = None,

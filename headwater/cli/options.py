@@ -18,7 +18,10 @@ Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on standard output; progress goes to standard error.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
-Text = Annotated[str | None, typer.Option("--text", help="The text column, or several: title,text.")]
+Text = Annotated[
+    str | None,
+    typer.Option("--text", help="The text column, or several: title,text. Of events: user,item,time."),
+]
 Label = Annotated[str | None, typer.Option("--label", help="The label column.")]
 Validation = Annotated[
     Path | None, typer.Option("--validation", help="A labelled file to choose settings on.")

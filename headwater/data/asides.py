@@ -4,9 +4,10 @@ import contextlib
 import shutil
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
 if sys.platform != "win32":
     import fcntl
@@ -14,6 +15,38 @@ if sys.platform != "win32":
 _LOCK = "being-made"
 _UNLOCKED_SECONDS = 3600.0
 """A maker creates its folder, then the lock in it: a folder without one is abandoned only after a while."""
+
+
+def is_whole(folder: Path, files: Sequence[str]) -> bool:
+    """True where all of these files stand in the folder."""
+    return all((folder / name).is_file() for name in files)
+
+
+@contextlib.contextmanager
+def made_aside(folder: Path, files: Sequence[str]) -> Generator[Path]:
+    """A folder aside to write ``files`` in; after the block it is ``folder``, unless another maker was faster.
+
+    What a maker that was killed left beside it is removed first; what this one leaves on an error, too.
+    """
+    aside = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}")
+    try:
+        sweep_abandoned(folder.parent)
+        with held(aside):
+            yield aside
+        _put_in_place(aside, folder, files)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _put_in_place(aside: Path, folder: Path, files: Sequence[str]) -> None:
+    """Give a folder its name, unless another process has made the same one meanwhile and may be reading it."""
+    if not is_whole(folder, files):
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            aside.rename(folder)
+        except OSError:
+            if not is_whole(folder, files):  # else the other process was faster between these two lines
+                raise
 
 
 @contextlib.contextmanager

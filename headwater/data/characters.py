@@ -72,6 +72,9 @@ learning on a text without a single space stays linear in its length. A Latin wo
 (Radford et al. 2019, section 2.2); a Han character is a piece of its own, so no token straddles two of them
 and labels on characters always fall on borders of tokens."""
 
+WITHOUT_BLANKS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Chinese and Japanese characters, as the inside of a character class: where words are counted, each is one."""
+
 HAN_RUN = re.compile(f"([{_characters(Kind.HAN)}]+)")
 """Neighbouring Han characters, as a group: ``split`` gives them at the odd places."""
 

@@ -1,8 +1,9 @@
 """What a reader gives: examples with their place in the user's files."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from headwater.data.problems import Problems
 
@@ -27,12 +28,16 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledSet:
-    """The usable rows of one part (train, validation or test) of a labelled set."""
+    """The usable rows of one part (train, validation or test) of a labelled set.
+
+    ``facts`` are what a reader understood besides the rows: how many events, from when to when.
+    """
 
     examples: list[Example]
     text_columns: tuple[str, ...]
     label_column: str | None
     problems: Problems = field(default_factory=Problems)
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from headwater.data.decoding import Encoding, sniff_encoding
 from headwater.data.problems import Problems
 from headwater.errors import MissingInputError
 
-Kind = Literal["text", "csv", "tsv", "jsonl", "json", "parquet", "arrow", "tagged"]
+Kind = Literal["text", "csv", "tsv", "jsonl", "json", "parquet", "arrow", "tagged", "aligned"]
 Split = Literal["train", "validation", "test"]
 PathLike = str | os.PathLike[str]
 
@@ -42,6 +42,12 @@ KINDS: dict[str, Kind] = {
     ".iob2": "tagged",
     ".conll": "tagged",
 }
+# Codes of ISO 639-1 that files of parallel text end with: train.en beside train.de.
+_language = re.compile(
+    "(af|am|ar|az|be|bg|bn|bs|ca|cs|cy|da|de|el|en|es|et|eu|fa|fi|fr|ga|gl|gu|he|hi|hr|hu|hy|id|is|it|ja|ka|kk|km|kn|"
+    "ko|ky|lt|lv|mk|ml|mn|mr|ms|my|nb|ne|nl|nn|no|pa|pl|ps|pt|ro|ru|si|sk|sl|sq|sr|sv|sw|ta|te|th|tl|tr|uk|ur|uz|vi|zh)"
+    "([-_][a-z]{2,4})?"
+)
 _SPLIT_WORDS: dict[str, Split] = {
     "train": "train",
     "training": "train",
@@ -63,7 +69,7 @@ class Source:
 
     ``path`` is the name used in every report: the file's path, and for a member the archive's path, a slash
     and the member's name. ``named`` tells that the user gave this very file, not a folder or archive around
-    it.
+    it. ``beside`` are the files that hold the same lines in other languages.
     """
 
     path: str
@@ -73,6 +79,7 @@ class Source:
     split: Split | None = None
     member: str | None = None
     named: bool = False
+    beside: tuple["Source", ...] = ()
 
     @property
     def suffix(self) -> str:
@@ -103,6 +110,8 @@ class Source:
         digest = hashlib.blake2b(digest_size=16)
         for chunk in until_damage(self._chunks()):
             digest.update(chunk)
+        for other in self.beside:
+            digest.update(other.digest.encode())
         return digest.hexdigest()
 
     def _chunks(self) -> Iterator[bytes]:
@@ -194,6 +203,13 @@ def _sources_of_file(
     if root is not None and _about_the_data.fullmatch(path.name):
         return
     kind = _kind(path.name, named=root is None)
+    beside = _beside(path) if kind is None and language_of(path.name) else []
+    if beside:
+        if root is not None and beside[0] < path:
+            return  # the first of them speaks for all
+        kind = "aligned"
+    elif root is None and language_of(path.name):
+        kind = "text"
     if kind is None and path.suffix.lower() != ".zip":
         ignored[path.suffix.lower() or "no suffix"] += 1
         return
@@ -207,7 +223,34 @@ def _sources_of_file(
         problems.add(str(path), 0, "file cannot be read", str(error))
         return
     split = split_of_name(path, root=root)
-    yield Source(path=_printable(path), file=path, kind=kind, size=size, split=split, named=root is None)
+    others = tuple(
+        Source(path=_printable(other), file=other, kind="text", size=other.stat().st_size) for other in beside
+    )
+    yield Source(
+        path=_printable(path),
+        file=path,
+        kind=kind,
+        size=size,
+        split=split,
+        named=root is None,
+        beside=others,
+    )
+
+
+def language_of(name: str) -> str | None:
+    """The language that a file's name ends with: ``train.zh`` or ``train.pt-br.gz``."""
+    suffix = _suffix(PurePosixPath(name)).removeprefix(".")
+    return suffix if _language.fullmatch(suffix) else None
+
+
+def _beside(path: Path) -> list[Path]:
+    """The files with the same name in other languages."""
+    stem = _without_suffix(path.name)
+    return sorted(
+        other
+        for other in path.parent.iterdir()
+        if other != path and language_of(other.name) and _without_suffix(other.name) == stem
+    )
 
 
 def _members(path: Path, root: Path | None, problems: Problems, ignored: Counter[str]) -> Iterator[Source]:
@@ -244,6 +287,11 @@ def _kind(name: str, *, named: bool = False) -> Kind | None:
 
 def _suffix(path: PurePosixPath) -> str:
     return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
+def _without_suffix(name: str) -> str:
+    path = PurePosixPath(name)
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).stem
 
 
 def _measured(stream: object, packed_size: int, packed: BinaryIO | None = None) -> BinaryIO:

@@ -74,6 +74,7 @@ class Gathering:
     paths: Paths
     text: Sequence[str] | None
     hold_out: Sequence[str | Path]
+    keep_duplicates: bool = False
     unusable: Problems = field(default_factory=Problems)
     repeated: Problems = field(
         default_factory=Problems
@@ -107,7 +108,7 @@ class Gathering:
     def _kept(self, examples: Iterator[Example], held_out: Fingerprints) -> Iterator[Example]:
         if len(held_out):
             examples = HoldOut(held_out, self.repeated).filter(examples)
-        return Deduplicator(self.repeated).filter(examples)
+        return examples if self.keep_duplicates else Deduplicator(self.repeated).filter(examples)
 
     @property
     def problems(self) -> Problems:

@@ -1,30 +1,29 @@
 """From files and folders to a pool ready for training: kept documents → vocabulary → stores, built once."""
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.asides import held, sweep_abandoned
-from headwater.data.files import Source, find_sources
+from headwater.data.asides import is_whole, made_aside
+from headwater.data.files import find_sources
 from headwater.data.gathering import Gathering, Paths
 from headwater.data.mixture import Mixture
 from headwater.data.piece_cache import Tokens
+from headwater.data.readers.sources import refuse_columns_of_plain_text
 from headwater.data.splits import Fingerprints, split_of, text_digest
 from headwater.data.spool import Spool
 from headwater.data.store import Store, cache_folder, store_key, write_store
 from headwater.data.token_vectors import kept_token_vectors
 from headwater.data.tokenizer import Progress, Tokenizer
 from headwater.data.windows import Items, Windows
-from headwater.errors import BadDataError, StorageError, UsageError
+from headwater.errors import BadDataError, StorageError
 
 VALIDATION_SHARE = 0.02
 _MOST_BYTES_TO_LEARN_FROM = 32 << 20
@@ -76,6 +75,7 @@ def build_pool(
     *,
     text: Sequence[str] | None = None,
     hold_out: Sequence[str | Path] = (),
+    keep_duplicates: bool = False,
     weights: Sequence[float] | None = None,
     vocabulary_size: int | None = None,
     tokenizer: Tokenizer | None = None,
@@ -88,14 +88,15 @@ def build_pool(
     """Read, hold out, deduplicate, split, learn the vocabulary, encode; or find all of it in the cache.
 
     Documents equal or nearly equal to a text behind ``hold_out``, to a validation text or to an earlier document
-    are left out and counted. Files named as validation parts judge; without one, a ``validation_share`` of the
-    documents does, chosen by ``seed`` and content. A given ``tokenizer`` is used as it is. The key of the cache
-    covers every file's content and every choice made here, so a second call reads only the files' bytes.
+    are left out and counted; with ``keep_duplicates``, as records of events need it, repetitions stay. Files named
+    as validation parts judge; without one, a ``validation_share`` of the documents does, chosen by ``seed`` and
+    content. A given ``tokenizer`` is used as it is. The key of the cache covers every file's content and every choice
+    made here, so a second call reads only the files' bytes.
 
     Raises BadDataError when nothing is left, and what ``check`` raises.
     """
     found = Paths.sort(paths, weights)
-    _refuse_columns_of_plain_text(found.sources, text)
+    refuse_columns_of_plain_text(found.sources, text)
     key = store_key(
         files=[(s.path, s.kind, s.split, s.digest) for s in found.sources],
         parts=[list(map(str, found.train)), list(map(str, found.validation))],
@@ -104,31 +105,30 @@ def build_pool(
         weights=found.weights,
         vocabulary=vocabulary_size if tokenizer is None else tokenizer.digest,
         validation=(validation_share, seed),
+        **({"duplicates": "kept"} if keep_duplicates else {}),
     )
-    folder = (cache_folder() if cache is None else Path(cache)) / "pools" / key
-    if not _is_whole(folder):
-        gathering, split = Gathering(found, text, hold_out), (validation_share, seed)
+    folder = _place(key, cache)
+    if not is_whole(folder, _FILES):
+        gathering, split = Gathering(found, text, hold_out, keep_duplicates), (validation_share, seed)
         build = _Build(gathering, tokenizer, vocabulary_size, split, Watch(progress, check))
         build.into(folder, key)
     return _open(folder)
 
 
-def _refuse_columns_of_plain_text(sources: Sequence[Source], text: Sequence[str] | None) -> None:
-    if text is not None and all(source.kind == "text" for source in sources):
-        raise UsageError(
-            f"{sources[0].path} is plain text and has no columns; expected a table for --text {','.join(text)}: leave "
-            "--text out, or name a csv, tsv, jsonl, parquet or arrow file"
-        )
+def kept_pool(key: str, cache: str | Path | None = None) -> Pool | None:
+    """The pool of that key, where the cache still has it."""
+    folder = _place(key, cache)
+    return _open(folder) if is_whole(folder, _FILES) else None
+
+
+def _place(key: str, cache: str | Path | None) -> Path:
+    return (cache_folder() if cache is None else Path(cache)) / "pools" / key
 
 
 def vocabulary_size_for(corpus_bytes: int) -> int:
     """4,096 tokens below 4 MB, then twice as many for every eightfold corpus, up to 32,768."""
     steps = ((4_096, 4e6), (8_192, 32e6), (16_384, 256e6))
     return next((size for size, most in steps if corpus_bytes < most), 32_768)
-
-
-def _is_whole(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in _FILES)
 
 
 def _open(folder: Path) -> Pool:
@@ -154,19 +154,14 @@ class _Build:
 
     def into(self, folder: Path, key: str) -> None:
         """Build everything and put it where the key says."""
-        aside = folder.with_name(f".{key}.{uuid4().hex[:8]}")
         try:
-            sweep_abandoned(folder.parent)
-            with held(aside):
+            with made_aside(folder, _FILES) as aside:
                 self._write(aside, key)
-            _put_in_place(aside, folder)
         except OSError as error:
             raise StorageError(
                 f"the pool cannot be built in {folder.parent}: {error}; make room or give access there, or name "
                 "another folder with HEADWATER_CACHE"
             ) from error
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
 
     def _write(self, folder: Path, key: str) -> None:
         with Spool(folder / "train.texts") as train, Spool(folder / "validation.texts") as validation:
@@ -237,17 +232,6 @@ class _Build:
         if self.gathering.paths.validation:
             return "files named as validation parts"
         return f"{self.split[0]:.1%} of the documents, by content"
-
-
-def _put_in_place(aside: Path, folder: Path) -> None:
-    """Give a pool its name, unless another run has built the same one meanwhile and may be reading it."""
-    if not _is_whole(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        try:
-            aside.rename(folder)
-        except OSError:
-            if not _is_whole(folder):  # else the other run was faster between these two lines
-                raise
 
 
 def _sizes(spool: Spool, store: Store) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """A subword vocabulary learnt from the user's own text: byte-level BPE over bounded pieces.
 
 Any text comes back byte for byte, in any script (Sennrich et al. 2016, arXiv:1508.07909; on bytes: Radford et
-al. 2019). Which pieces and why: ``headwater.data.characters``. V is the vocabulary.
+al. 2019). Which pieces and why: ``headwater.data.characters``. Where words are names and have no parts (the items of
+histories), a vocabulary of whole words takes its place. V is the vocabulary.
 """
 
 import hashlib
@@ -24,6 +25,8 @@ from headwater.data.words import PairCounter, WordRules
 from headwater.errors import BadDataError, MissingInputError, UsageError
 
 SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]")
+UNKNOWN = "[UNK]"
+"""Of a vocabulary of whole words: every word that is not in it."""
 HAN_WORDS_FILE = "han_words.txt"
 SMALLEST_SIZE = 256 + len(SPECIAL_TOKENS)
 
@@ -35,7 +38,8 @@ class Tokenizer:
 
     ``[PAD] [CLS] [SEP] [MASK]`` are the tokens 0 to 3. ``encode_batch`` adds none of them, and no text can
     produce them. The file ``tokenizer.json`` alone serves any loader of the ``tokenizers`` library; the
-    cohesive Chinese pairs, which only whole-word masking needs, stand beside it in ``han_words.txt``.
+    cohesive Chinese pairs, which only whole-word masking needs, stand beside it in ``han_words.txt``. A vocabulary
+    of whole words (``unknown`` is not None) reads words between blanks, and any other word as ``[UNK]``, token 4.
     """
 
     def __init__(self, backend: tokenizers.Tokenizer, han_words: Sequence[str] = ()) -> None:
@@ -46,6 +50,7 @@ class Tokenizer:
         self.size = backend.get_vocab_size(with_added_tokens=True)
         self.pad, self.cls, self.sep, self.mask = (_number(backend, name) for name in SPECIAL_TOKENS)
         self.dtype = np.uint16 if self.size <= 1 << 16 else np.uint32
+        self.unknown = _number(backend, UNKNOWN) if _has_whole_words(backend) else None
 
     # ---- learning, reading, writing
 
@@ -71,11 +76,22 @@ class Tokenizer:
             initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         )
         backend.train_from_iterator(_watched(texts, pairs, progress), trainer)
-        cls_sep = [(name, _number(backend, name)) for name in ("[CLS]", "[SEP]")]
-        backend.post_processor = processors.TemplateProcessing(
-            single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=cls_sep
-        )
+        backend.post_processor = _framing(backend)
         return cls(backend, pairs.words())
+
+    @classmethod
+    def of_words(cls, words: Iterable[str]) -> "Tokenizer":
+        """A vocabulary of whole words, a token each in this order from number 5 on; texts are words between blanks.
+
+        A word that reads like a special token has no token of its own.
+        """
+        special = [*SPECIAL_TOKENS, UNKNOWN]
+        numbers = {word: number for number, word in enumerate(dict.fromkeys([*special, *words]))}
+        backend = tokenizers.Tokenizer(models.WordLevel(numbers, unk_token=UNKNOWN))
+        backend.pre_tokenizer = pre_tokenizers.Split(" ", "removed")
+        backend.add_special_tokens([_special(name) for name in special])
+        backend.post_processor = _framing(backend)
+        return cls(backend)
 
     @classmethod
     def load(cls, path: str | Path) -> "Tokenizer":
@@ -118,16 +134,20 @@ class Tokenizer:
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of some tokens; special tokens say nothing, broken characters become U+FFFD."""
-        return b"".join(self.pieces[token] for token in tokens).decode("utf-8", errors="replace")
+        pieces = filter(None, (self.pieces[token] for token in tokens))
+        between = b"" if self.unknown is None else b" "
+        return between.join(pieces).decode("utf-8", errors="replace")
 
     @cached_property
     def _encoder(self) -> Callable[[Sequence[str]], tuple[Tokens, NDArray[np.int64]]]:
         # Pieces may be remembered only where the pattern is ours; other vocabularies take the library's way.
-        ours = json.loads(self._json)["normalizer"] is None and json.dumps(PIECES) in self._pattern_json()
-        return PieceCache(self._encode_pieces, self.dtype) if ours else self._encode_by_library
+        return PieceCache(self._encode_pieces, self.dtype) if self._is_ours else self._encode_by_library
 
-    def _pattern_json(self) -> str:
-        return json.dumps(json.loads(self._json)["pre_tokenizer"])
+    @cached_property
+    def _is_ours(self) -> bool:
+        description = json.loads(self._json)
+        pattern = json.dumps(description["pre_tokenizer"])
+        return description["normalizer"] is None and json.dumps(PIECES) in pattern
 
     def _encode_pieces(self, texts: Sequence[str]) -> list[list[int]]:
         return [found.ids for found in self._backend.encode_batch_fast(texts, add_special_tokens=False)]
@@ -139,13 +159,31 @@ class Tokenizer:
 
     # ---- what the tokens stand for
 
+    def places(self, text: str, tokens: Tokens) -> NDArray[np.int64]:
+        """Which characters of its text each token stands for, from the first to behind the last: (tokens, 2).
+
+        Tokens are bytes: one that begins or ends inside a character stands for the whole of it.
+        """
+        if not self._is_ours:  # it may have changed the text before it cut it
+            offsets = self._backend.encode(text, add_special_tokens=False).offsets
+            return np.array(offsets, np.int64).reshape(-1, 2)
+        sizes = self.token_bytes[tokens]
+        ends = np.cumsum(sizes)
+        written = np.frombuffer(text.encode(), np.uint8)
+        character = np.cumsum((written & 0xC0) != 0x80) - 1  # of each byte: continuation bytes are 10xxxxxx
+        return np.stack([character[ends - sizes], character[ends - 1] + 1], axis=1)
+
     @cached_property
     def pieces(self) -> tuple[bytes, ...]:
         """The bytes that each token stands for; none for special tokens."""
         byte_of = {character: byte for byte, character in _byte_characters().items()}
         pieces = [b""] * self.size
         for text, number in self._backend.get_vocab(with_added_tokens=False).items():
-            if number >= len(SPECIAL_TOKENS) and text not in SPECIAL_TOKENS:
+            if number < len(SPECIAL_TOKENS) or number == self.unknown or text.strip() in SPECIAL_TOKENS:
+                continue
+            if self.unknown is not None:
+                pieces[number] = text.encode()
+            else:
                 pieces[number] = bytes(byte_of[character] for character in text)
         return tuple(pieces)
 
@@ -170,7 +208,9 @@ class Tokenizer:
 
     def settings_for_transformers(self) -> dict[str, Any]:
         """The content of ``tokenizer_config.json``, which Hugging Face transformers reads too."""
+        unknown = {} if self.unknown is None else {"unk_token": UNKNOWN}
         return {
+            **unknown,
             "tokenizer_class": "PreTrainedTokenizerFast",
             "pad_token": "[PAD]",
             "cls_token": "[CLS]",
@@ -194,6 +234,18 @@ def _untrained() -> tokenizers.Tokenizer:
     return backend
 
 
+def _framing(backend: tokenizers.Tokenizer) -> processors.TemplateProcessing:
+    """[CLS] text [SEP], or [CLS] text [SEP] other text [SEP]."""
+    cls_sep = [(name, _number(backend, name)) for name in ("[CLS]", "[SEP]")]
+    return processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=cls_sep
+    )
+
+
+def _has_whole_words(backend: tokenizers.Tokenizer) -> bool:
+    return isinstance(backend.model, models.WordLevel) and backend.token_to_id(UNKNOWN) is not None
+
+
 def _special(name: str) -> AddedToken:
     # In training a masked token has taken its leading blank with it, so [MASK] swallows the blank before it.
     return AddedToken(name, special=True, normalized=False, lstrip=name == "[MASK]")
@@ -207,9 +259,10 @@ def _number(backend: tokenizers.Tokenizer, name: str) -> int:
 
 def _require_specials(backend: tokenizers.Tokenizer) -> None:
     missing = [name for name in SPECIAL_TOKENS if backend.token_to_id(name) is None]
-    if missing or not isinstance(backend.decoder, decoders.ByteLevel):
+    readable = isinstance(backend.decoder, decoders.ByteLevel) or _has_whole_words(backend)
+    if missing or not readable:
         found = f"no {', '.join(missing)}" if missing else f"the decoder {type(backend.decoder).__name__}"
-        expected = f"byte-level BPE with the tokens {' '.join(SPECIAL_TOKENS)}"
+        expected = f"byte-level BPE or whole words with the tokens {' '.join(SPECIAL_TOKENS)}"
         raise BadDataError(
             f"this vocabulary has {found}; expected {expected}; "
             "learn one with Headwater, or load a vocabulary of that kind (ModernBERT's is)"
@@ -219,6 +272,12 @@ def _require_specials(backend: tokenizers.Tokenizer) -> None:
 def _without_specials(text: str) -> tokenizers.Tokenizer:
     """The same vocabulary, for which "[MASK]" in a text is six characters like any other."""
     description = json.loads(text)
+    if description["model"]["type"] == "WordLevel":
+        # No text has a word with a blank in it.
+        words = description["model"]["vocab"]
+        description["model"]["vocab"] = {
+            f" {word}" if word in SPECIAL_TOKENS else word: number for word, number in words.items()
+        }
     return tokenizers.Tokenizer.from_str(
         json.dumps({**description, "added_tokens": [], "post_processor": None})
     )

@@ -44,9 +44,7 @@ class Items(Protocol):
 class Windows:
     """Item number ↔ (document, start, stop).
 
-    A document longer than ``length`` − 2 tokens is cut into whole windows and the rest; a rest shorter than a
-    quarter of a window shares evenly with the whole window before it, so that no window is left without
-    context. No token is dropped; documents without tokens have no window.
+    A document longer than ``length`` − 2 tokens is ``cut`` into several.
     """
 
     def __init__(self, store: Store, length: int, *, documents: range | None = None) -> None:
@@ -60,9 +58,8 @@ class Windows:
         chosen = documents if documents is not None else range(len(store))
         assert chosen.step == 1, "the documents of a source are neighbours"
         sizes = store.lengths[chosen.start : chosen.stop]
-        counts = -(-sizes // (length - FRAME))
-        self.documents: Integers = np.repeat(np.arange(chosen.start, chosen.stop), counts)
-        self.starts, self.stops = _cut(sizes, counts, length - FRAME)
+        owners, self.starts, self.stops = cut(sizes, length - FRAME)
+        self.documents: Integers = owners + chosen.start
 
     def __len__(self) -> int:
         return len(self.documents)
@@ -91,17 +88,23 @@ class Windows:
         return found
 
 
-def _cut(sizes: Integers, counts: Integers, content: int) -> tuple[Integers, Integers]:
-    """Where each window starts and stops in its document."""
+def cut(sizes: Integers, content: int) -> tuple[Integers, Integers, Integers]:
+    """The document of each window of at most ``content`` tokens, and where it starts and stops in it.
+
+    A longer document is cut into whole windows and the rest; a rest shorter than a quarter of a window shares
+    evenly with the whole window before it, so that no window is left without context. No token is dropped;
+    documents without tokens have no window.
+    """
+    counts = -(-sizes // content)
     ends = np.cumsum(counts)
     number = np.arange(counts.sum()) - np.repeat(ends - counts, counts)  # of the window in its document
     starts = number * content
     rest = sizes - (counts - 1) * content
     short = np.flatnonzero((counts > 1) & (rest * 4 < content))
     starts[ends[short] - 1] = sizes[short] - (content + rest[short]) // 2
-    stops = np.append(starts[1:], 0)
+    stops = np.append(starts[1:], 0)[: len(starts)]
     stops[ends[counts > 0] - 1] = sizes[counts > 0]
-    return starts, stops
+    return np.repeat(np.arange(len(sizes)), counts), starts, stops
 
 
 def framed(

@@ -21,11 +21,21 @@ DRAWS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number with the interval that holds it with 95 % confidence."""
+    """A number with the interval that holds it with 95 % confidence.
+
+    As text: ``0.812 (95 % 0.790 … 0.833)``; with one digit, f"{estimate:.1f}".
+    """
 
     value: float
     low: float
     high: float
+
+    def __str__(self) -> str:
+        return format(self, ".3f")
+
+    def __format__(self, digits: str) -> str:
+        value, low, high = (format(number, digits or ".3f") for number in (self.value, self.low, self.high))
+        return f"{value} (95 % {low} … {high})"
 
     def to_dict(self) -> dict[str, float]:
         """The three numbers by name, ready for JSON."""

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from headwater.errors import SettingsError, StorageError
-from headwater.models.layouts import layout_for, to_published
+from headwater.models.heads import HeadSettings
+from headwater.models.layouts import Layout, layout_for, to_published
 from headwater.models.layouts.names import Rename
 from headwater.models.model import Model
 from headwater.models.settings import BackboneSettings
@@ -26,6 +27,7 @@ TASKS = {
     "classification": "SEQ_CLS",
     "regression": "SEQ_CLS",
     "tagging": "TOKEN_CLS",
+    "question_answering": "QUESTION_ANS",
     "next_token": "CAUSAL_LM",
 }
 
@@ -34,7 +36,7 @@ def published_rows(model: Model) -> dict[str, Sequence[int]]:
     """The matrices of a model's backbone that its published layout keeps as several, and the rows of each."""
     return {
         rename.ours.removeprefix("backbone."): rename.rows
-        for rename in _names(model)
+        for rename in _published(model)[1]
         if rename.rows and rename.ours.startswith("backbone.")
     }
 
@@ -44,15 +46,15 @@ def save_adapter(folder: Path, model: Model, *, rank: int, alpha: float, base: s
 
     Source of the format: peft 0.21's ``save_pretrained``. Raises StorageError when the disk refuses.
     """
-    head = next(iter(model.head_settings.values()), None)
-    names = _names(model)
+    head = _head(model)
+    layout, names = _published(model)
     tensors = dict(_corrections(corrections(model.backbone), names))
     own = {rename.ours for rename in names if rename.ours.startswith("heads.")}
     heads = to_published(
         {name: tensor for name, tensor in model.state_dict().items() if name in own},
         [rename for rename in names if rename.ours in own],
     )
-    modules = sorted({name.split(".")[0] for name in heads})
+    modules = sorted({name.removeprefix(layout.body_prefix).split(".")[0] for name in heads})
     tensors |= {PREFIX + name: tensor for name, tensor in heads.items()}
     config = {
         "peft_type": "LORA",
@@ -62,6 +64,7 @@ def save_adapter(folder: Path, model: Model, *, rank: int, alpha: float, base: s
         "lora_alpha": alpha,
         "lora_dropout": 0.0,
         "bias": "none",
+        "fan_in_fan_out": any(rename.transposed for rename in names),
         "target_modules": sorted({_end(name) for name in tensors if ".lora_A." in name}),
         "modules_to_save": modules or None,
         "inference_mode": True,
@@ -69,14 +72,18 @@ def save_adapter(folder: Path, model: Model, *, rank: int, alpha: float, base: s
     _write(folder, config, tensors)
 
 
-def _names(model: Model) -> list[Rename]:
+def _published(model: Model) -> tuple[Layout, list[Rename]]:
     settings = getattr(model.backbone, "settings", None)
     if not isinstance(settings, BackboneSettings):
         raise SettingsError(
             f"a {type(model.backbone).__name__} has no layout in which its adapter could be written"
         )
-    head = next(iter(model.head_settings.values()), None)
-    return layout_for(settings, head).names(settings, head)
+    layout = layout_for(settings, _head(model))
+    return layout, layout.names(settings, _head(model))
+
+
+def _head(model: Model) -> HeadSettings | None:
+    return next(iter(model.head_settings.values()), None)
 
 
 def _corrections(found: Mapping[str, LowRank], names: Sequence[Rename]) -> Iterator[tuple[str, Tensor]]:
@@ -90,8 +97,12 @@ def _corrections(found: Mapping[str, LowRank], names: Sequence[Rename]) -> Itera
 
 
 def _end(name: str) -> str:
-    """The last part of the name of a corrected map: what peft looks for."""
-    return name.split(".lora_A.")[0].rsplit(".", 1)[-1]
+    """The end of the name of a corrected map, which peft looks for.
+
+    Two parts of it, where the first is no number: BERT's "dense" is the end of its pooler's name too.
+    """
+    *_, owner, last = name.split(".lora_A.")[0].split(".")
+    return last if owner.isdigit() else f"{owner}.{last}"
 
 
 def _write(folder: Path, config: Mapping[str, Any], tensors: dict[str, Tensor]) -> None:

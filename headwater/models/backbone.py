@@ -17,14 +17,14 @@ class Backbone(nn.Module, ABC):
 
     ``reads`` says what a token's vector may know: the tokens before it ("past"), or those on both sides
     ("both"). ``checkpoint_activations`` set to True trades time for memory: activations are computed again
-    in the backward pass. ``most_positions`` is how many tokens a row may have where positions are learnt, else None.
+    in the backward pass. ``longest_row`` is how many tokens a row may have where positions are learnt, else None.
     """
 
     width: int
     vocabulary_size: int
     reads: Reads
     checkpoint_activations: bool = False
-    most_positions: int | None = None
+    longest_row: int | None = None
 
     @property
     @abstractmethod

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +31,7 @@ from headwater.models.layouts import (
     layout_named,
     to_published,
 )
+from headwater.models.layouts.names import Rename
 from headwater.models.model import Model
 from headwater.models.settings import BackboneSettings
 from headwater.models.weights import WEIGHTS, read_json, read_shapes, read_weights, write_weights
@@ -67,7 +68,8 @@ def save_bundle(folder: Path, model: Model, tokenizer: Tokenizer, card: Mapping[
     aside = folder.parent / f".tmp-{folder.name}-{uuid.uuid4().hex[:8]}"
     try:
         aside.mkdir(parents=True)
-        tensors = to_published(model.state_dict(), layout.names(settings, head))
+        names, extras = layout.names(settings, head), layout.extras(settings, head)
+        tensors = to_published(model.state_dict(), names, extras)
         write_weights(aside / WEIGHTS, _without_prefix(tensors, layout, head))
         _write_json(aside / "config.json", _config(layout, settings, head, tokenizer, card))
         tokenizer.save(aside / "tokenizer.json")
@@ -96,23 +98,26 @@ def load_bundle(folder: Path | str) -> Bundle:
     layout = layout_named(config.get("model_type"))
     settings, head = _understood(layout, config, folder)
     card = read_json(folder / CARD) if (folder / CARD).is_file() else {}
-    shapes = _prefixed(read_shapes(folder), layout)
+    shapes = read_shapes(folder)
     head = layout.head_in_file(head, config, shapes)
     settings, head = _own_words(card, layout, settings, head)
     names = layout.names(settings, head)
-    shapes = {name: shape for name, shape in shapes.items() if name not in layout.computed}
+    with torch.device("meta"):  # of these, only names and shapes are wanted
+        extras = layout.extras(settings, head)
+        built = _built(settings, head).state_dict()
+    shapes = _prefixed(shapes, layout, names)
+    shapes = {name: shape for name, shape in shapes.items() if not layout.passes_over(name, extras)}
     # Tied weights are written once; a writer that repeats them must repeat the same numbers.
     repeated = layout.repeated(head, shapes)
-    with torch.device("meta"):
-        expected = to_published(_built(settings, head).state_dict(), names)
+    expected = to_published(built, names, [extra for extra in extras if extra.joins])
     _account(folder, {name: tuple(tensor.shape) for name, tensor in expected.items()}, shapes, repeated)
     _refuse_changed(folder, card)
-    tensors = _prefixed(read_weights(folder), layout)
+    tensors = _prefixed(read_weights(folder), layout, names)
     for name, original in repeated.items():
         if not torch.equal(tensors[name], tensors[original]):
             raise BadDataError(f"{folder}: {name} differs from {original}, though config.json ties them")
     model = _built(settings, head)
-    model.load_state_dict(from_published(tensors, names))
+    model.load_state_dict(from_published(tensors, names, extras))
     return Bundle(model, settings, folder / "tokenizer.json", {**card})
 
 
@@ -265,8 +270,9 @@ def _without_prefix(
     )
 
 
-def _prefixed(found: dict[str, Value], layout: Layout) -> dict[str, Value]:
-    if any(name.startswith(layout.body_prefix) for name in found):
+def _prefixed(found: dict[str, Value], layout: Layout, names: Sequence[Rename]) -> dict[str, Value]:
+    """The tensors of a file under the names of a whole model; a body alone, or an old file, says no prefix."""
+    if any(name in found for rename in names for name in rename.published):
         return found
     return {layout.body_prefix + name: value for name, value in found.items()}
 

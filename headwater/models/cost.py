@@ -69,7 +69,7 @@ def cost_of(
     settings = backbone if isinstance(backbone, BackboneSettings) else _settings_of(backbone)
     loss_positions = loss_share * length
     matrices = 2.0 * length * _matrix_weights(built)
-    output = 2.0 * loss_positions * settings.width * settings.vocabulary_size
+    output = 2.0 * loss_positions * built.token_embedding.weight.numel()
     held = (length * _held_per_token(settings) + _held_scores(settings, length)) * value_bytes
     # The loss keeps the logits and their log-softmax, both in single precision.
     held += loss_positions * settings.vocabulary_size * 8
@@ -164,7 +164,7 @@ def _held_per_token(settings: BackboneSettings) -> int:
             # the stream before each norm and each norm's output; queries, keys, values; what was read, as
             # attention leaves it and as the output map takes it; the feed-forward's halves.
             attention = 2 * C + (H + 2 * K) * D + 2 * H * D
-            hidden = {"relu": F, "gelu": 2 * F}.get(settings.feed_forward, 4 * F)
+            hidden = {"relu": F, "gelu": 2 * F, "gelu_tanh": 2 * F}.get(settings.feed_forward, 4 * F)
             return settings.depth * (attention + 2 * C + hidden) + 2 * C
         case EncoderDecoderSettings():
             decoder = settings.decoder

@@ -1,14 +1,4 @@
-"""Which head a task ships, in the shape that the backbone's published layout gives it.
-
-| style | masked_tokens, next_token | classification, regression | tagging |
-|---|---|---|---|
-| modernbert: layer norm | dense, GELU, norm, tied; tied | pool, dense, GELU, norm, classifier | no pool |
-| eurobert: RMS norm, both sides | tied | pool, dense with bias, GELU, classifier | classifier |
-| llama: RMS norm, the past | tied | last token, classifier without bias | classifier |
-| marian, bart: encoder-decoder, norms behind | tied, with a bias | as modernbert | classifier |
-| m2m_100: encoder-decoder, norms in front | tied | as modernbert | classifier |
-| t5: encoder-decoder, RMS norm | a matrix of its own | as modernbert | classifier |
-"""
+"""Which head a task ships, in the shape that the backbone's published layout gives it (``styles.py``)."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -17,7 +7,8 @@ from torch import nn
 
 from headwater.errors import SettingsError
 from headwater.models.backbone import Backbone
-from headwater.models.settings import EncoderDecoderSettings, TransformerSettings
+from headwater.models.settings import TransformerSettings
+from headwater.models.styles import PLAIN, STYLES, Step, Style, style_of
 from headwater.nn.heads import (
     HeadTransform,
     LateSequenceHead,
@@ -32,17 +23,21 @@ from headwater.nn.pooling import PoolingKind, build_pooling
 from headwater.settings import unknown_choice
 
 PoolingChoice = Literal["default", "late", "mean", "first", "last", "max", "attention"]
-HeadStyle = Literal["modernbert", "eurobert", "llama", "marian", "m2m_100", "t5"]
-HEADS = ("masked_tokens", "next_token", "classification", "regression", "tagging")
+HEADS = (
+    *("masked_tokens", "next_token", "replaced_token"),
+    *("classification", "regression", "tagging", "question_answering"),
+)
+BORDERS = 2
+"""What a question_answering head says of every token: whether an answer begins there, whether it ends there."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSettings:
     """What a head needs besides its backbone.
 
-    ``pooling`` "default" means the mean, or the last token where a backbone reads the past alone; "late" pools the
-    classifier's answers of all tokens (EuroBERT). ``tied`` False gives a token head its own output matrix; ``scale``
-    multiplies the hidden states in front of it.
+    ``pooling`` "default" means the mean, the last token where a backbone reads the past alone, the first in BERT's
+    and ELECTRA's layouts; "late" pools the classifier's answers of all tokens (EuroBERT). ``tied`` False gives a
+    token head its own output matrix; ``scale`` multiplies the hidden states in front of it.
     """
 
     name: str
@@ -69,80 +64,74 @@ class HeadSettings:
             )
 
 
-def style_of(backbone: Backbone) -> HeadStyle:
-    """Whose heads a backbone wears; baselines wear ModernBERT's, so that arms differ in the body alone."""
-    settings = getattr(backbone, "settings", None)
-    if isinstance(settings, EncoderDecoderSettings):
-        if settings.decoder.norm == "rms":
-            return "t5"
-        return "marian" if settings.decoder.norm_position == "after" else "m2m_100"
-    if isinstance(settings, TransformerSettings) and settings.norm == "rms":
-        return "llama" if settings.causal else "eurobert"
-    return "modernbert"
-
-
 def usual_head(backbone: Backbone, name: str, **options: Any) -> HeadSettings:
-    """The head of that name as the backbone's style has it, but for ``options``: T5's output matrix is its own."""
-    own = style_of(backbone) == "t5" and name == "next_token"
-    usual: dict[str, Any] = {"tied": False} if own else {}
+    """The head of that name as the backbone's style has it, but for ``options``."""
+    usual: dict[str, Any] = {"tied": _style(backbone).next_tied} if name == "next_token" else {}
     return HeadSettings(name=name, **(usual | options))
 
 
 def build_head(backbone: Backbone, settings: HeadSettings) -> nn.Module:
     """The head of that name, in the backbone's style; its weights are as torch drew them."""
-    style = style_of(backbone)
-    if settings.name in ("masked_tokens", "next_token"):
-        return _token_head(backbone, settings, style)
-    classes = settings.classes or 1
-    if settings.name == "tagging":
-        transform = _transform(backbone) if style == "modernbert" else None
-        return TaggingHead(backbone.width, classes, transform, dropout=settings.dropout)
-    return _sequence_head(backbone, settings, classes, style)
+    style = _style(backbone)
+    match settings.name:
+        case "masked_tokens" | "next_token":
+            return _token_head(backbone, settings, style)
+        case "replaced_token":  # one bit a token: a positive score says that the word is not the author's
+            return TaggingHead(backbone.width, 1, _transform(backbone, PLAIN), dropout=settings.dropout)
+        case "tagging" | "question_answering":
+            classes = BORDERS if settings.name == "question_answering" else settings.classes or 1
+            transform = _transform(backbone, style.tokens)
+            return TaggingHead(backbone.width, classes, transform, dropout=settings.dropout)
+        case _:
+            return _sequence_head(backbone, settings, style)
 
 
-def _token_head(backbone: Backbone, settings: HeadSettings, style: HeadStyle) -> TokenHead:
-    rich = style == "modernbert" and settings.name == "masked_tokens"
-    bias = rich or style == "marian"
+def _style(backbone: Backbone) -> Style:
+    return STYLES[style_of(getattr(backbone, "settings", None))]
+
+
+def _token_head(backbone: Backbone, settings: HeadSettings, style: Style) -> TokenHead:
+    step = style.words if settings.name == "masked_tokens" else None
+    bias = step is not None or style.word_bias
+    table = backbone.token_embedding
+    if step is None and table.embedding_dim != backbone.width:
+        raise SettingsError(
+            f"a table of width {table.embedding_dim} cannot decode hidden states of width {backbone.width}: this "
+            f"layout's {settings.name} head has no map between them; leave embedding_width out"
+        )
     decoder = (
-        TiedDecoder(backbone.token_embedding, bias=bias)
+        TiedDecoder(table, bias=bias)
         if settings.tied
-        else nn.Linear(backbone.width, backbone.vocabulary_size, bias=bias)
+        else nn.Linear(table.embedding_dim, backbone.vocabulary_size, bias=bias)
     )
-    if rich:
-        return TokenHead(decoder, _transform(backbone))
-    return TokenHead(decoder, None if settings.scale == 1.0 else Scaled(settings.scale))
+    if settings.scale != 1.0:
+        return TokenHead(decoder, Scaled(settings.scale))
+    return TokenHead(decoder, _transform(backbone, step, outputs=table.embedding_dim))
 
 
-def _sequence_head(
-    backbone: Backbone, settings: HeadSettings, classes: int, style: HeadStyle
-) -> SequenceHead:
+def _sequence_head(backbone: Backbone, settings: HeadSettings, style: Style) -> SequenceHead:
     variant = LateSequenceHead if settings.pooling == "late" else SequenceHead
-    transforms = {
-        "modernbert": lambda: _transform(backbone),
-        "eurobert": lambda: HeadTransform(backbone.width, nn.Identity(), bias=True),
-        "llama": lambda: None,
-        "marian": lambda: _transform(backbone),
-        "m2m_100": lambda: _transform(backbone),
-        "t5": lambda: _transform(backbone),
-    }
     return variant(
         backbone.width,
-        classes,
-        build_pooling(_pooling_kind(settings.pooling, backbone), backbone.width),
-        transforms[style](),
+        settings.classes or 1,
+        build_pooling(_pooling_kind(settings.pooling, style, backbone), backbone.width),
+        _transform(backbone, style.documents),
         dropout=settings.dropout,
-        bias=style != "llama",
+        bias=style.classifier_bias,
     )
 
 
-def _pooling_kind(pooling: PoolingChoice, backbone: Backbone) -> PoolingKind:
+def _pooling_kind(pooling: PoolingChoice, style: Style, backbone: Backbone) -> PoolingKind:
     if pooling == "default":
-        return "last" if backbone.reads == "past" else "mean"
+        return style.pooling or ("last" if backbone.reads == "past" else "mean")
     return "mean" if pooling == "late" else pooling
 
 
-def _transform(backbone: Backbone) -> HeadTransform:
+def _transform(backbone: Backbone, step: Step | None, *, outputs: int | None = None) -> HeadTransform | None:
+    if step is None:
+        return None
     settings = getattr(backbone, "settings", None)
-    norm: NormKind = settings.norm if isinstance(settings, TransformerSettings) else "layer_without_bias"
+    kind: NormKind = settings.norm if isinstance(settings, TransformerSettings) else "layer_without_bias"
     epsilon = settings.norm_epsilon if isinstance(settings, TransformerSettings) else 1e-5
-    return HeadTransform(backbone.width, build_norm(norm, backbone.width, epsilon))
+    norm = build_norm(kind, outputs or backbone.width, epsilon) if step.norm else nn.Identity()
+    return HeadTransform(backbone.width, norm, activation=step.activation, bias=step.bias, outputs=outputs)

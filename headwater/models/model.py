@@ -15,7 +15,7 @@ from headwater.sequence import Batch
 
 
 class Model(nn.Module):
-    """A backbone and its heads by name: "masked_tokens", "next_token", "classification", "regression", "tagging".
+    """A backbone and its heads by name, those of ``headwater.models.heads.HEADS``.
 
     What training throws away (a teacher, a decoder, a projection) is not here: the objective owns it.
     """

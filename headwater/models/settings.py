@@ -25,6 +25,7 @@ Positions = Literal[
     "alibi",
     "none",
 ]
+ClassicLayout = Literal["bert", "electra", "gpt2"]
 Cell = Literal["lstm", "gru"]
 RecurrentAttention = Literal["none", "additive"]
 
@@ -33,6 +34,7 @@ RecurrentAttention = Literal["none", "additive"]
 LARGEST = {
     "vocabulary_size": 1 << 22,
     "width": 1 << 16,
+    "embedding_width": 1 << 16,
     "hidden_width": 1 << 18,
     "feed_forward_width": 1 << 18,
     "depth": 1024,
@@ -85,13 +87,16 @@ class TransformerSettings(BackboneSettings):
     (None: the same). ``relative_buckets`` and ``relative_distance`` part the distances that relative positions tell
     apart. ``attention_scale`` multiplies scores (None: 1/√D), ``embedding_scale`` token vectors. ``max_length`` is the
     length of a learned or sinusoidal table; elsewhere it is only what is written down for others.
-    ``num_key_value_heads`` None means one per head, ``head_dim`` None means width / heads.
+    ``num_key_value_heads`` None means one per head, ``head_dim`` None means width / heads, ``embedding_width`` None a
+    table of tokens as wide as the model. ``layout`` names the published layout whose heads and tensor names the model
+    takes where its parts do not tell (BERT's and ELECTRA's bodies are the same); None: the one that fits, or our own.
     """
 
     num_heads: int
     feed_forward_width: int
     num_key_value_heads: int | None = None
     head_dim: int | None = None
+    embedding_width: int | None = None
     feed_forward: FeedForwardKind = "geglu"
     norm: NormKind = "layer_without_bias"
     norm_position: NormPosition = "before"
@@ -115,17 +120,18 @@ class TransformerSettings(BackboneSettings):
     residual_dropout: float = 0.0
     stochastic_depth: float = 0.0
     max_length: int = 2048
+    layout: ClassicLayout | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_counts(
-            self, ("num_heads", "feed_forward_width", "num_key_value_heads", "head_dim", "max_length")
-        )
-        _check_counts(self, ("relative_buckets", "relative_distance"))
+        _check_counts(self, ("num_heads", "feed_forward_width", "num_key_value_heads", "head_dim"))
+        _check_counts(self, ("embedding_width", "max_length", "relative_buckets", "relative_distance"))
         _check_choice(self, "feed_forward", FEED_FORWARD_KINDS)
         _check_choice(self, "norm", NORM_KINDS)
         _check_choice(self, "norm_position", NORM_POSITIONS)
         _check_choice(self, "positions", get_args(Positions))
+        if self.layout is not None:
+            _check_choice(self, "layout", get_args(ClassicLayout))
         _check_shares(self, [name for name in vars(self) if name.endswith("dropout")] + ["stochastic_depth"])
         _check_positive(
             self, ("norm_epsilon", "rotary_theta", "local_rotary_theta", "attention_scale", "embedding_scale")
@@ -150,8 +156,13 @@ class TransformerSettings(BackboneSettings):
         return self.width // self.num_heads if self.head_dim is None else self.head_dim
 
     @property
-    def most_positions(self) -> int | None:
-        """How many positions the model knows: as many as it has learnt vectors for; None where it knows any."""
+    def table_width(self) -> int:
+        """Width of a token's vector in the table, resolved."""
+        return self.width if self.embedding_width is None else self.embedding_width
+
+    @property
+    def longest_row(self) -> int | None:
+        """Tokens of the longest row that can be read; None where positions are not learnt one by one."""
         return self.max_length if self.positions.startswith("learned") else None
 
     def window_of(self, block: int) -> int | None:
@@ -217,7 +228,15 @@ class EncoderDecoderSettings(BackboneSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         encoder, decoder = self.encoder, self.decoder
-        for name in ("vocabulary_size", "width", "positions", "max_length", "embedding_scale", "pad_token"):
+        for name in (
+            "vocabulary_size",
+            "width",
+            "embedding_width",
+            "positions",
+            "max_length",
+            "embedding_scale",
+            "pad_token",
+        ):
             if getattr(encoder, name) != getattr(decoder, name):
                 raise SettingsError(
                     f"encoder and decoder share one table of tokens, but {name} is {getattr(encoder, name)} in one and "

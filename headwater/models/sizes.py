@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Literal, NamedTuple, get_args
 
 from headwater.errors import SettingsError
@@ -12,6 +13,7 @@ from headwater.models.settings import (
     RecurrentSettings,
     TransformerSettings,
 )
+from headwater.nn.feed_forward import GATED, FeedForwardKind
 from headwater.settings import unknown_choice
 
 
@@ -46,6 +48,11 @@ def gated_width(width: int) -> int:
     arXiv:2002.05202); multiples of 64 keep matrix products on their fast path.
     """
     return max(64, round(width * 8 / 3 / 64) * 64)
+
+
+def feed_forward_width(kind: FeedForwardKind, width: int) -> int:
+    """Hidden width of a feed-forward of that kind where nobody says another."""
+    return gated_width(width) if kind in GATED else 4 * width
 
 
 def encoder_settings(size: str, vocabulary_size: int, *, max_length: int = 8192) -> TransformerSettings:
@@ -87,6 +94,86 @@ def decoder_settings(size: str, vocabulary_size: int, *, max_length: int = 2048)
     )
 
 
+def eurobert_settings(size: str, vocabulary_size: int, *, max_length: int = 8192) -> TransformerSettings:
+    """An encoder in EuroBERT's layout: Llama's block, reading both sides.
+
+    Source: Boizard et al. 2025, arXiv:2503.05500.
+    """
+    return replace(decoder_settings(size, vocabulary_size, max_length=max_length), causal=False)
+
+
+def bert_settings(size: str, vocabulary_size: int, *, max_length: int = 512) -> TransformerSettings:
+    """An encoder in BERT's layout: norms behind each update, learnt positions, every bias.
+
+    Source: Devlin et al. 2018, section 3, arXiv:1810.04805.
+    """
+    depth, width, num_heads = size_named(size)
+    return TransformerSettings(
+        vocabulary_size=vocabulary_size,
+        width=width,
+        depth=depth,
+        num_heads=num_heads,
+        feed_forward_width=4 * width,
+        feed_forward="gelu",
+        norm="layer",
+        norm_position="after",
+        norm_epsilon=1e-12,
+        linear_bias=True,
+        positions="learned",
+        embedding_norm=True,
+        final_norm=False,
+        max_length=max_length,
+        layout="bert",
+    )
+
+
+def electra_settings(size: str, vocabulary_size: int, *, max_length: int = 512) -> TransformerSettings:
+    """An encoder in ELECTRA's layout: BERT's body, whose detector of replaced tokens is shipped with it.
+
+    Source: Clark et al. 2020, section 3.1, arXiv:2003.10555.
+    """
+    return replace(bert_settings(size, vocabulary_size, max_length=max_length), layout="electra")
+
+
+def gpt2_settings(size: str, vocabulary_size: int, *, max_length: int = 1024) -> TransformerSettings:
+    """A decoder in GPT-2's layout: norms in front, learnt positions, every bias.
+
+    Source: Radford et al. 2019, section 2.3.
+    """
+    depth, width, num_heads = size_named(size)
+    return TransformerSettings(
+        vocabulary_size=vocabulary_size,
+        width=width,
+        depth=depth,
+        num_heads=num_heads,
+        feed_forward_width=4 * width,
+        feed_forward="gelu_tanh",
+        norm="layer",
+        linear_bias=True,
+        positions="learned",
+        causal=True,
+        max_length=max_length,
+        layout="gpt2",
+    )
+
+
+PairLayout = Literal["m2m_100", "marian", "bart", "t5"]
+PAIR_LAYOUTS: tuple[PairLayout, ...] = get_args(PairLayout)
+LayoutName = Literal["modernbert", "eurobert", "bert", "electra", "llama", "gpt2", PairLayout]
+ENCODERS: dict[LayoutName, Callable[[str, int], TransformerSettings]] = {
+    "modernbert": encoder_settings,
+    "eurobert": eurobert_settings,
+    "bert": bert_settings,
+    "electra": electra_settings,
+}
+"""Stacks that read both sides, by their published layouts; the first is the usual one."""
+DECODERS: dict[LayoutName, Callable[[str, int], TransformerSettings]] = {
+    "llama": decoder_settings,
+    "gpt2": gpt2_settings,
+}
+"""Stacks that read the past."""
+
+
 def paper_base(vocabulary_size: int, *, causal: bool = False) -> TransformerSettings:
     """One stack of the paper's base model. Source: Vaswani et al. 2017, table 3, arXiv:1706.03762."""
     return TransformerSettings(
@@ -123,8 +210,6 @@ def paper_big(vocabulary_size: int, *, causal: bool = False) -> TransformerSetti
 
 
 PAPER_SIZES = {"paper_base": paper_base, "paper_big": paper_big}
-PairLayout = Literal["m2m_100", "marian", "bart", "t5"]
-PAIR_LAYOUTS: tuple[PairLayout, ...] = get_args(PairLayout)
 
 
 def encoder_decoder_settings(
@@ -195,6 +280,11 @@ def _in_layout(layout: PairLayout, plain: TransformerSettings) -> TransformerSet
                 attention_scale=1.0,
             )
 
+
+ENCODER_DECODERS: dict[LayoutName, Callable[[str, int], EncoderDecoderSettings]] = {
+    layout: partial(encoder_decoder_settings, layout=layout) for layout in PAIR_LAYOUTS
+}
+"""Stacks that read a source while they write."""
 
 BaselineKind = Literal["recurrent", "convolutional"]
 

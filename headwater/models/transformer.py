@@ -35,8 +35,10 @@ class TransformerBackbone(Backbone):
         self.settings = settings
         self.width, self.vocabulary_size = settings.width, settings.vocabulary_size
         self.reads = "past" if settings.causal else "both"
-        self.most_positions = settings.most_positions
-        self.embedding = build_embedding(settings, nn.Embedding(settings.vocabulary_size, settings.width))
+        self.longest_row = settings.longest_row
+        self.embedding = build_embedding(
+            settings, nn.Embedding(settings.vocabulary_size, settings.table_width)
+        )
         self.blocks = build_blocks(settings)
         self.final_norm = build_final_norm(settings)
 
@@ -109,8 +111,8 @@ class TransformerEncoderDecoder(EncoderDecoder):
         self.settings = settings
         encoder, decoder = settings.encoder, settings.decoder
         self.width, self.vocabulary_size, self.reads = encoder.width, encoder.vocabulary_size, "both"
-        self.most_positions = encoder.most_positions
-        self.embedding = build_embedding(encoder, nn.Embedding(encoder.vocabulary_size, encoder.width))
+        self.longest_row = encoder.longest_row
+        self.embedding = build_embedding(encoder, nn.Embedding(encoder.vocabulary_size, encoder.table_width))
         self.blocks = build_blocks(encoder)
         self.final_norm = build_final_norm(encoder)
         self.decoder_embedding = build_embedding(decoder, Borrowed(self.embedding.tokens))
@@ -166,12 +168,16 @@ Table = TypeVar("Table", bound=nn.Module)
 
 
 def build_embedding(settings: TransformerSettings, tokens: Table) -> TokenEmbedding[Table]:
-    """The table of tokens, absolute positions if any, norm if any."""
+    """The table of tokens, absolute positions if any, norm if any, a map where the table is narrower or wider."""
+    wide = settings.table_width == settings.width
     norm = (
-        build_norm(settings.norm, settings.width, settings.norm_epsilon) if settings.embedding_norm else None
+        build_norm(settings.norm, settings.table_width, settings.norm_epsilon)
+        if settings.embedding_norm
+        else None
     )
     return TokenEmbedding(
         tokens,
+        projection=None if wide else nn.Linear(settings.table_width, settings.width),
         positions=_absolute_positions(settings),
         norm=norm,
         scale=settings.embedding_scale,
@@ -261,15 +267,16 @@ def build_final_norm(settings: TransformerSettings) -> nn.Module:
 def _absolute_positions(settings: TransformerSettings) -> nn.Module | None:
     match settings.positions:
         case "learned":
-            return LearnedPositions(settings.max_length, settings.width)
+            return LearnedPositions(settings.max_length, settings.table_width)
         case "learned_from_two":
-            return LearnedPositions(settings.max_length, settings.width, start=2)
+            return LearnedPositions(settings.max_length, settings.table_width, start=2)
         case "sinusoidal":
-            return SinusoidalPositions(settings.width)
+            return SinusoidalPositions(settings.table_width)
         case "sinusoidal_halves":
-            return SinusoidalPositions(settings.width, "halves")
+            return SinusoidalPositions(settings.table_width, "halves")
         case "sinusoidal_tensor2tensor":
-            return SinusoidalPositions(settings.width, "tensor2tensor", start=(settings.pad_token or 0) + 1)
+            start = (settings.pad_token or 0) + 1
+            return SinusoidalPositions(settings.table_width, "tensor2tensor", start=start)
         case _:
             return None
 

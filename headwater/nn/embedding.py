@@ -1,4 +1,4 @@
-"""From token numbers to vectors. Shape letters: B batch, T tokens, C width, V vocabulary."""
+"""From token numbers to vectors. Shape letters: B batch, T tokens, E width of the table, C width, V vocabulary."""
 
 from typing import Generic, TypeVar
 
@@ -10,19 +10,22 @@ Table = TypeVar("Table", bound=nn.Module)
 
 
 class TokenEmbedding(nn.Module, Generic[Table]):
-    """``dropout(norm(scale · E[token] + P(position)))``; each part but E may be absent.
+    """``projection(dropout(norm(scale · E[token] + P(position))))``; each part but E may be absent.
 
-    ``tokens`` is the table E, (V, C); a second stack may borrow that of the first. ``positions`` maps a layout to
-    vectors (B, T, C); rotary positions and score biases act inside attention and need none. ``scale`` is √C in the
-    paper, 1 elsewhere.
+    ``tokens`` is the table, (V, E); a second stack may borrow that of the first. ``positions`` maps a layout to
+    vectors (B, T, E); rotary positions and score biases act inside attention and need none. ``scale`` is √C in the
+    paper, 1 elsewhere. A table of another width than the model's is followed by ``projection``, a linear map from
+    E to C.
 
-    Source: Vaswani et al. 2017, sections 3.4 and 3.5, arXiv:1706.03762.
+    Source: Vaswani et al. 2017, sections 3.4 and 3.5, arXiv:1706.03762; the map: Lan et al. 2019, section 3.1,
+    arXiv:1909.11942, with ELECTRA's order and bias.
     """
 
     def __init__(
         self,
         tokens: Table,
         *,
+        projection: nn.Module | None = None,
         positions: nn.Module | None = None,
         norm: nn.Module | None = None,
         scale: float = 1.0,
@@ -34,6 +37,7 @@ class TokenEmbedding(nn.Module, Generic[Table]):
         self.positions = positions
         self.norm = norm if norm is not None else nn.Identity()
         self.dropout = nn.Dropout(dropout)
+        self.projection = projection if projection is not None else nn.Identity()
 
     def forward(self, tokens: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T) → (B, T, C)
         embedded = self.tokens(tokens)
@@ -41,4 +45,4 @@ class TokenEmbedding(nn.Module, Generic[Table]):
             embedded = embedded * self.scale
         if self.positions is not None:
             embedded = embedded + self.positions(layout)
-        return self.dropout(self.norm(embedded))
+        return self.projection(self.dropout(self.norm(embedded)))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from headwater.errors import SettingsError
 
-FeedForwardKind = Literal["relu", "gelu", "swiglu", "geglu", "geglu_tanh"]
+FeedForwardKind = Literal["relu", "gelu", "swiglu", "geglu", "gelu_tanh", "geglu_tanh"]
 FEED_FORWARD_KINDS: tuple[FeedForwardKind, ...] = get_args(FeedForwardKind)
 Activation = Callable[[Tensor], Tensor]
 
@@ -86,6 +86,7 @@ FEED_FORWARDS: dict[FeedForwardKind, tuple[type[FeedForward] | type[GatedFeedFor
     "gelu": (FeedForward, F.gelu),
     "swiglu": (GatedFeedForward, F.silu),
     "geglu": (GatedFeedForward, F.gelu),
+    "gelu_tanh": (FeedForward, partial(F.gelu, approximate="tanh")),
     "geglu_tanh": (GatedFeedForward, partial(F.gelu, approximate="tanh")),
 }
 GATED = tuple(kind for kind, (variant, _) in FEED_FORWARDS.items() if variant is GatedFeedForward)
@@ -94,10 +95,11 @@ GATED = tuple(kind for kind, (variant, _) in FEED_FORWARDS.items() if variant is
 def build_feed_forward(
     kind: FeedForwardKind, width: int, hidden_width: int, *, bias: bool, dropout: float = 0.0
 ) -> FeedForward | GatedFeedForward:
-    """The feed-forward of that name; GELU is the exact one (erf), which is also the faster one on a CPU.
+    """The feed-forward of that name.
 
-    ``geglu_tanh`` takes the approximation by a hyperbolic tangent that T5 1.1 was trained with (Hendrycks and Gimpel
-    2016, section 2, arXiv:1606.08415).
+    GELU is the exact one (erf), which is also the faster one on a CPU; ``gelu_tanh`` and ``geglu_tanh`` have the
+    formula that GPT-2 and T5 1.1 were trained with: 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))), Hendrycks and Gimpel
+    2016, section 2, arXiv:1606.08415.
     """
     if kind not in FEED_FORWARDS:
         raise SettingsError(f"feed_forward={kind!r} does not exist; choose one of {', '.join(FEED_FORWARDS)}")

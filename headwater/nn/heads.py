@@ -15,7 +15,10 @@ from headwater.sequence import SequenceLayout
 
 
 class HeadTransform(nn.Module):
-    """``norm(activation(dense(h)))``: the step between a backbone and its answer, as in ModernBERT."""
+    """``norm(activation(dense(h)))``: the step between a backbone and its answer, as in ModernBERT.
+
+    ``outputs`` is its width where that is another one: that of the table of words.
+    """
 
     def __init__(
         self,
@@ -24,9 +27,10 @@ class HeadTransform(nn.Module):
         *,
         activation: Callable[[Tensor], Tensor] = F.gelu,
         bias: bool = False,
+        outputs: int | None = None,
     ) -> None:
         super().__init__()
-        self.dense = nn.Linear(width, width, bias=bias)
+        self.dense = nn.Linear(width, width if outputs is None else outputs, bias=bias)
         self.activation = activation
         self.norm = norm
 

@@ -70,10 +70,13 @@ def initialize(module: nn.Module, *, seed: int, name: str = "") -> None:
     tables = [
         part
         for _, part in parts
-        if isinstance(part, TokenEmbedding) and not isinstance(part.norm, nn.Identity)
+        if isinstance(part, TokenEmbedding)
+        and not isinstance(part.norm, nn.Identity)
+        and isinstance(part.projection, nn.Identity)  # behind a map, feature 0 is not the stream's feature 0
     ]
-    if tables and any(attention.rotary is not None for attention in attentions):
-        _begin_with_neighbours(tables[0].tokens.weight, attentions)
+    turned = [(part, part.rotary) for part in attentions if part.rotary is not None]
+    if tables and turned:
+        _begin_with_neighbours(tables[0].tokens.weight, turned)
     for attention in attentions:
         _begin_with_usual_scores(attention)
 
@@ -133,7 +136,7 @@ def _initialize_part(part: nn.Module, deviation: float, generators: _Generators)
             raise TypeError(f"initialization.py has no row for {type(part).__name__}; add one to its table")
 
 
-def _begin_with_neighbours(table: Tensor, attentions: list[MultiHeadAttention]) -> None:
+def _begin_with_neighbours(table: Tensor, attentions: list[tuple[MultiHeadAttention, Rotary]]) -> None:
     """Let the first half of the heads of every block begin by reading the token before, the token after, and so on.
 
     A query and a key that are the same for all tokens, a·(cos o·f, sin o·f) and a·(1, 0) over the rotary
@@ -143,13 +146,11 @@ def _begin_with_neighbours(table: Tensor, attentions: list[MultiHeadAttention]) 
     """
     table[:, 0] = CONSTANT
     seen = CONSTANT / float(table.square().mean(1).sqrt().mean())  # feature 0 behind the norm
-    for attention in attentions:
-        if attention.rotary is None:
-            continue
+    for attention, rotary in attentions:
         queries, keys, _ = attention.qkv.weight[:, 0].split(attention.split)
         queries, keys = (part.unflatten(0, (-1, attention.head_dim)) for part in (queries, keys))
         for head, offset in enumerate(_neighbours(attention)):
-            query, read = _reading(offset, attention.rotary)
+            query, read = _reading(offset, rotary)
             queries[head] = query / seen
             keys[head * len(keys) // len(queries)] = read / seen
 

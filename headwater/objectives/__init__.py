@@ -1,14 +1,19 @@
 """One file per objective, pretext and labelled alike, behind one interface."""
 
 from headwater.objectives.classification import Classification
+from headwater.objectives.continuation import Continuation
 from headwater.objectives.denoising import Denoising
 from headwater.objectives.masked_prediction import MaskedTokens
 from headwater.objectives.mixed import Mixed
+from headwater.objectives.multi_label import MultiLabel
+from headwater.objectives.next_item import NextItem
 from headwater.objectives.next_sentence import NextSentence
 from headwater.objectives.next_token import NextToken
 from headwater.objectives.objective import LabelledObjective, LossTerm, Objective, Task
+from headwater.objectives.question_answering import QuestionAnswering
 from headwater.objectives.regression import Regression
 from headwater.objectives.replaced_token import ReplacedToken
+from headwater.objectives.retrieval import Retrieval
 from headwater.objectives.self_distillation import SelfDistillation
 from headwater.objectives.sentence_contrast import SentenceContrast
 from headwater.objectives.sentence_order import SentenceOrder
@@ -18,16 +23,21 @@ from headwater.objectives.tagging import Tagging
 
 __all__ = [
     "Classification",
+    "Continuation",
     "Denoising",
     "LabelledObjective",
     "LossTerm",
     "MaskedTokens",
     "Mixed",
+    "MultiLabel",
+    "NextItem",
     "NextSentence",
     "NextToken",
     "Objective",
+    "QuestionAnswering",
     "Regression",
     "ReplacedToken",
+    "Retrieval",
     "SelfDistillation",
     "SentenceContrast",
     "SentenceOrder",

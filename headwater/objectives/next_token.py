@@ -31,9 +31,9 @@ class NextToken(Objective):
     head = "next_token"
     needs = "past"
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, label_smoothing: float = 0.0) -> None:
         super().__init__()
-        self.tokenizer = tokenizer
+        self.tokenizer, self.label_smoothing = tokenizer, label_smoothing
 
     @property
     def loss_share(self) -> float:
@@ -49,9 +49,12 @@ class NextToken(Objective):
         """-Σ log p(token | the tokens before it)."""
         assert isinstance(task, NextTokenTask)
         rows = model.encode_places(task.batch, task.places)
-        vocabulary_size = model.backbone.vocabulary_size
         total = summed_cross_entropy(
-            model.heads[self.name], rows, task.targets, vocabulary_size=vocabulary_size
+            model.heads[self.name],
+            rows,
+            task.targets,
+            vocabulary_size=model.backbone.vocabulary_size,
+            label_smoothing=self.label_smoothing if self.training else 0.0,
         )
         return (LossTerm(self.name, total, len(task.places)),)
 

@@ -34,6 +34,11 @@ class Task:
     batch: Batch
     counts: Mapping[str, int]
 
+    @property
+    def tokens(self) -> int:
+        """How many tokens are read, padding left out; of a source and its target, those of the source."""
+        return int(self.batch.layout.real.sum())
+
     def to(self, device: torch.device) -> Self:
         """The same task with its tensors on ``device``."""
         moved = {
@@ -52,6 +57,7 @@ class Objective(nn.Module, ABC):
 
     name: ClassVar[str]
     head: ClassVar[str | None] = None  # the head of the model that it trains and that is shipped
+    own_head: ClassVar[str | None] = None  # a head that it owns, unless the model ships one of that name
     needs: ClassVar[Reads] = "any"
     couples_examples: ClassVar[bool] = False  # contrastive losses: a micro-batch is not a part of a batch
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
+from headwater.models.backbone import Backbone
+from headwater.models.heads import HeadSettings, build_head
 from headwater.models.model import Model, build_model
-from headwater.models.settings import BackboneSettings, TransformerSettings
-from headwater.models.sizes import gated_width
-from headwater.nn.heads import TaggingHead
+from headwater.models.settings import TransformerSettings
+from headwater.models.sizes import feed_forward_width
 from headwater.nn.initialization import initialize
 from headwater.objectives.masked_prediction import MaskedTokens, token_draws
 from headwater.objectives.objective import LossTerm, Objective, Task
@@ -40,22 +41,21 @@ class ReplacedToken(Objective):
     """Detect the tokens that a masked-token model of half the width has put in the place of the author's.
 
     The generator learns to fill a ``share`` of the words; its choices are drawn, so that they are plausible and
-    often wrong. It and the detector are thrown away; the backbone is shipped.
+    often wrong. It and the detector are thrown away; the backbone is shipped, in ELECTRA's layout with the detector.
     """
 
     name = "replaced_token"
+    own_head = "replaced_token"
     needs = "both"
 
-    def __init__(
-        self, tokenizer: Tokenizer, settings: BackboneSettings, *, share: float = 0.3, seed: int = 0
-    ) -> None:
+    def __init__(self, tokenizer: Tokenizer, model: Model, *, share: float = 0.3, seed: int = 0) -> None:
         super().__init__()
         self._hiding = (MaskedTokens(tokenizer, share=share),)  # in a tuple: it has no parameters to keep
-        self.generator = build_model(_half(settings), head="masked_tokens", seed=seed)
-        self.detector = nn.ModuleList(
-            [nn.Linear(settings.width, settings.width), TaggingHead(settings.width, 1)]
-        )
-        initialize(self.detector, seed=seed, name="objective.detector")
+        self.generator = build_model(_half(model.backbone), head="masked_tokens", seed=seed)
+        self.detector = None
+        if self.name not in model.heads:
+            self.detector = build_head(model.backbone, HeadSettings(name=self.name))
+            initialize(self.detector, seed=seed, name="objective.detector")
         self._special = torch.from_numpy(tokenizer.word_rules.special)
 
     @property
@@ -84,17 +84,14 @@ class ReplacedToken(Objective):
         ordinary = task.ordinary.flatten()
         replaced = (filled != given)[ordinary]
         text = replace(task.batch, inputs=filled.view_as(task.batch.inputs))
-        scores = self._scores(model.encode(text).flatten(0, 1)[ordinary])
+        detector = self.detector or model.heads[self.name]
+        scores = detector(model.encode(text).flatten(0, 1)[ordinary]).float().squeeze(-1)
         detection = F.binary_cross_entropy_with_logits(scores, replaced.float(), reduction="sum")
         right = ((scores > 0) == replaced).sum()
         return (
             LossTerm("masked_tokens", F.cross_entropy(logits, words, reduction="sum"), len(words)),
             LossTerm(self.name, detection, len(replaced), DETECTION_WEIGHT, right),
         )
-
-    def _scores(self, hidden_states: Tensor) -> Tensor:  # (N, C) → (N,)
-        dense, answer = self.detector
-        return answer(F.gelu(dense(hidden_states))).float().squeeze(-1)
 
 
 def _chosen(logits: Tensor, drawn: Tensor) -> Tensor:
@@ -104,7 +101,8 @@ def _chosen(logits: Tensor, drawn: Tensor) -> Tensor:
     return (sums <= reached).sum(dim=-1).clamp_max(logits.shape[-1] - 1)
 
 
-def _half(settings: BackboneSettings) -> BackboneSettings:
+def _half(backbone: Backbone) -> TransformerSettings:
+    settings = getattr(backbone, "settings", None)
     if not isinstance(settings, TransformerSettings):
         raise SettingsError(
             "replaced_token makes a smaller model of the same kind, which is known for Transformers alone; choose "
@@ -115,5 +113,5 @@ def _half(settings: BackboneSettings) -> BackboneSettings:
         settings,
         width=width,
         num_heads=max(1, settings.num_heads // 2),
-        feed_forward_width=gated_width(width),
+        feed_forward_width=feed_forward_width(settings.feed_forward, width),
     )

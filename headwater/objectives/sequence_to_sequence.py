@@ -74,8 +74,12 @@ class SequenceToSequence(Objective):
         assert batch.target_layout is not None
         places, following = successors(batch.targets, batch.target_layout)
         logits = model.heads["next_token"](model.decode(batch).flatten(0, 1)[places]).float()
-        found = logits.log_softmax(dim=-1).gather(1, following[:, None])[:, 0]
         rows = places // batch.targets.shape[1]
-        counted = torch.stack((found, torch.ones_like(found)), dim=1)
-        sums = torch.zeros(len(batch.targets), 2, device=found.device)
-        return sums.index_add(0, rows, counted)
+        return summed_by_row(logits, following, rows=rows, count=len(batch.targets))
+
+
+def summed_by_row(logits: Tensor, targets: Tensor, *, rows: Tensor, count: int) -> Tensor:
+    """The log-likelihood of the targets (N,) of each row, and how many they are: (count, 2)."""
+    found = logits.log_softmax(dim=-1).gather(1, targets[:, None])[:, 0]
+    counted = torch.stack((found, torch.ones_like(found)), dim=1)
+    return torch.zeros(count, 2, device=found.device).index_add(0, rows, counted)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,9 @@ from headwater.data.examples import Example
 from headwater.data.problems import Problem, Problems
 from headwater.data.readers import read_labelled
 from headwater.data.readers.columns import listed
+from headwater.data.readers.histories import history_of
 from headwater.data.readers.json_rows import as_cell
+from headwater.data.readers.questions import missing_part
 from headwater.errors import BadDataError, UsageError
 from headwater.run.fitting import encode
 from headwater.run.folder import RunFolder
@@ -31,6 +33,8 @@ ROWS_AT_A_TIME = 1024
 Texts = Sequence[tuple[str, ...]]
 AskedRow = Example | Problem
 """A row to answer, or the reason why it cannot be."""
+RowKind = Literal["texts", "questions"]
+"""Texts without the blanks around them, one of which may be empty; or a question and its context, as written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,12 @@ class Answerer:
         return tuple(self.card["text"]) if self.card.get("text") else None
 
     @property
+    def rows_are(self) -> RowKind:
+        """What a row is that the model answers."""
+        kind = TASKS.get(str(self.card.get("task")))
+        return "texts" if kind is None or kind.labels_are != "answers" else "questions"
+
+    @property
     def width(self) -> int:
         """Numbers in a vector."""
         return self.reader.model.backbone.width
@@ -63,15 +73,21 @@ class Answerer:
 
     def embed(self, texts: Texts) -> NDArray[np.float32]:
         """One vector a text: (texts, width)."""
-        return self.reader.vectors(encode(["\n".join(text) for text in texts], self.reader.tokenizer))
+        whole = ["\n".join(text) for text in texts]
+        if self.reader.tokenizer.unknown is not None:
+            whole = [history_of(text) for text in whole]
+        return self.reader.vectors(encode(whole, self.reader.tokenizer))
 
     def evaluate(
         self, test: Path, *, text: Sequence[str] | None, label: str | None, progress: Progress
     ) -> Report:
         """What is found on labelled rows, with intervals."""
-        task = self._task()
+        task = self._task().in_run(RunFolder(self.path))
         given = task.read(
-            test, text=text or self.text_columns, label=label or self.card.get("label"), split="test"
+            test,
+            text=text or task.judged_columns or self.text_columns,
+            label=label or self.card.get("label"),
+            split="test",
         )
         for line in left_out(given.problems):
             progress.say(line)
@@ -112,14 +128,18 @@ def _checked_card(card: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     return card
 
 
-def read_rows(rows: str, *, text: Sequence[str] | None, problems: Problems) -> Iterator[list[AskedRow]]:
+def read_rows(
+    rows: str, *, text: Sequence[str] | None, problems: Problems, kind: RowKind = "texts"
+) -> Iterator[list[AskedRow]]:
     """Rows of a file or of standard input, about a thousand at a time.
 
     Standard input is JSON lines with the text columns, or plain text, one row a line; a line that cannot be
     used stands in its place as a Problem. What a file loses is only counted in ``problems``.
     """
     asked = (
-        _from_standard_input(text or ("text",), problems) if rows == "-" else _from_file(rows, text, problems)
+        _from_standard_input(text or ("text",), problems, kind)
+        if rows == "-"
+        else _from_file(rows, text, problems, kind)
     )
     while part := list(islice(asked, ROWS_AT_A_TIME)):
         yield part
@@ -147,13 +167,16 @@ def refuse_unanswered(problems: Problems) -> None:
         )
 
 
-def _from_file(rows: str, text: Sequence[str] | None, problems: Problems) -> Iterator[AskedRow]:
-    found = read_labelled(Path(rows), text=text, need_labels=False)
+def _from_file(
+    rows: str, text: Sequence[str] | None, problems: Problems, kind: RowKind
+) -> Iterator[AskedRow]:
+    labels = "answers" if kind == "questions" else "class"
+    found = read_labelled(Path(rows), text=text, need_labels=False, labels=labels)
     problems.absorb(found.problems)
     yield from found.examples
 
 
-def _from_standard_input(text: Sequence[str], problems: Problems) -> Iterator[AskedRow]:
+def _from_standard_input(text: Sequence[str], problems: Problems, kind: RowKind) -> Iterator[AskedRow]:
     if isinstance(sys.stdin, io.TextIOWrapper):
         # Whatever the locale says; what is not UTF-8 is marked, so that one bad byte costs one line.
         sys.stdin.reconfigure(encoding="utf-8-sig", errors="headwater.mark")
@@ -161,13 +184,13 @@ def _from_standard_input(text: Sequence[str], problems: Problems) -> Iterator[As
         if not line.strip():
             continue
         problems.rows += 1
-        row = _from_line(line.strip(), number, text)
+        row = _from_line(line.strip(), number, text, kind)
         if isinstance(row, Problem):
             problems.add(*row)
         yield row
 
 
-def _from_line(line: str, number: int, text: Sequence[str]) -> AskedRow:
+def _from_line(line: str, number: int, text: Sequence[str], kind: RowKind) -> AskedRow:
     def unusable(reason: str, detail: str = "") -> Problem:
         return Problem("standard input", number, reason, detail)
 
@@ -180,7 +203,12 @@ def _from_line(line: str, number: int, text: Sequence[str]) -> AskedRow:
         if not any(name in value for name in text):
             return unusable("no text column", f"expected {', '.join(text)}; found {listed(list(value))}")
         cells = [as_cell(value.get(name)) for name in text]
-    texts = tuple((cell or "").strip() for cell in cells)
-    if reason := next(filter(None, map(flaw, texts)), None):
-        return unusable(reason)
-    return Example(texts, None, "standard input", number) if any(texts) else unusable("empty text")
+    texts = tuple(cell or "" if kind == "questions" else (cell or "").strip() for cell in cells)
+    reason = next(filter(None, map(flaw, texts)), None) or _missing(texts, kind)
+    return unusable(reason) if reason else Example(texts, None, "standard input", number)
+
+
+def _missing(texts: tuple[str, ...], kind: RowKind) -> str | None:
+    if kind == "questions":
+        return missing_part(texts)
+    return None if any(texts) else "empty text"

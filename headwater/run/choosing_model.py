@@ -1,6 +1,7 @@
 """Which backbone a pre-training run trains: by size, with overrides, or its parent's."""
 
 import dataclasses
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from headwater.data.tokenizer import Tokenizer
@@ -8,27 +9,38 @@ from headwater.errors import SettingsError
 from headwater.models import (
     BackboneSettings,
     EncoderDecoderSettings,
+    HeadSettings,
     Model,
     TransformerSettings,
     build_model,
     cost_of,
-    decoder_settings,
     encoder_decoder_settings,
-    encoder_settings,
     load_bundle,
     matched_settings,
 )
-from headwater.models.sizes import BaselineKind, gated_width
-from headwater.nn.feed_forward import GATED
+from headwater.models.layouts import has_home
+from headwater.models.sizes import (
+    DECODERS,
+    ENCODER_DECODERS,
+    ENCODERS,
+    BaselineKind,
+    LayoutName,
+    feed_forward_width,
+)
 from headwater.objectives.objective import Reads
-from headwater.run.choosing_objective import Pretext
+from headwater.run.choosing_objective import READS, Pretext
 from headwater.run.settings import ModelSettings
 from headwater.run.starting import model_folder
 
 DROPOUT_OF_VIEWS = 0.1
 """Where two passes over one text have to differ."""
-SHORTEST_TABLE = 1024
-"""Positions that an encoder and a decoder know at least, for rows longer than those of pre-training."""
+LAYOUTS_THAT_READ: Mapping[Reads, Collection[LayoutName]] = {
+    "both": ENCODERS,
+    "past": DECODERS,
+    "source": ENCODER_DECODERS,
+    "any": (*ENCODERS, *DECODERS),
+}
+"""Which layouts there are for what a model is to read; an objective that needs neither side takes one stack."""
 
 
 def chosen_settings(
@@ -36,24 +48,20 @@ def chosen_settings(
 ) -> BackboneSettings:
     """The settings of the backbone that the dial and its overrides name, of the kind that an objective needs.
 
-    Positions that are learnt reach as far as rows of ``length`` tokens.
+    It can read rows of ``length`` tokens, learnt positions or not.
     """
+    _refuse_layout(model, needs)
     if needs == "source":
         if model.backbone != "transformer":
             raise SettingsError(
                 f"model.backbone = '{model.backbone}' cannot read a source and write a target; choose transformer"
             )
-        pair = encoder_decoder_settings(
-            model.size, vocabulary_size, layout=model.layout, max_length=max(SHORTEST_TABLE, length or 0)
-        )
-        return EncoderDecoderSettings.of(_overridden(pair.encoder, model), _overridden(pair.decoder, model))
-    if model.layout is not None:
-        raise SettingsError(
-            f"model.layout = '{model.layout}' is that of an encoder with a decoder, and this run trains one stack; "
-            "leave it out, or choose --objective span_corruption or denoising"
-        )
-    build = decoder_settings if needs == "past" else encoder_settings
-    transformer = _overridden(build(model.size, vocabulary_size), model)
+        build = ENCODER_DECODERS[model.layout] if model.layout is not None else encoder_decoder_settings
+        pair = build(model.size, vocabulary_size)
+        halves = (_fitted(half, model, length) for half in (pair.encoder, pair.decoder))
+        return EncoderDecoderSettings.of(*halves)
+    layout = model.layout or ("llama" if needs == "past" else "modernbert")
+    transformer = _fitted((ENCODERS | DECODERS)[layout](model.size, vocabulary_size), model, length)
     if model.backbone == "transformer":
         return transformer
     return matched_to(transformer, model.backbone)
@@ -67,13 +75,13 @@ def matched_to(settings: BackboneSettings, kind: BaselineKind) -> BackboneSettin
 
 
 def pretraining_model(
-    model: ModelSettings, tokenizer: Tokenizer, pretext: Pretext, *, seed: int, length: int | None = None
+    model: ModelSettings, tokenizer: Tokenizer, pretext: Pretext, *, length: int | None, seed: int
 ) -> Model:
     """A fresh model that reads what the pretext task needs, with the head that it trains."""
     if pretext.wants_dropout and model.dropout is None:
         model = dataclasses.replace(model, dropout=DROPOUT_OF_VIEWS)
     settings = chosen_settings(model, tokenizer.size, needs=pretext.needs, length=length)
-    return build_model(settings, head=pretext.head, seed=seed)
+    return build_model(settings, head=pretext.head or _own_head(pretext, settings), seed=seed)
 
 
 def continued_model(parent: str, pretext: Pretext, *, seed: int) -> Model:
@@ -88,13 +96,44 @@ def continued_model(parent: str, pretext: Pretext, *, seed: int) -> Model:
     return model
 
 
+def _own_head(pretext: Pretext, settings: BackboneSettings) -> str | None:
+    """A head that an objective would throw away, where the model's layout has a place for it."""
+    own = pretext.own_head
+    return own if own is not None and has_home(settings, HeadSettings(name=own)) else None
+
+
+def _refuse_layout(model: ModelSettings, needs: Reads) -> None:
+    if model.layout is None:
+        return
+    if model.backbone != "transformer":
+        raise SettingsError(
+            f"model.layout = '{model.layout}' is a Transformer's, and model.backbone = '{model.backbone}' is none; "
+            "leave one of them out"
+        )
+    fitting = LAYOUTS_THAT_READ[needs]
+    if model.layout not in fitting:
+        reads = next(READS[kind] for kind, layouts in LAYOUTS_THAT_READ.items() if model.layout in layouts)
+        raise SettingsError(
+            f"model.layout = '{model.layout}' reads {reads}, and a model is needed that reads {READS[needs]}; "
+            f"choose {' or '.join(fitting)}, or leave it out"
+        )
+
+
+def _fitted(settings: TransformerSettings, model: ModelSettings, length: int | None) -> TransformerSettings:
+    """A stack with what the user knows better, whose table of positions reaches as far as rows of ``length`` tokens."""
+    settings = _overridden(settings, model)
+    if not settings.positions.startswith(("learned", "sinusoidal")):
+        return settings
+    return dataclasses.replace(settings, max_length=max(settings.max_length, length or 0))
+
+
 def _overridden(settings: TransformerSettings, model: ModelSettings) -> TransformerSettings:
     """A stack with what the user knows better; what follows from the width follows the new one."""
     width = model.width or settings.width
     depth = model.depth or settings.depth
     hidden, scale = settings.feed_forward_width, settings.embedding_scale
     if width != settings.width:
-        hidden = gated_width(width) if settings.feed_forward in GATED else 4 * width
+        hidden = feed_forward_width(settings.feed_forward, width)
         scale = 1.0 if scale == 1.0 else width**0.5
     windows = tuple(None if number % 3 == 0 else 65 for number in range(depth)) if settings.windows else ()
     return dataclasses.replace(

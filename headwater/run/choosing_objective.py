@@ -7,7 +7,6 @@ from typing import NamedTuple
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
 from headwater.models import Model
-from headwater.models.settings import BackboneSettings
 from headwater.objectives import (
     Denoising,
     MaskedTokens,
@@ -56,7 +55,7 @@ PRETEXT_OBJECTIVES: Mapping[str, Choice] = {
     "denoising": Choice(Denoising, lambda g: Denoising(g.tokenizer, share=g.share(0.3))),
     "replaced_token": Choice(
         ReplacedToken,
-        lambda g: ReplacedToken(g.tokenizer, _settings_of(g.model), share=g.share(0.3), seed=g.seed),
+        lambda g: ReplacedToken(g.tokenizer, g.model, share=g.share(0.3), seed=g.seed),
     ),
     "sentence_order": Choice(
         SentenceOrder, lambda g: SentenceOrder(g.tokenizer, g.model.backbone, seed=g.seed)
@@ -113,6 +112,11 @@ class Pretext:
         return next((kind.head for kind in self._kinds if kind.head is not None), None)
 
     @property
+    def own_head(self) -> str | None:
+        """The head that is trained and thrown away, unless the layout of the model has a place for it."""
+        return next((kind.own_head for kind in self._kinds if kind.own_head is not None), None)
+
+    @property
     def wants_dropout(self) -> bool:
         """True where two passes over a text have to differ."""
         return "sentence_contrast" in self.weights
@@ -153,9 +157,3 @@ def _number(part: str, weight: str) -> float:
         raise SettingsError(
             f"objective.name has the part '{part}'; expected a weight, as in masked_tokens=1,sentence_order=0.3"
         ) from None
-
-
-def _settings_of(model: Model) -> BackboneSettings:
-    settings = getattr(model.backbone, "settings", None)
-    assert isinstance(settings, BackboneSettings), "every backbone that is built has settings"
-    return settings

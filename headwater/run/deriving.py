@@ -61,6 +61,10 @@ class Habits:
     rate_factor: float = 1.0
     dropout: float = 0.1
     """Of a model that was trained before; one that begins at random learns few labels better without."""
+    fresh_dropout: float | None = None
+    """Of one that begins at random, where the task has so much to learn from that it needs some."""
+    size: str = "tiny"
+    """Of one that begins at random."""
 
     def steps_for(self, rows: int, batch_rows: int) -> int:
         """Optimiser steps for so many labelled rows."""

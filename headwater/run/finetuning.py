@@ -1,17 +1,19 @@
 """Fine-tuning a run on the user's labelled rows."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import torch
 
-from headwater.data.pool import vocabulary_size_for
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
-from headwater.models import EncoderDecoderSettings
+from headwater.objectives import Objective
 from headwater.run.choosing_model import chosen_settings
 from headwater.run.deriving import derive_finetuning, derive_rhythm, size_rule
 from headwater.run.driving import Drive
 from headwater.run.folder import RunFolder
+from headwater.run.journey import Journey
 from headwater.run.labelled import LabelledData
 from headwater.run.learning import (
     adapted,
@@ -19,6 +21,7 @@ from headwater.run.learning import (
     build_learner,
     build_plan,
     refuse_long_rows,
+    refuse_parts,
     set_activation_checkpointing,
     thawing,
     use_machine,
@@ -26,7 +29,7 @@ from headwater.run.learning import (
 )
 from headwater.run.measuring import seconds_a_step, steps_in
 from headwater.run.reading import Reader
-from headwater.run.settings import RunSettings
+from headwater.run.settings import RunSettings, TrainingSettings
 from headwater.run.shipping import ship_finetuned
 from headwater.run.starting import DEFAULT_LENGTH, StartingPoint
 from headwater.run.tasks import Task
@@ -49,17 +52,24 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         progress.say("\n".join(data.remarks()))
         start = _starting_point(settings, data, stop)
         check()
-        task = data.task
-        settings = derive_finetuning(settings, len(data.train), start, task.habits)
+        task = data.task.suited_to(start, settings.start_from or "scratch")
+        data = replace(data, task=task)
+        amount = task.amount(data.train, settings.training.length or start.length)
+        settings = derive_finetuning(settings, amount, start, task.habits)
         objective = task.objective(settings.objective, start.tokenizer)
         model = start.model(task.head, seed=settings.training.seed, **task.head_options).to(device)
         refuse_long_rows(model, settings.training)
+        _refuse_what_cannot_learn(objective, task, settings.training)
         set_activation_checkpointing(model, settings.training)
         adapted(model, settings)
         learner = build_learner(model, objective, settings.training)
 
         training = settings.training
         rows = task.rows(data.train.examples, start.tokenizer)
+        if said := task.unread(data.train.examples, start.tokenizer, training.length or DEFAULT_LENGTH):
+            progress.say(said)
+        if settings.start_from is None and settings.model.token_vectors == "counted":
+            task.begin(model, rows, check)
         batches = rows.batches(start.tokenizer, training)
         if training.steps is None:
             trial = build_plan(
@@ -69,6 +79,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
             settings = settings.having(training={"steps": steps_in(training.minutes or 1.0, seconds)})
         settings = derive_rhythm(settings, evaluate=data.validation is not None)
         world.on_first(lambda: folder.write_settings(settings))
+        reader = _reader(settings, start.tokenizer, learner, device, stop.check)
 
         drive = Drive(
             folder=folder,
@@ -78,55 +89,48 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
             training=settings.training,
             progress=progress,
             stop=stop,
-            evaluate=_validation(settings, data, start.tokenizer, learner, device, stop.check),
+            evaluate=task.judge(reader, data.validation.examples) if data.validation is not None else None,
             average=weight_average(model, settings.training),
         )
         journey = drive()
-        world.on_first(lambda: ship_finetuned(folder, model, start, settings, journey, data))
+        world.on_first(lambda: _finish(folder, reader, start, settings, journey, data, progress))
 
 
 def _starting_point(settings: RunSettings, data: LabelledData, stop: StopRequests) -> StartingPoint:
+    task, model = data.task, settings.model
     if settings.start_from is not None:
         start = StartingPoint.of_run(settings.start_from)
-        _refuse_unfit(start, data.task, settings.start_from)
-        dropout = settings.model.dropout
-        return start.with_dropout(data.task.habits.dropout if dropout is None else dropout)
-    texts = [example.text for example in data.train.examples]
-    if data.task.labels_are == "text":
-        texts += [example.label or "" for example in data.train.examples]
-    size = settings.model.vocabulary_size or vocabulary_size_for(sum(map(len, texts)))
-    tokenizer = Tokenizer.learn(texts, size, lambda *_: stop.check())
-    length = settings.training.length or size_rule(settings.model.size).length
+        return start.with_dropout(task.habits.dropout if model.dropout is None else model.dropout)
+    tokenizer = task.vocabulary(data.train.examples, model.vocabulary_size, stop.check)
+    if model.dropout is None:
+        model = replace(model, dropout=task.habits.fresh_dropout)
+    length = size_rule(model.size).length
+    longest = settings.training.length or length
     return StartingPoint(
-        chosen_settings(settings.model, tokenizer.size, needs=data.task.needs, length=length),
+        chosen_settings(model, tokenizer.size, needs=task.needs, length=longest),
         tokenizer,
-        {"size": settings.model.size, "length": length},
+        {"size": model.size, "length": length},
     )
 
 
-def _refuse_unfit(start: StartingPoint, task: Task, path: str) -> None:
-    if task.needs == "source" and not isinstance(start.settings, EncoderDecoderSettings):
+def _refuse_what_cannot_learn(objective: Objective, task: Task, training: TrainingSettings) -> None:
+    if objective.couples_examples:
+        refuse_parts(task.name, training)
+    if task.head is None and training.adapt == "head":
         raise SettingsError(
-            f"{path} has no decoder, and {task.name} writes texts; pre-train with --objective denoising or "
-            "span_corruption, or start from 'scratch'"
+            f"{task.name} adds no head that could learn alone; choose --adapt full, lora or gradual"
         )
 
 
-def _validation(
+def _reader(
     settings: RunSettings,
-    data: LabelledData,
     tokenizer: Tokenizer,
     learner: Learner,
     device: torch.device,
     check: Callable[[], None],
-) -> Callable[[], dict[str, float]] | None:
-    """What is measured on the validation rows while training.
-
-    ``check`` is asked after every batch, and raises to stop.
-    """
-    if data.validation is None:
-        return None
-    reader = Reader(
+) -> Reader:
+    """What judges the model as it is; ``check`` is asked after every batch, and raises to stop."""
+    return Reader(
         model=learner.model,
         tokenizer=tokenizer,
         length=settings.training.length or DEFAULT_LENGTH,
@@ -134,4 +138,22 @@ def _validation(
         device=device,
         check=check,
     )
-    return data.task.judge(reader, data.validation.examples)
+
+
+def _finish(
+    folder: RunFolder,
+    reader: Reader,
+    start: StartingPoint,
+    settings: RunSettings,
+    journey: Journey,
+    data: LabelledData,
+    progress: Progress,
+) -> None:
+    """Ask what the task held out, and ship; a run that is stopped before is not finished, and asks again."""
+    found: dict[str, Any] | None = None
+    if data.test is not None:
+        report = data.task.report(reader, data.test, progress.say)
+        progress.say(str(report))
+        found = report.to_dict()
+        data.task.keep(folder, data.test)
+    ship_finetuned(folder, reader.model, start, settings, journey, data, test=found)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from headwater.data.assembly import Example as EncodedExample
 from headwater.data.batches import LabelledBatches
 from headwater.data.examples import Example
-from headwater.data.targets import Labels, Targets, TargetTexts
+from headwater.data.targets import Labels, Targets, TargetTexts, WithinTheText
 from headwater.data.tokenizer import Tokenizer
 from headwater.run.settings import TrainingSettings
 from headwater.run.starting import DEFAULT_LENGTH
@@ -60,6 +60,20 @@ class EncodedTexts:
 
     def __len__(self) -> int:
         return len(self.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedTexts:
+    """Sources with their targets behind them: one text each, for a model that only reads on."""
+
+    texts: Sequence[tuple[Tokens, Tokens]]
+
+    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> LabelledBatches:
+        """Training batches over these rows, as a run's settings say."""
+        return labelled_batches(self.texts, WithinTheText(len(self.texts)), tokenizer, training)
+
+    def __len__(self) -> int:
+        return len(self.texts)
 
 
 def labelled_batches(

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -129,6 +129,13 @@ class RunFolder:
         """Replace a JSON file in one step."""
         aside = self._aside(name)
         aside.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        self._replace(aside, name)
+
+    def write_lines(self, name: str, lines: Iterable[str]) -> None:
+        """Replace a text file in one step."""
+        aside = self._aside(name)
+        with aside.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(f"{line}\n" for line in lines)
         self._replace(aside, name)
 
     def read_json(self, name: str) -> dict[str, Any]:

@@ -18,6 +18,8 @@ DEFAULT_TOKENS = 200
 DEFAULT_TEMPERATURE = 0.8
 DEFAULT_TOP_P = 0.95
 MOST_TOKENS = 1 << 16
+WRITING_TASKS = ("translation", "summarization", "generation")
+"""Labelled tasks whose answer is a text."""
 Watch = Callable[[int], None]
 
 
@@ -83,6 +85,8 @@ class Author:
     """A model that writes: on from a prompt, or, with an encoder, from a source."""
 
     reader: Reader
+    answers: bool = False
+    """Whether it was taught to write from sources; then a decoder ends a source before it writes."""
     text_columns: tuple[str, ...] | None = None
     """Those of the rows that it was trained on, where it knows them."""
 
@@ -90,11 +94,16 @@ class Author:
     def load(cls, folder: RunFolder) -> "Author":
         """Load the model folder of a finished run."""
         reader, card = Reader.of_run(folder)
-        return cls(reader, tuple(card["text"]) if card.get("text") else None)
+        columns = tuple(card["text"]) if card.get("text") else None
+        return cls(reader, card.get("task") in WRITING_TASKS, columns)
 
     @property
     def reads_sources(self) -> bool:
-        """True for an encoder-decoder."""
+        """True where the text is written from a source, by an encoder-decoder or by a decoder that was taught to."""
+        return self.answers or self._has_encoder
+
+    @property
+    def _has_encoder(self) -> bool:
         return isinstance(self.reader.model.backbone, EncoderDecoder)
 
     def remark(self, texts: Sequence[str], decoding: Decoding) -> str | None:
@@ -181,6 +190,12 @@ class Author:
         if not self.reads_sources:
             return [Prompt(np.concatenate([cls, tokens]).astype(np.int64)) for tokens in encoded]
         prefix = self.reader.tokenizer.encode_batch([decoding.prefix])[0] if decoding.prefix else cls[:0]
+        if not self._has_encoder:
+            room = self.reader.length * 2 // 3 - 2  # the rest is for the answer
+            return [
+                Prompt(np.concatenate([cls, tokens[:room], sep, prefix]).astype(np.int64))
+                for tokens in encoded
+            ]
         begun = np.concatenate([cls, prefix]).astype(np.int64)
         return [
             Prompt(begun, np.concatenate([cls, tokens[: self.reader.length - 2], sep]).astype(np.int64))
@@ -190,8 +205,11 @@ class Author:
     def _most(self, prompts: Sequence[Prompt], decoding: Decoding) -> int:
         if decoding.max_tokens is not None:
             return decoding.max_tokens
+        if not self.reads_sources:
+            return DEFAULT_TOKENS
         longest = max((_size(prompt) for prompt in prompts), default=1)
-        return min(self.reader.length, longest * 3 // 2 + 16) if self.reads_sources else DEFAULT_TOKENS
+        room = self.reader.length - (0 if self._has_encoder else longest)
+        return min(room, longest * 3 // 2 + 16)
 
     def _ending(self, prompts: Sequence[Prompt], decoding: Decoding) -> Ending:
         return Ending(

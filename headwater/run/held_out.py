@@ -2,13 +2,14 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from headwater.models import Model
 from headwater.objectives import Objective, Task
+from headwater.objectives.objective import LossTerm
 from headwater.randomness import Draws
 from headwater.sequence import Batch
 from headwater.training.precision import autocast
@@ -52,11 +53,7 @@ class HeldOut:
         weights: dict[str, float] = {}
         right: dict[str, int] = {}
         text_bytes = 0
-        for task in self.tasks:
-            if check is not None:
-                check()
-            with autocast(self.precision, self.device):
-                terms = self.objective.loss(model, task)
+        for task, terms in self._terms(model, check):
             for term in terms:
                 totals[term.name] += float(term.total)
                 counts[term.name] += term.count
@@ -71,7 +68,25 @@ class HeldOut:
             found["bits_per_byte"] = totals[self.objective.name] / (math.log(2) * text_bytes)
         return found
 
+    @torch.no_grad()
+    def each(self, model: Model) -> list[float]:
+        """The loss of each task by itself: the weighted sum of the means of its terms."""
+        return [
+            sum(term.weight * float(term.total) / max(term.count, 1) for term in terms)
+            for _, terms in self._terms(model, None)
+        ]
 
-def first_batches(batch_of: Callable[[int], Batch], available: int) -> list[Batch]:
+    def _terms(
+        self, model: Model, check: Callable[[], None] | None
+    ) -> Iterator[tuple[Task, Sequence[LossTerm]]]:
+        for task in self.tasks:
+            if check is not None:
+                check()
+            with autocast(self.precision, self.device):
+                terms = self.objective.loss(model, task)
+            yield task, terms
+
+
+def first_batches(batch_of: Callable[[int], Batch], available: int, most: int = BATCHES) -> list[Batch]:
     """The first few batches of a stream: enough for a steady number, few enough to cost little."""
-    return [batch_of(number) for number in range(min(BATCHES, available))]
+    return [batch_of(number) for number in range(min(most, available))]

@@ -13,11 +13,15 @@ from headwater.run.tasks import Task, task_kind
 
 @dataclass(frozen=True, slots=True)
 class LabelledData:
-    """The rows to learn from, the rows to check on, and the task that they are rows of."""
+    """The rows to learn from, the rows to check on, and the task that they are rows of.
+
+    ``test`` are rows that the task itself held out; they are asked once, when training is over.
+    """
 
     task: Task
     train: LabelledSet
     validation: LabelledSet | None
+    test: LabelledSet | None = None
 
     @classmethod
     def read(cls, data: DataSettings, task: str) -> "LabelledData":
@@ -27,20 +31,21 @@ class LabelledData:
                 f"fine-tuning takes one training file or folder; found {len(data.paths)}: {', '.join(data.paths)}"
             )
         kind = task_kind(task)
-        train = kind.read(data.paths[0], text=data.text, label=data.label, split="train")
+        given = kind.read(data.paths[0], text=data.text, label=data.label, split="train")
+        train, validation, test = kind.parts(given, validate=data.validation is None)
         learnt = kind.learnt_from(task, train)
         if data.validation is None:
-            return cls(learnt, train, None)
+            return cls(learnt, train, validation, test)
         validation = kind.read(
             data.validation, text=train.text_columns, label=train.label_column, split="validation"
         )
         learnt.check(validation, data.validation)
-        return cls(learnt, train, validation)
+        return cls(learnt, train, validation, test)
 
     def remarks(self) -> list[str]:
         """What a person should know before trusting what is learnt from these rows."""
         found = [self.task.remark(self.train), *left_out(self.train.problems)]
-        if self.validation is not None:
+        if self.validation is not None and self.validation.problems is not self.train.problems:
             found += left_out(self.validation.problems)
             learnt = {text_digest(example.text) for example in self.train.examples}
             if seen := sum(text_digest(example.text) in learnt for example in self.validation.examples):
@@ -56,6 +61,8 @@ class LabelledData:
         return {
             "train": {"rows": len(self.train), "labels": labels},
             "validation": {"rows": len(self.validation)} if self.validation else None,
+            "test": {"rows": len(self.test)} if self.test else None,
+            **self.train.facts,
             "text": list(self.train.text_columns),
             "label": self.train.label_column,
             "problems": self.train.problems.to_dict(),
@@ -63,5 +70,6 @@ class LabelledData:
 
 
 def left_out(problems: Problems) -> list[str]:
-    """One line that says what could not be used; none where everything was."""
-    return [problems.summary()] if problems.total or problems.files else []
+    """What could not be used, and what was noted on the way; nothing where everything was used as it stood."""
+    lost = [problems.summary()] if problems.total or problems.files else []
+    return [*lost, *(f"{count:,} {fact}" for fact, count in problems.notes.items())]

@@ -6,11 +6,12 @@ import torch
 from torch import nn
 
 from headwater.errors import SettingsError
-from headwater.models import Model
+from headwater.models import Backbone, EncoderDecoder, Model
 from headwater.models.adapter_file import published_rows
 from headwater.models.transformer import TransformerBackbone, TransformerEncoderDecoder
 from headwater.nn.adapters import adapt
 from headwater.objectives import Objective
+from headwater.objectives.objective import Reads
 from headwater.run.deriving import derive_machine
 from headwater.run.settings import MachineSettings, RunSettings, TrainingSettings
 from headwater.training.averaging import WeightAverage
@@ -57,9 +58,23 @@ def set_activation_checkpointing(model: Model, training: TrainingSettings) -> No
     model.backbone.checkpoint_activations = training.activation_checkpointing
 
 
+def fits(backbone: Backbone, needs: Reads) -> bool:
+    """True for a backbone of the kind that an objective needs."""
+    return isinstance(backbone, EncoderDecoder) if needs == "source" else needs in ("any", backbone.reads)
+
+
+def refuse_parts(name: str, training: TrainingSettings) -> None:
+    """A batch whose examples are compared with each other cannot be cut into parts."""
+    if (training.micro_batches or 1) > 1:
+        raise SettingsError(
+            f"{name} compares the texts of a batch with each other, and training.micro_batches = "
+            f"{training.micro_batches} cuts it into parts; leave it out, or run in one process"
+        )
+
+
 def refuse_long_rows(model: Model, training: TrainingSettings) -> None:
     """Rows longer than the positions that a model learns, before the first of them is read."""
-    most, length = model.backbone.most_positions, training.length
+    most, length = model.backbone.longest_row, training.length
     if most is not None and length is not None and length > most:
         raise SettingsError(
             f"training.length = {length}, and the model learns a vector for each of {most} positions; choose {most} or "

@@ -12,7 +12,7 @@ from headwater.data.tokenizer import Tokenizer
 from headwater.data.windows import Windows
 from headwater.errors import BadDataError, SettingsError
 from headwater.evaluation.stopping import advice
-from headwater.models import EncoderDecoder, Model, cost_of
+from headwater.models import Model, cost_of
 from headwater.nn.initialization import begin_with_company
 from headwater.run.choosing_model import continued_model, pretraining_model
 from headwater.run.choosing_objective import READS, Given, Pretext
@@ -24,13 +24,16 @@ from headwater.run.learning import (
     agreed_machine,
     build_learner,
     build_plan,
+    fits,
     refuse_long_rows,
+    refuse_parts,
     set_activation_checkpointing,
     use_machine,
     weight_average,
 )
 from headwater.run.measuring import seconds_a_step, steps_in
 from headwater.run.probing import Probe
+from headwater.run.remembering import OldData
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent, ship_pretrained
 from headwater.training import distributed
@@ -66,6 +69,7 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
             world.first_then_others(lambda: _begin_with_company(model, pool, stop.check))
         model = model.to(device)
         learner = build_learner(model, objective, settings.training)
+        old = OldData.of(settings, parent, pretext, learner, progress.say)
         batches = _batches(settings, pool, pretext)
         settings = _timed(settings, learner, batches, device, progress, check)
         world.on_first(lambda: folder.write_settings(settings))
@@ -88,7 +92,16 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
         words = advice(journey.evaluations, steps=journey.step, learning_rate=plan.schedule)
         flops = journey.tokens * _flops_a_token(settings, learner, pool)
         world.on_first(
-            lambda: ship_pretrained(folder, model, pool.tokenizer, settings, journey, words, flops=flops)
+            lambda: ship_pretrained(
+                folder,
+                model,
+                pool.tokenizer,
+                settings,
+                journey,
+                flops=flops,
+                advice=words,
+                forgetting=old and old.forgotten(model),
+            )
         )
 
 
@@ -98,6 +111,7 @@ def _pool(settings: RunSettings, parent: Parent | None, progress: Progress, stop
         data.paths,
         text=data.text,
         hold_out=data.hold_out,
+        keep_duplicates=data.keep_duplicates,
         weights=data.weights,
         vocabulary_size=settings.model.vocabulary_size,
         tokenizer=parent.tokenizer if parent else None,
@@ -114,11 +128,8 @@ def _write_data(folder: RunFolder, pool: Pool) -> None:
 
 
 def _refuse_parts(pretext: Pretext, settings: RunSettings) -> None:
-    if pretext.couples_examples and (settings.training.micro_batches or 1) > 1:
-        raise SettingsError(
-            f"{settings.objective.name} compares the texts of a batch with each other, and training.micro_batches = "
-            f"{settings.training.micro_batches} cuts it into parts; leave it out, or run in one process"
-        )
+    if pretext.couples_examples:
+        refuse_parts(settings.objective.name, settings.training)
 
 
 def _model(settings: RunSettings, tokenizer: Tokenizer, pretext: Pretext) -> Model:
@@ -127,13 +138,8 @@ def _model(settings: RunSettings, tokenizer: Tokenizer, pretext: Pretext) -> Mod
         model = continued_model(settings.start_from, pretext, seed=seed)
     else:
         length = settings.training.length
-        model = pretraining_model(settings.model, tokenizer, pretext, seed=seed, length=length)
-    fits = (
-        isinstance(model.backbone, EncoderDecoder)
-        if pretext.needs == "source"
-        else pretext.needs in ("any", model.backbone.reads)
-    )
-    if not fits:
+        model = pretraining_model(settings.model, tokenizer, pretext, length=length, seed=seed)
+    if not fits(model.backbone, pretext.needs):
         raise SettingsError(
             f"{settings.objective.name} needs a model that reads {READS[pretext.needs]}, and this one reads "
             f"{READS[model.backbone.reads]}; choose another --objective or model.backbone"
@@ -145,7 +151,7 @@ def _model(settings: RunSettings, tokenizer: Tokenizer, pretext: Pretext) -> Mod
 
 def _begin_with_company(model: Model, pool: Pool, check: Callable[[], None]) -> None:
     table = model.backbone.token_embedding.weight
-    vectors = pool.token_vectors(model.backbone.width - 1, check=check)
+    vectors = pool.token_vectors(table.shape[1] - 1, check=check)
     begin_with_company(table, torch.from_numpy(vectors))
     model.begin_outputs_as_tables()
 

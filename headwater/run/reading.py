@@ -11,7 +11,9 @@ from torch import Tensor
 
 from headwater.data.assembly import Example as EncodedExample
 from headwater.data.batches import evaluation_batches
+from headwater.data.excerpts import Excerpts
 from headwater.data.tokenizer import Tokenizer
+from headwater.data.vector_store import VectorBlock, unit
 from headwater.errors import BadDataError
 from headwater.models import Model, load_bundle
 from headwater.objectives import LabelledObjective
@@ -62,6 +64,11 @@ class Reader:
     def vectors(self, tokens: Sequence[EncodedExample]) -> NDArray[np.float32]:
         """The mean of each row's last hidden states: (rows, width)."""
         return self.of_every_row(self._means, tokens)
+
+    def windows(self, texts: Sequence[str], *, first: int = 0) -> VectorBlock:
+        """The windows of texts of any length, numbered from ``first``, and a vector of length 1 for each."""
+        windows = Excerpts.of(texts, self.tokenizer, self.length)
+        return VectorBlock(windows.texts + first, windows.spans, unit(self.vectors(windows.tokens)))
 
     @torch.no_grad()
     def of_every_row(

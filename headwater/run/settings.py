@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from headwater.errors import SettingsError
+from headwater.models.sizes import LayoutName
 from headwater.settings import from_mapping, to_mapping
 
 Precision = Literal["fp32", "bf16"]
@@ -25,6 +26,7 @@ class DataSettings:
     text: tuple[str, ...] | None = None
     label: str | None = None
     hold_out: tuple[str, ...] = ()
+    keep_duplicates: bool = False
     weights: tuple[float, ...] | None = None
     validation: str | None = None
     probe: str | None = None
@@ -37,7 +39,9 @@ class ModelSettings:
 
     size: str = "tiny"
     backbone: Literal["transformer", "recurrent", "convolutional"] = "transformer"
-    layout: Literal["m2m_100", "marian", "bart", "t5"] | None = None  # of an encoder with a decoder
+    layout: LayoutName | None = (
+        None  # None: ModernBERT's, Llama's (the past alone is read), M2M-100's (a source too)
+    )
     vocabulary_size: int | None = None
     depth: int | None = None
     width: int | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headwater.data.tokenizer import Tokenizer
+from headwater.evaluation.forgetting import Forgetting
 from headwater.evaluation.stopping import Advice
 from headwater.models import Model, load_bundle, save_bundle
 from headwater.models.adapter_file import save_adapter
@@ -43,9 +44,10 @@ def ship_pretrained(
     tokenizer: Tokenizer,
     settings: RunSettings,
     journey: Journey,
-    advice: Advice,
     *,
     flops: float,
+    advice: Advice,
+    forgetting: Forgetting | None,
 ) -> None:
     """Write the model folder of a pre-training run; ``flops`` are those of all its steps."""
     card = {
@@ -53,6 +55,7 @@ def ship_pretrained(
         "task": settings.objective.name,
         "size": settings.model.size,
         "advice": advice.to_dict(),
+        "forgetting": forgetting and forgetting.to_dict(),
     }
     save_bundle(folder.model, model, tokenizer, card)
 
@@ -64,8 +67,9 @@ def ship_finetuned(
     settings: RunSettings,
     journey: Journey,
     data: LabelledData,
+    test: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the model folder of a fine-tuning run."""
+    """Write the model folder of a fine-tuning run; ``test`` is what was found of rows that the task held out."""
     card = {
         **_card(settings, journey),
         "task": settings.task,
@@ -73,6 +77,7 @@ def ship_finetuned(
         "text": list(data.train.text_columns),
         "label": data.train.label_column,
         **data.task.card,
+        **({} if test is None else {"test": test}),
     }
     if settings.training.adapt == "lora":
         base = None if settings.start_from is None else str(model_folder(Path(settings.start_from)))

@@ -84,8 +84,8 @@ class StartingPoint:
         """The same start of a Transformer that drops a share of every update and of the embeddings as it learns."""
         return replace(self, settings=_with_dropout(self.settings, share))
 
-    def model(self, head: str, *, seed: int, **options: Any) -> Model:
-        """A model with a head of that name; the seed decides every weight that was not learnt before."""
+    def model(self, head: str | None, *, seed: int, **options: Any) -> Model:
+        """A model with a head of that name, or none; the seed decides every weight that was not learnt before."""
         learnt = self.word_head if head == WORD_HEAD else None
         if learnt is not None:
             options = {name: value for name, value in vars(learnt).items() if name != "name"} | options
@@ -94,7 +94,7 @@ class StartingPoint:
             model.backbone.load_state_dict(dict(self.weights))
             model.begin_outputs_as_tables()
         if learnt is not None:
-            model.heads[head].load_state_dict(dict(self.word_weights))
+            model.heads[WORD_HEAD].load_state_dict(dict(self.word_weights))
         return model
 
 

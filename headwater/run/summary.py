@@ -1,7 +1,7 @@
 """Runs in short: one, many, and whether what they saved is whole."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ class RunSummary:
     seconds: float
     evaluation: dict[str, float]
     advice: str | None
+    forgetting: str | None = None
+    test: dict[str, Any] | None = None
+    """What was found, at the end, of rows that the task itself held out."""
 
     @property
     def line(self) -> str:
@@ -54,6 +57,8 @@ class RunSummary:
             "seconds": self.seconds,
             "evaluation": self.evaluation,
             "advice": self.advice,
+            "forgetting": self.forgetting,
+            "test": self.test,
         }
 
     def html(self) -> str:
@@ -66,7 +71,8 @@ class RunSummary:
         return f"<table>{rows}</table>"
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.path}: {self.line}", *([self.advice] if self.advice else [])])
+        lines = [f"{self.path}: {self.line}", self.advice, self.forgetting, _estimates(self.test or {})]
+        return "\n".join(filter(None, lines))
 
 
 def summary_of(folder: RunFolder) -> RunSummary:
@@ -91,7 +97,19 @@ def summary_of(folder: RunFolder) -> RunSummary:
         seconds=round(sum(float(event["seconds"]) for event in steps_seen), 1),
         evaluation=last,
         advice=(card.get("advice") or {}).get("sentence"),
+        forgetting=(card.get("forgetting") or {}).get("sentence"),
+        test=card.get("test"),
     )
+
+
+def _estimates(report: Mapping[str, Any]) -> str:
+    """The estimates of a report in one line, each with its interval."""
+    found = [
+        f"{name} {value['value']:.4g} (95 % {value['low']:.4g} … {value['high']:.4g})"
+        for name, value in report.items()
+        if isinstance(value, dict) and value.keys() == {"value", "low", "high"}
+    ]
+    return f"held-out test: {', '.join(found)}" if found else ""
 
 
 _PLACE = ("kind", "step", "time")

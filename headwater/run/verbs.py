@@ -31,9 +31,12 @@ from headwater.run.answering import (
 from headwater.run.finetuning import carry_on_finetuning
 from headwater.run.folder import RunFolder, storage
 from headwater.run.generating import Author, Decoding
+from headwater.run.indexing import Corpus
 from headwater.run.pretraining import carry_on_pretraining
+from headwater.run.searching import search
 from headwater.run.settings import RunSettings
 from headwater.run.summary import RunsTable, RunSummary, Verification, summary_of, verification_of
+from headwater.run.tasks import task_kind
 from headwater.run.tasks.task import Report
 from headwater.settings import assignments, merged, read_toml
 from headwater.training import distributed
@@ -59,9 +62,10 @@ class Run:
         """What the run is, how far it is, how good."""
         return summary_of(self.folder)
 
-    def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """The answer to each text: its label and the probability of every label."""
-        return list(self._answerer().predict([(text,) for text in texts]))
+    def predict(self, texts: Sequence[str | Sequence[str]]) -> list[dict[str, Any]]:
+        """The answer to each text, or to each pair of texts, as its task answers."""
+        rows = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
+        return list(self._answerer().predict(rows))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One vector a text: the mean of its last hidden states. Shape (texts, width)."""
@@ -120,6 +124,21 @@ class Run:
         refuse_unanswered(problems)
         return {"out": str(out), "rows": len(vectors), "width": int(vectors.shape[1])}
 
+    def search(
+        self,
+        corpus: Corpus,
+        query: str,
+        *,
+        top: int = 10,
+        text: Sequence[str] | None = None,
+        quiet: bool = True,
+    ) -> list[dict[str, Any]]:
+        """The documents of files or folders nearest to a query, each with its cosine, its place and its best window.
+
+        The corpus is embedded once; its vectors are kept in the cache until its content or the model changes.
+        """
+        return search(self.folder, corpus, query, top=top, text=text, quiet=quiet)["hits"]
+
     def generate(
         self, prompts: Sequence[str], decoding: Decoding | None = None, *, quiet: bool = True
     ) -> list[dict[str, Any]]:
@@ -171,7 +190,8 @@ class Run:
         done = 0
         with Progress(quiet=quiet) as progress:
             progress.stage("rows")
-            for part in read_rows(rows, text=text or answerer.text_columns, problems=problems):
+            columns, kind = text or answerer.text_columns, answerer.rows_are
+            for part in read_rows(rows, text=columns, problems=problems, kind=kind):
                 yield part
                 done += len(part)
                 progress.update(done)
@@ -232,7 +252,8 @@ def finetune(
             f"--size {choices['size']} does not fit: {start} brings its size; only 'scratch' takes one"
         )
     given = _choices(choices, paths=_paths(train), task=task, start_from=start)
-    return _begin(out, _settings("finetune", settings, given, assign), quiet)
+    usual = {"model": {"size": task_kind(task).habits.size}}
+    return _begin(out, _settings("finetune", settings, given, assign, usual), quiet)
 
 
 def resume(run: "str | Path | Run", *, quiet: bool = False) -> Run:
@@ -341,9 +362,14 @@ def _plain(value: Any, name: str) -> Any:
 
 
 def _settings(
-    kind: str, base: str | Path | None, choices: Mapping[str, Any], assign: Iterable[str]
+    kind: str,
+    base: str | Path | None,
+    choices: Mapping[str, Any],
+    assign: Iterable[str],
+    usual: Mapping[str, Any] | None = None,
 ) -> RunSettings:
-    values = read_toml(Path(base)) if base is not None else {}
+    """What was assigned, over what was chosen, over what a file says, over what is usual."""
+    values = merged(usual or {}, read_toml(Path(base)) if base is not None else {})
     values = merged(merged(values, choices), assignments(list(assign)))
     if values.setdefault("kind", kind) != kind:
         raise SettingsError(

@@ -105,7 +105,7 @@ def train(
         learner.optimizer.zero_grad(set_to_none=True)
 
         now = time.perf_counter()
-        tokens = plan.world.sum(sum(int(task.batch.layout.real.sum()) for task in tasks))
+        tokens = plan.world.sum(sum(task.tokens for task in tasks))
         yield StepRecord(step + 1, losses, norm, factor, tokens, now - began, finite)
         began = time.perf_counter()
         in_a_row = 0 if finite else in_a_row + 1

@@ -18,7 +18,9 @@ def test_importing_headwater_imports_nothing_heavy() -> None:
     assert not modules_after("import headwater") & set(HEAVY)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["pretrain", "--help"], ["gain", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["pretrain", "--help"], ["gain", "--help"], ["search", "--help"]]
+)
 def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
     code = f"""
 import sys

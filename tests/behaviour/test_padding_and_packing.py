@@ -1,5 +1,6 @@
 """A document's vectors do not depend on the company it keeps, and a reader of the past never sees the future."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +13,13 @@ from headwater.models import (
     EncoderDecoder,
     RecurrentSettings,
     TransformerSettings,
+    bert_settings,
     build_backbone,
     decoder_settings,
+    electra_settings,
     encoder_decoder_settings,
     encoder_settings,
+    gpt2_settings,
     paper_base,
 )
 from headwater.models.sizes import PAIR_LAYOUTS
@@ -38,6 +42,10 @@ BOTH: dict[str, BackboneSettings] = {
         feed_forward="relu",
     ),
     "learnt positions": TransformerSettings(**SMALL, **HEADS, positions="learned", max_length=32),
+    "BERT's": replace(bert_settings("nano", 50, max_length=32), **SMALL, **HEADS),
+    "ELECTRA's, a narrow table": replace(
+        electra_settings("nano", 50, max_length=32), **SMALL, **HEADS, embedding_width=6
+    ),
     "relative positions": TransformerSettings(**SMALL, **HEADS, positions="relative"),
     "linear biases": TransformerSettings(**SMALL, **HEADS, positions="alibi"),
     "bidirectional LSTM": RecurrentSettings(**SMALL, hidden_width=12),
@@ -52,6 +60,7 @@ PAST: dict[str, BackboneSettings] = {
         **SMALL, **HEADS, num_key_value_heads=2, feed_forward="swiglu", norm="rms", causal=True
     ),
     "decoder with windows": TransformerSettings(**SMALL, **HEADS, causal=True, windows=(None, 3, 3)),
+    "GPT-2's": replace(gpt2_settings("nano", 50, max_length=32), **SMALL, **HEADS),
     "LSTM": RecurrentSettings(**SMALL, hidden_width=12, bidirectional=False),
     "LSTM with attention": RecurrentSettings(
         **SMALL, hidden_width=12, bidirectional=False, attention="additive"
@@ -160,9 +169,10 @@ def test_a_reader_of_both_sides_sees_them(name: str) -> None:
         encoder_settings("nano", 64),
         decoder_settings("nano", 64),
         paper_base(64),
+        bert_settings("nano", 64),
         encoder_decoder_settings("nano", 64, layout="t5").encoder,
     ],
-    ids=["encoder", "decoder", "paper", "t5"],
+    ids=["encoder", "decoder", "paper", "BERT's", "T5's"],
 )
 def test_checkpointed_activations_give_the_same_gradients(settings: TransformerSettings) -> None:
     layout = SequenceLayout.padded(torch.tensor([7, 3]), 7)

@@ -49,7 +49,7 @@ DAMAGE: list[tuple[str, Callable[[Path], object], int, str]] = [
     ),
     (
         "config.json: another family",
-        lambda run: edit(run / CONFIG, model_type="bert"),
+        lambda run: edit(run / CONFIG, model_type="reformer"),
         65,
         "this program can load",
     ),

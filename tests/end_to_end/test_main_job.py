@@ -177,20 +177,3 @@ def test_scratch_stands_for_random_weights(workplace: Path) -> None:
     )
     assert run.summary.task == "classification"
     assert len(run.predict(["a boat and a rope"])[0]["probabilities"]) == 3
-
-
-def test_continuing_a_run_keeps_its_vocabulary_and_names_its_parent(
-    pretrained: hw.Run, workplace: Path
-) -> None:
-    run = hw.pretrain(
-        workplace / "train.csv",
-        out=workplace / "runs_continued",
-        start_from=pretrained.path,
-        steps=2,
-        assign=["training.length=64", "training.batch_tokens=512"],
-        quiet=True,
-    )
-    card = json.loads((run.path / "model" / "headwater.json").read_text(encoding="utf-8"))
-    assert card["parent"]["run"] == str(pretrained.path)
-    one, other = ((path / "model" / "tokenizer.json").read_bytes() for path in (pretrained.path, run.path))
-    assert one == other

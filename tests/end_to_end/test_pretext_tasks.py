@@ -111,7 +111,10 @@ def test_what_says_the_next_word_goes_on_in_fine_tuning(layout: str, workplace: 
     ("arguments", "words"),
     [
         (["--set", "model.layout=bard"], "model.layout = 'bard'"),
-        (["--set", "model.layout=t5"], "is that of an encoder with a decoder"),
+        (
+            ["--set", "model.layout=t5"],
+            "reads a source while it writes, and a model is needed that reads both sides",
+        ),
         (
             ["--set", "model.layout=t5", "--size", "paper_base", "--objective", "denoising"],
             "for t5's choose one of nano",

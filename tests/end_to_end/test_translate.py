@@ -184,3 +184,42 @@ def test_one_column_of_text_is_not_a_pair(workplace: Path, told: Callable[..., S
     seen = told("", "finetune", "scratch", path, "--task", "translation", "--quiet")
     assert seen.code == 65
     assert "--text SOURCE --label TARGET" in seen.err
+
+
+@pytest.fixture(scope="session")
+def decoder(workplace: Path, pair_files: dict[str, Path]) -> hw.Run:
+    base = hw.pretrain(
+        workplace / "notes.jsonl",
+        objective="next_token",
+        out=workplace / "written" / "base",
+        size="nano",
+        steps=8,
+        assign=["training.length=64", "training.batch_tokens=512"],
+        quiet=True,
+    )
+    return hw.finetune(
+        base,
+        pair_files["train"],
+        task="translation",
+        out=workplace / "written" / "decoder",
+        validation=pair_files["valid"],
+        steps=320,
+        assign=["training.learning_rate=0.003", "training.batch_rows=32", "model.dropout=0.0"],
+        quiet=True,
+    )
+
+
+def test_a_decoder_learns_the_pair_by_writing_on_from_the_source(
+    decoder: hw.Run, pair_files: dict[str, Path]
+) -> None:
+    report = decoder.evaluate(pair_files["test"])
+    assert isinstance(report, TextReport)
+    assert report.bleu.value > 40  # without training: 0
+
+
+def test_a_decoder_that_was_taught_to_translate_translates_and_ends(decoder: hw.Run) -> None:
+    (answer,) = decoder.generate(["two green ships"], Decoding(temperature=0.0))
+    assert set(answer["text"].split()) <= set(WORDS.values())
+    assert answer["ended"]
+    (begun,) = decoder.generate(["two green ships"], Decoding(temperature=0.0, prefix="drei"))
+    assert begun["text"].startswith("drei")

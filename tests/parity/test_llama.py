@@ -73,6 +73,16 @@ def test_classes_get_the_same_logits(tmp_path: Path) -> None:
     torch.testing.assert_close(logits, expected, atol=1e-5, rtol=0)
 
 
+@torch.no_grad()
+def test_borders_of_answers_get_the_same_logits(tmp_path: Path) -> None:
+    theirs = saved(transformers.LlamaForQuestionAnswering, tmp_path)
+    ours = load_bundle(tmp_path).model.eval()
+    logits = ours.heads["question_answering"](ours.backbone(tokens(), LAYOUT))
+    found = theirs(input_ids=tokens(), attention_mask=LAYOUT.real.long())
+    expected = torch.stack([found.start_logits, found.end_logits], dim=-1)
+    torch.testing.assert_close(logits[LAYOUT.real], expected[LAYOUT.real], atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -98,6 +98,15 @@ def test_tags_get_the_same_logits(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
+def test_borders_of_answers_get_the_same_logits(tmp_path: Path) -> None:
+    theirs = saved(transformers.ModernBertForQuestionAnswering, tmp_path)
+    ours, states = loaded(tmp_path)
+    logits = ours.heads["question_answering"](states)
+    expected = torch.stack([reference(theirs).start_logits, reference(theirs).end_logits], dim=-1)
+    torch.testing.assert_close(logits[LAYOUT.real], expected[LAYOUT.real], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
 def test_a_model_without_a_head_has_the_same_hidden_states(tmp_path: Path) -> None:
     theirs = saved(transformers.ModernBertModel, tmp_path)
     ours, states = loaded(tmp_path)

@@ -3,7 +3,7 @@
 import difflib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from statistics import median
@@ -14,8 +14,9 @@ from headwater.data.readers.table import Cell, Table
 from headwater.errors import BadDataError
 
 Role = Literal["text", "label", "number", "category", "identifier", "other", "empty"]
-LabelKind = Literal["class", "number", "text"]
-"""What the label column of a task holds: one of a few names, a quantity, or a text that is to be written."""
+LabelKind = Literal["class", "classes", "number", "text", "passage", "answers"]
+"""What the label column of a task holds: one of a few names, several of them, a quantity, a text that is to be written,
+a passage that is to be found, or parts of a text that answer a question."""
 
 _SAMPLE_ROWS = 1000
 _SAMPLE_CELLS = 400_000
@@ -28,10 +29,26 @@ LABEL_NAMES = (
 )
 """Names of label columns, the surest first."""
 
-_TARGET_NAMES = (
-    *("target", "tgt", "translation", "summary", "title", "headline", "answer", "response", "completion"),
-    *("output", "reference", "caption", "译文", "摘要", "标题", "回答"),
+_QUERY_NAMES = (
+    *("query", "question", "anchor", "title", "headline", "sentence1", "premise"),
+    *("查询", "问题", "标题"),
 )
+_QUESTION_NAMES = ("question", "query", "问题", "提问")
+_CONTEXT_NAMES = (
+    *("context", "passage", "paragraph", "document", "article", "text", "content"),
+    *("上下文", "篇章", "段落", "文章", "正文", "文本"),
+)
+_ANSWER_NAMES = ("answers", "answer", "答案", "回答")
+_TARGET_NAMES: dict[LabelKind, tuple[str, ...]] = {
+    "text": (
+        *("target", "tgt", "translation", "summary", "title", "headline", "answer", "response", "completion"),
+        *("output", "reference", "caption", "译文", "摘要", "标题", "回答"),
+    ),
+    "passage": (
+        *("passage", "context", "positive", "document", "text", "body", "content", "article", "abstract"),
+        *("answer", "sentence2", "hypothesis", "段落", "正文", "内容", "文本", "回答"),
+    ),
+}
 _TEXT_NAMES = frozenset(
     (
         *("text", "sentence", "sentence1", "sentence2", "content", "body", "title", "question", "answer"),
@@ -77,12 +94,14 @@ def find_columns(
 
     Text: cells that read as language (two words or four unspaced characters, mostly letters) and seldom
     repeat; several columns may be so. Label: a column with a label's name, else the only one of few values. Where
-    ``labels`` are texts: a column with a target's name, else the second text column, and the first is the text.
+    ``labels`` are texts or passages: a column with such a name, else the second text column, and the first (for
+    passages: a column with a query's name) is the text. Where they are answers, the question, its context and the
+    answers are known by their names alone.
     Raises BadDataError for a name that is not there, with the nearest one.
     """
     wanted = _split_names(text)
     for name in [*wanted, *([label] if label else [])]:
-        _require(name, table)
+        require_column(name, table)
     if label in wanted:
         raise BadDataError(
             f'{table.path}: column "{label}" cannot be text and label at once; name another one'
@@ -90,9 +109,14 @@ def find_columns(
     cells = _sample(table)
     understood = [_understand(name, column) for name, column in zip(table.columns, cells, strict=True)]
     label_named = label is not None or any(_label_rank(column.name) is not None for column in understood)
-    if labels == "text":
-        label = label or _guess_target(understood, cells, exclude=wanted)
+    if labels == "passage":
+        wanted = wanted or list(islice(_named(understood, _QUERY_NAMES, [label or ""]), 1))
+    if names := _TARGET_NAMES.get(labels):
+        label = label or _guess_target(understood, cells, names, exclude=wanted)
         found = tuple(wanted) or _guess_text(understood, label, cells)[:1]
+    elif labels == "answers":
+        label = label or next(_named(understood, _ANSWER_NAMES, exclude=wanted), None)
+        found = tuple(wanted) or _guess_question(understood, label)
     else:
         label = label or _guess_label(understood, exclude=wanted)
         found = tuple(wanted) or _guess_text(understood, label, cells)
@@ -127,7 +151,8 @@ def _split_names(text: str | Sequence[str] | None) -> list[str]:
     return [name.strip() for name in names if name.strip()]
 
 
-def _require(name: str, table: Table) -> None:
+def require_column(name: str, table: Table) -> None:
+    """Raise BadDataError for a column that is not there, with the nearest one."""
     if name in table.columns:
         return
     near = difflib.get_close_matches(name, table.columns, 1, cutoff=0.4)
@@ -210,13 +235,29 @@ def _guess_label(columns: Sequence[Column], exclude: Sequence[str]) -> str | Non
 
 
 def _guess_target(
-    columns: Sequence[Column], cells: Sequence[Sequence[str]], exclude: Sequence[str]
+    columns: Sequence[Column], cells: Sequence[Sequence[str]], names: Sequence[str], exclude: Sequence[str]
 ) -> str | None:
-    named = [column.name for name in _TARGET_NAMES for column in columns if column.name.casefold() == name]
     texts = [name for name in _guess_text(columns, None, cells) if name not in exclude]
-    if able := [name for name in named if name not in exclude]:
-        return able[0]
+    if named := next(_named(columns, names, exclude), None):
+        return named
     return texts[0] if exclude and texts else texts[1] if len(texts) > 1 else None
+
+
+def _guess_question(columns: Sequence[Column], label: str | None) -> tuple[str, ...]:
+    """The question and its context, as far as columns are named like them."""
+    taken = [label] if label else []
+    both = (next(_named(columns, names, taken), None) for names in (_QUESTION_NAMES, _CONTEXT_NAMES))
+    return tuple(name for name in both if name)
+
+
+def _named(columns: Sequence[Column], names: Sequence[str], exclude: Sequence[str]) -> Iterator[str]:
+    """The columns of these names, in the order of the names."""
+    for name in names:
+        yield from (
+            column.name
+            for column in columns
+            if column.name.strip().casefold() == name and column.name not in exclude
+        )
 
 
 def _guess_text(

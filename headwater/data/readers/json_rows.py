@@ -1,6 +1,7 @@
 """JSON tables: one object a line, or one array of objects, read in constant memory."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -14,10 +15,11 @@ from headwater.data.readers.table import Cell, Row, Table
 _SAMPLE_ROWS = 1000
 _WINDOW = 1 << 16
 _BETWEEN = " \t\r\n,"
+_bracket = re.compile(r"\s*\[")
 _decoder = json.JSONDecoder()
 
 
-class _Parsed(NamedTuple):
+class Parsed(NamedTuple):
     """One element of the file, or the reason why it is none."""
 
     value: dict[str, Any]
@@ -50,30 +52,40 @@ class JsonTable(Table):
             reason = next(filter(None, (flaw(cell) for cell in cells if cell)), None)
             yield Row(number, () if reason else cells, reason or "")
 
-    def _parsed(self) -> Iterator[_Parsed]:
-        return self._elements() if self._is_array else self._lines()
+    def _parsed(self) -> Iterator[Parsed]:
+        return array_elements(self._source) if self._is_array else self._lines()
 
-    def _lines(self) -> Iterator[_Parsed]:
+    def _lines(self) -> Iterator[Parsed]:
         with self._source.open() as stream:
             for line in whole_lines(read_pieces(stream, self._source.encoding.codec, MAX_LINE_CHARACTERS)):
                 if line is None:
-                    yield _Parsed({}, "line too long", f"more than {MAX_LINE_CHARACTERS:,} characters")
+                    yield Parsed({}, "line too long", f"more than {MAX_LINE_CHARACTERS:,} characters")
                 elif line and not line.isspace():
                     yield _object(line)
 
-    def _elements(self) -> Iterator[_Parsed]:
-        """The elements of one array, decoded one after another from a window of the file."""
-        with self._source.open() as stream:
-            pieces = read_pieces(stream, self._source.encoding.codec, _WINDOW)
-            window = _next_window(pieces).lstrip()[1:]  # the bracket that opens the array
-            while not (window := window.lstrip(_BETWEEN)).startswith("]"):
-                parsed, window = _next_element(window, pieces)
-                yield parsed
-                if not window:
-                    return
+
+def head_of(source: Source) -> str:
+    """The first 64 thousand characters of a file, or a line more."""
+    with source.open() as stream:
+        return _next_window(until_damage(read_pieces(stream, source.encoding.codec, _WINDOW)))
 
 
-def _next_element(window: str, pieces: Iterator[Piece]) -> tuple[_Parsed, str]:
+def array_elements(source: Source, opening: re.Pattern[str] = _bracket) -> Iterator[Parsed]:
+    """The elements of one array, decoded one after another from a window of the file.
+
+    ``opening`` is all that stands before the first element, the bracket included.
+    """
+    with source.open() as stream:
+        pieces = read_pieces(stream, source.encoding.codec, _WINDOW)
+        window = opening.sub("", _next_window(pieces), count=1)
+        while not (window := window.lstrip(_BETWEEN)).startswith("]"):
+            parsed, window = _next_element(window, pieces)
+            yield parsed
+            if not window:
+                return
+
+
+def _next_element(window: str, pieces: Iterator[Piece]) -> tuple[Parsed, str]:
     """The element at the start of the window, read on until it is whole, and what follows it."""
     while True:
         value, end, error = None, 0, ""
@@ -87,7 +99,7 @@ def _next_element(window: str, pieces: Iterator[Piece]) -> tuple[_Parsed, str]:
         if not more:
             # Nothing tells where the next element begins, so the rest of the file is lost.
             detail = error or "the array is not closed"
-            return _Parsed({}, "invalid JSON, the rest of the array is not read", detail), ""
+            return Parsed({}, "invalid JSON, the rest of the array is not read", detail), ""
         window += more
 
 
@@ -114,17 +126,17 @@ def _next_window(pieces: Iterator[Piece]) -> str:
     return "".join(parts)
 
 
-def _object(line: str) -> _Parsed:
+def _object(line: str) -> Parsed:
     # Only the marks of bytes that were not decoded: a NUL or a surrogate can also come out of an escape.
     if reason := flaw(line):
-        return _Parsed({}, reason)
+        return Parsed({}, reason)
     try:
         return _checked(json.loads(line))
     except (ValueError, RecursionError) as error:
-        return _Parsed({}, "invalid JSON", str(error))
+        return Parsed({}, "invalid JSON", str(error))
 
 
-def _checked(value: Any) -> _Parsed:
+def _checked(value: Any) -> Parsed:
     if isinstance(value, dict):
-        return _Parsed(value)
-    return _Parsed({}, "not a JSON object", type(value).__name__)
+        return Parsed(value)
+    return Parsed({}, "not a JSON object", type(value).__name__)

@@ -15,6 +15,7 @@ from headwater.data.readers.columns import (
     listed,
     looks_continuous,
 )
+from headwater.data.readers.questions import question_examples
 from headwater.data.readers.sources import (
     MAX_BAD,
     guarded,
@@ -27,6 +28,12 @@ from headwater.data.readers.sources import (
 from headwater.data.readers.table import Table
 from headwater.data.readers.text import guess_document_rule
 from headwater.errors import BadDataError, MissingInputError
+
+_SECOND_TEXTS: dict[LabelKind, tuple[str, str]] = {
+    "text": ("the text to be written", "--text SOURCE --label TARGET"),
+    "passage": ("the passage to be found", "--text QUERY --label PASSAGE"),
+}
+"""What the second text of a pair is, and how both columns are named."""
 
 
 def read_labelled(
@@ -46,14 +53,19 @@ def read_labelled(
     ``text_columns`` and ``label_column`` of one set on to the others to be sure that they agree. Plain text
     files in one folder per class take their folder's name as label. With ``need_labels=False`` (input of a
     prediction) rows without a label stay. ``labels`` says what the label column holds: rows whose label is not a
-    number, where one is expected, are left out and reported.
+    number, where one is expected, are left out and reported; of questions see ``question_examples``.
     Raises BadDataError for a wrong column, a label that is a quantity, or too many unusable rows;
     MissingInputError for a part that is not there.
     """
     problems = Problems()
     sources = find_sources(path, problems=problems)
-    chosen = _of_split(sources, split)
+    chosen = sources_of_split(sources, split)
     if all(source.kind == "text" for source in chosen):
+        if need_labels and labels in _SECOND_TEXTS:
+            raise BadDataError(
+                f"{names_of(chosen)}: plain text carries no pairs of texts; give a csv, tsv, jsonl or parquet table "
+                f"with {_SECOND_TEXTS[labels][0]} in a column of its own"
+            )
         return _from_text(chosen, problems, need_labels=need_labels, max_bad=max_bad)
     columns = _columns_of(sources, chosen, text, label, labels)
     _refuse_empty(columns, chosen)
@@ -61,7 +73,7 @@ def read_labelled(
     use_label = need_labels or columns.label_named
     examples: list[Example] = []
     for source in chosen:
-        rows = _rows_of(source, columns, problems, use_label=use_label, need_label=need_labels)
+        rows = _rows_of(source, columns, problems, labels, use_label=use_label, need_label=need_labels)
         if labels == "number" and use_label:
             rows = _with_numbers(rows, problems)
         examples.extend(guarded(rows, source, problems, max_bad=max_bad))
@@ -86,7 +98,8 @@ def _with_numbers(rows: Iterator[Example], problems: Problems) -> Iterator[Examp
             problems.add(row.path, row.row, "label is not a number", row.label[:40])
 
 
-def _of_split(sources: list[Source], split: Split | None) -> list[Source]:
+def sources_of_split(sources: list[Source], split: Split | None) -> list[Source]:
+    """The sources of one part of a folder; a file that the user named is used whatever its name."""
     if sources[0].named:
         return sources
     parts = {source.split for source in sources}
@@ -112,13 +125,14 @@ def _columns_of(
 ) -> Columns:
     tables = [source for source in chosen if source.kind != "text"]
     train = [source for source in sources if source.split == "train" and source.kind != "text"]
-    reference = _opened(train[0] if train else tables[0])
-    first = _opened(tables[0])
+    reference = opened(train[0] if train else tables[0])
+    first = opened(tables[0])
     same = set(reference.columns) == set(first.columns)
     return find_columns(reference if same else first, text=text, label=label, labels=labels)
 
 
-def _opened(source: Source) -> Table:
+def opened(source: Source) -> Table:
+    """The table in this source; BadDataError where it is damaged."""
     try:
         return open_table(source)
     except READ_FAILURES as error:
@@ -128,7 +142,13 @@ def _opened(source: Source) -> Table:
 
 
 def _rows_of(
-    source: Source, columns: Columns, problems: Problems, *, use_label: bool, need_label: bool
+    source: Source,
+    columns: Columns,
+    problems: Problems,
+    labels: LabelKind,
+    *,
+    use_label: bool,
+    need_label: bool,
 ) -> Iterator[Example]:
     if source.kind == "text":
         problems.add(source.path, 0, "plain text among labelled tables")
@@ -140,9 +160,8 @@ def _rows_of(
             f"{source.path}: column {listed(missing)} of the other files is not there; "
             f"the columns are {listed(table.columns)}"
         )
-    yield from table_examples(
-        table, columns, problems, use_label=use_label and not missing, need_label=need_label
-    )
+    read = question_examples if labels == "answers" else table_examples
+    yield from read(table, columns, problems, use_label=use_label and not missing, need_label=need_label)
 
 
 def _refuse_empty(columns: Columns, chosen: Sequence[Source]) -> None:
@@ -152,7 +171,7 @@ def _refuse_empty(columns: Columns, chosen: Sequence[Source]) -> None:
     problems = Problems()
     for source in chosen:
         if source.kind != "text":
-            for row in until_damage(_opened(source).rows(())):
+            for row in until_damage(opened(source).rows(())):
                 problems.rows += 1
                 problems.add(source.path, row.number, row.problem or "empty text", row.detail)
     raise BadDataError(f"{names_of(chosen)}: no usable row; {why_nothing(chosen, problems)}")
@@ -162,15 +181,21 @@ def _refuse_incomplete(
     columns: Columns, chosen: Sequence[Source], *, need_labels: bool, labels: LabelKind
 ) -> None:
     names = listed([column.name for column in columns.understood])
+    if labels == "answers" and (len(columns.text) != 2 or (need_labels and columns.label is None)):
+        found = listed([*columns.text, *([columns.label] if columns.label else [])])
+        raise BadDataError(
+            f"{names_of(chosen)}: expected a question, its context and its answers; of the columns {names} these are "
+            f"named so: {found}; name them with --text QUESTION,CONTEXT --label ANSWERS"
+        )
+    if need_labels and labels in _SECOND_TEXTS and not (columns.text and columns.label):
+        sought, options = _SECOND_TEXTS[labels]
+        raise BadDataError(
+            f"{names_of(chosen)}: no second column reads as {sought}; the columns are {names}; name both with {options}"
+        )
     if not columns.text:
         raise BadDataError(
             f"{names_of(chosen)}: no column reads as text; the columns are {names}; "
             'name one with --text (in Python: text="…")'
-        )
-    if need_labels and columns.label is None and labels == "text":
-        raise BadDataError(
-            f"{names_of(chosen)}: no second column reads as the text to be written; the columns are {names}; "
-            "name both with --text SOURCE --label TARGET"
         )
     if need_labels and columns.label is None:
         raise BadDataError(

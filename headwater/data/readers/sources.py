@@ -1,20 +1,24 @@
 """One source → its examples, every row used or reported."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from headwater.data.archives import READ_FAILURES
 from headwater.data.examples import Example
 from headwater.data.files import Kind, Source
 from headwater.data.problems import Problems
+from headwater.data.readers.aligned import AlignedTable
 from headwater.data.readers.columnar import ColumnarTable
 from headwater.data.readers.columns import Columns
 from headwater.data.readers.delimited import DelimitedTable
 from headwater.data.readers.json_rows import JsonTable
+from headwater.data.readers.squad import json_table
 from headwater.data.readers.table import Table
 from headwater.data.readers.tagged import TaggedTable
 from headwater.data.readers.text import DocumentRule, read_text
-from headwater.errors import BadDataError
+from headwater.errors import BadDataError, UsageError
 
+Row = TypeVar("Row")
 MAX_BAD = 0.5
 """The largest share of unusable rows: beyond it the file was most likely misunderstood."""
 
@@ -23,16 +27,26 @@ _TABLES: dict[Kind, Callable[[Source], Table]] = {
     "csv": DelimitedTable,
     "tsv": DelimitedTable,
     "jsonl": JsonTable,
-    "json": JsonTable,
+    "json": json_table,
     "parquet": ColumnarTable,
     "arrow": ColumnarTable,
     "tagged": TaggedTable,
+    "aligned": AlignedTable,
 }
 
 
 def open_table(source: Source) -> Table:
     """The table in this source."""
     return _TABLES[source.kind](source)
+
+
+def refuse_columns_of_plain_text(sources: Sequence[Source], text: Sequence[str] | None) -> None:
+    """A column that is asked for must be in a table."""
+    if text is not None and all(source.kind == "text" for source in sources):
+        raise UsageError(
+            f"{sources[0].path} is plain text and has no columns; expected a table for --text {','.join(text)}: leave "
+            "--text out, or name a csv, tsv, jsonl, parquet or arrow file"
+        )
 
 
 def text_examples(source: Source, rule: DocumentRule, problems: Problems) -> Iterator[Example]:
@@ -63,8 +77,8 @@ def table_examples(
 
 
 def guarded(
-    examples: Iterator[Example], source: Source, problems: Problems, *, max_bad: float = MAX_BAD
-) -> Iterator[Example]:
+    examples: Iterator[Row], source: Source, problems: Problems, *, max_bad: float = MAX_BAD
+) -> Iterator[Row]:
     """The examples of one source; damage ends the source and is reported, the rest of the run goes on.
 
     Raises BadDataError at the end of a source of twenty rows or more, or one the user named, when more than

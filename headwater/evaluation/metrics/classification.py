@@ -47,6 +47,11 @@ class LabelScore:
     rows: int
     predicted: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types; estimates as value, low and high."""
+        ratios = {name: getattr(self, name).to_dict() for name in ("precision", "recall", "f1")}
+        return {"label": self.label, **ratios, "rows": self.rows, "predicted": self.predicted}
+
 
 @dataclass(frozen=True)
 class ClassificationReport:
@@ -74,17 +79,7 @@ class ClassificationReport:
             "matthews": self.matthews.to_dict(),
             "log_loss": None if self.log_loss is None else self.log_loss.to_dict(),
             "calibration_error": self.calibration_error.to_dict(),
-            "labels": [
-                {
-                    "label": score.label,
-                    "precision": score.precision.to_dict(),
-                    "recall": score.recall.to_dict(),
-                    "f1": score.f1.to_dict(),
-                    "rows": score.rows,
-                    "predicted": score.predicted,
-                }
-                for score in self.labels
-            ],
+            "labels": [score.to_dict() for score in self.labels],
             "confusion": [list(line) for line in self.confusion],
         }
 
@@ -99,13 +94,9 @@ class ClassificationReport:
             "log loss": self.log_loss,
             "calibration error": self.calibration_error,
         }
-        lines += [f"{name:<22}{_words(value)}" for name, value in named.items() if value is not None]
-        lines += [f"F1 of {score.label}: {_words(score.f1)}, {score.rows} rows" for score in self.labels]
+        lines += [f"{name:<22}{value}" for name, value in named.items() if value is not None]
+        lines += [f"F1 of {score.label}: {score.f1}, {score.rows} rows" for score in self.labels]
         return "\n".join(lines)
-
-
-def _words(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} (95 % {estimate.low:.3f} … {estimate.high:.3f})"
 
 
 def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, num_labels: int) -> Integers:

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headwater.errors import BadDataError
-from headwater.evaluation.significance import RESAMPLES, Estimate, interval
-
-Integers = NDArray[np.int64]
+from headwater.evaluation.metrics.counts import estimated_ratios, resampled_sums
+from headwater.evaluation.significance import Estimate, interval
 
 
 class Span(NamedTuple):
@@ -71,8 +69,8 @@ class SpanReport:
             "recall": self.recall,
             "words right": self.accuracy,
         }
-        lines += [f"{name:<14}{_words(value)}" for name, value in named.items()]
-        lines += [f"F1 of {score.kind}: {_words(score.f1)}, {score.spans} spans" for score in self.kinds]
+        lines += [f"{name:<14}{value}" for name, value in named.items()]
+        lines += [f"F1 of {score.kind}: {score.f1}, {score.spans} spans" for score in self.kinds]
         return "\n".join(lines)
 
 
@@ -101,15 +99,12 @@ def span_report(
         )
     kinds = sorted({span.kind for tags in true for span in spans_of(tags)})
     counts = np.array([_counts(*pair, kinds) for pair in zip(true, predicted, strict=True)])
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=RESAMPLES)
-    draws = np.einsum("rn,nkc->rkc", weights, counts)
-    whole = counts.sum(axis=0)
-    precision, recall, f1 = _estimates(whole[-2], draws[:, -2])
+    draws, whole = resampled_sums(counts, seed=seed), counts.sum(axis=0)
+    precision, recall, f1 = estimated_ratios(whole[-2], draws[:, -2])
     right, words = whole[-1, 0], whole[-1, 1]
     accuracy = interval(right / max(words, 1), draws[:, -1, 0] / np.maximum(draws[:, -1, 1], 1))
     scores = [
-        SpanScore(kind, *_estimates(whole[k], draws[:, k]), int(whole[k, 1]), int(whole[k, 2]))
+        SpanScore(kind, *estimated_ratios(whole[k], draws[:, k]), int(whole[k, 1]), int(whole[k, 2]))
         for k, kind in enumerate(kinds)
     ]
     return SpanReport(len(true), f1, precision, recall, accuracy, tuple(scores))
@@ -128,22 +123,3 @@ def _counts(true: Sequence[str], predicted: Sequence[str], kinds: Sequence[str])
     lines = [[hits[kind], of_true[kind], of_predicted[kind]] for kind in kinds]
     right = sum(a == b for a, b in zip(true, predicted, strict=True))
     return [*lines, [len(wanted & given), len(wanted), len(given)], [right, len(true), 0]]
-
-
-def _estimates(whole: Integers, draws: Integers) -> tuple[Estimate, Estimate, Estimate]:
-    """Precision, recall and F1 of sums (3,) and of resampled sums (R, 3)."""
-
-    def ratios(sums: Integers) -> NDArray[np.float64]:
-        hits, true, predicted = sums[..., 0], sums[..., 1], sums[..., 2]
-        precision, recall = hits / np.maximum(predicted, 1), hits / np.maximum(true, 1)
-        return np.stack([precision, recall, 2 * hits / np.maximum(true + predicted, 1)])
-
-    values, resampled = ratios(whole), ratios(draws)
-    precision, recall, f1 = (
-        interval(float(value), draw) for value, draw in zip(values, resampled, strict=True)
-    )
-    return precision, recall, f1
-
-
-def _words(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} (95 % {estimate.low:.3f} … {estimate.high:.3f})"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.data.characters import WITHOUT_BLANKS
 from headwater.data.scripts import script_shares
 from headwater.errors import BadDataError
 from headwater.evaluation.significance import RESAMPLES, Estimate, hierarchical_bootstrap, interval
@@ -18,7 +19,7 @@ from headwater.evaluation.significance import RESAMPLES, Estimate, hierarchical_
 Integers = NDArray[np.int64]
 ORDERS = 4
 """BLEU counts runs of one to four words."""
-_words = re.compile(r"[㐀-鿿぀-ヿ]|[^\W_]+")
+_words = re.compile(rf"[{WITHOUT_BLANKS}]|[^\W_{WITHOUT_BLANKS}]+")
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,7 @@ class TextReport:
     def __str__(self) -> str:
         lines = [f"{self.rows} rows"]
         named = {"BLEU": self.bleu, "ROUGE-L": self.rouge_l, "exactly the same": self.exact}
-        lines += [
-            f"{name:<18}{found.value:.1f} (95 % {found.low:.1f} … {found.high:.1f})"
-            for name, found in named.items()
-        ]
+        lines += [f"{name:<18}{found:.1f}" for name, found in named.items()]
         return "\n".join([*lines, f"BLEU by sacrebleu: {self.signature}"])
 
 

@@ -136,13 +136,13 @@ def writer_for(
 ) -> tuple[Writer, Tensor]:
     """A writer that has read these prompts and has room for ``room`` more tokens, and its first scores (B, V).
 
-    Raises UsageError for a model that cannot write, for prompts without the source that it needs, and for texts longer
-    than all positions that the model has learnt.
+    Raises UsageError for a model that cannot write, for prompts without the source that it needs, and for texts that
+    would reach beyond the last of its learnt positions.
     """
     device = _device(model)
     texts = [prompt.tokens for prompt in prompts]
     longest = max(map(len, texts))
-    _refuse_long_texts(model.backbone, longest, room)
+    _refuse_beyond_positions(model.backbone, longest, room)
     sources = [prompt.source for prompt in prompts if prompt.source is not None]
     writer = _writer(model, sources, len(prompts), longest + room, padding, cached=cached)
     inputs, layout = _padded(texts, padding, device)
@@ -172,15 +172,14 @@ def _writer(
     return RecomputingWriter(model, rows, padding)
 
 
-def _refuse_long_texts(backbone: Backbone, begun: int, room: int) -> None:
-    most = backbone.most_positions
-    if most is None or begun + room - 1 <= most:  # the last token is written and not read again
-        return
-    left = most + 1 - begun
-    raise UsageError(
-        f"{begun} tokens to begin with and up to {room} more reach beyond the {most} positions that the model knows; "
-        + (f"ask for {left} or fewer: --max-tokens {left}" if left > 0 else "begin with a shorter text")
-    )
+def _refuse_beyond_positions(backbone: Backbone, longest: int, room: int) -> None:
+    learnt = backbone.longest_row
+    if learnt is not None and longest + room - 1 > learnt:  # the last token that is written is never read
+        left = learnt + 1 - longest
+        raise UsageError(
+            f"a prompt of {longest} tokens and {room} more go beyond the {learnt} positions that the model has learnt; "
+            + (f"ask for {left} or fewer (--max-tokens {left})" if left > 0 else "shorten the prompt")
+        )
 
 
 def _caches(

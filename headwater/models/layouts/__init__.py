@@ -2,7 +2,19 @@
 
 from headwater.errors import BadDataError
 from headwater.models.heads import HeadSettings
-from headwater.models.layouts import bart, eurobert, llama, m2m_100, marian, modernbert, native, t5
+from headwater.models.layouts import (
+    bart,
+    bert,
+    electra,
+    eurobert,
+    gpt2,
+    llama,
+    m2m_100,
+    marian,
+    modernbert,
+    native,
+    t5,
+)
 from headwater.models.layouts.names import Layout, SpecialTokens, from_published, to_published
 from headwater.models.settings import BackboneSettings
 
@@ -12,10 +24,13 @@ PUBLISHED: dict[str, Layout] = {
         modernbert.LAYOUT,
         eurobert.LAYOUT,
         llama.LAYOUT,
+        bert.LAYOUT,
+        electra.LAYOUT,
+        gpt2.LAYOUT,
         marian.LAYOUT,
         m2m_100.LAYOUT,
-        t5.LAYOUT,
         bart.LAYOUT,
+        t5.LAYOUT,
     )
 }
 LAYOUTS: dict[str, Layout] = PUBLISHED | native.LAYOUTS
@@ -27,6 +42,11 @@ def layout_for(settings: BackboneSettings, head: HeadSettings | None) -> Layout:
         if layout.refusal(settings, head) is None:
             return layout
     return native.LAYOUTS[native.model_type_of(settings)]
+
+
+def has_home(settings: BackboneSettings, head: HeadSettings) -> bool:
+    """True where a published layout can say this model with this head."""
+    return layout_for(settings, head).model_type in PUBLISHED
 
 
 def layout_named(model_type: object) -> Layout:
@@ -44,6 +64,7 @@ __all__ = [
     "Layout",
     "SpecialTokens",
     "from_published",
+    "has_home",
     "layout_for",
     "layout_named",
     "to_published",

@@ -7,7 +7,13 @@ from typing import Any, cast
 
 from headwater.models.heads import HeadSettings, PoolingChoice
 from headwater.models.layouts.llama import KNOWN as LLAMA_KNOWN
-from headwater.models.layouts.llama import block_config, block_names, block_settings, refusal_of_block
+from headwater.models.layouts.llama import (
+    REPEATED,
+    block_config,
+    block_names,
+    block_settings,
+    refusal_of_block,
+)
 from headwater.models.layouts.names import (
     Config,
     Layout,
@@ -103,4 +109,5 @@ LAYOUT = Layout(
     from_config=from_config,
     head_of=head_of,
     names=names,
+    repeated=REPEATED,
 )

@@ -20,7 +20,9 @@ from headwater.models.layouts.names import (
     linear,
     must_be,
     needed,
+    other_than,
     task_of,
+    ties,
 )
 from headwater.models.settings import BackboneSettings, TransformerSettings
 
@@ -29,7 +31,10 @@ ARCHITECTURES = {
     "next_token": "LlamaForCausalLM",
     "classification": "LlamaForSequenceClassification",
     "regression": "LlamaForSequenceClassification",
+    "question_answering": "LlamaForQuestionAnswering",
 }
+SEQUENCE_HEADS = ("classification", "regression")
+REPEATED = ties({"lm_head.weight": "model.embed_tokens.weight"})
 KNOWN = frozenset(
     [
         "vocab_size",
@@ -61,7 +66,7 @@ def refusal(settings: BackboneSettings, head: HeadSettings | None) -> str | None
             return f"there is no {head.name} head in it"
         if head.scale != 1.0:
             return "its head scales the hidden states"
-        if head.name != "next_token" and head.pooling not in ("default", "last"):
+        if head.name in SEQUENCE_HEADS and head.pooling not in ("default", "last"):
             return f"pooling is {head.pooling!r}, not 'last'"
     return reason
 
@@ -81,13 +86,12 @@ def refusal_of_block(settings: BackboneSettings, *, causal: bool) -> str | None:
         "final_norm": True,
         "attention_scale": None,
         "embedding_scale": 1.0,
+        "table_width": settings.width,
+        "layout": None,
     }
-    for name, value in fixed.items():
-        if getattr(settings, name) != value:
-            return f"{name} is {getattr(settings, name)!r}, not {value!r}"
     if any(window is not None for window in settings.windows):
         return "it has windows"
-    return None
+    return other_than(settings, fixed)
 
 
 def to_config(
@@ -168,6 +172,8 @@ def head_of(config: Config) -> HeadSettings | None:
         return None
     if task == "next_token":
         return HeadSettings(name=task, tied=config.get("tie_word_embeddings", False))
+    if task == "question_answering":
+        return HeadSettings(name=task)
     return HeadSettings(name=task, classes=classes_of(config), pooling="last")
 
 
@@ -178,7 +184,11 @@ def names(settings: TransformerSettings, head: HeadSettings | None) -> list[Rena
         return result
     if head.name == "next_token":
         return result + linear("heads.next_token.decoder", "lm_head", bias=False)
-    return result + linear(f"heads.{head.name}.classifier", "score", bias=False)
+    ours = f"heads.{head.name}.classifier"
+    if head.name == "question_answering":  # the one class whose backbone has another name
+        body = [rename.under("transformer.", instead_of="model.") for rename in result]
+        return body + linear(ours, "qa_outputs", bias=True)
+    return result + linear(ours, "score", bias=False)
 
 
 def block_names(settings: TransformerSettings) -> list[Rename]:
@@ -207,4 +217,5 @@ LAYOUT = Layout(
     from_config=from_config,
     head_of=head_of,
     names=names,
+    repeated=REPEATED,
 )

@@ -19,7 +19,10 @@ from headwater.models.layouts.names import (
     linear,
     must_be,
     needed,
+    other_than,
     task_of,
+    ties,
+    uneven_heads,
 )
 from headwater.models.settings import BackboneSettings, TransformerSettings
 
@@ -29,6 +32,7 @@ ARCHITECTURES = {
     "classification": "ModernBertForSequenceClassification",
     "regression": "ModernBertForSequenceClassification",
     "tagging": "ModernBertForTokenClassification",
+    "question_answering": "ModernBertForQuestionAnswering",
 }
 POOLINGS: dict[PoolingChoice, str] = {"default": "mean", "mean": "mean", "first": "cls"}
 SEQUENCE_HEADS = ("classification", "regression")
@@ -87,17 +91,13 @@ def refusal(settings: BackboneSettings, head: HeadSettings | None) -> str | None
         "final_norm": True,
         "attention_scale": None,
         "embedding_scale": 1.0,
+        "table_width": settings.width,
+        "layout": None,
     }
-    for name, value in fixed.items():
-        if getattr(settings, name) != value:
-            return f"{name} is {getattr(settings, name)!r}, not {value!r}"
+    if reason := other_than(settings, fixed) or uneven_heads(settings):
+        return reason
     if settings.norm == "rms":
         return "norm is 'rms'"
-    if (
-        settings.key_value_heads != settings.num_heads
-        or settings.head_width * settings.num_heads != settings.width
-    ):
-        return "heads are grouped, or do not fill the width"
     if len({window for window in settings.windows if window is not None}) > 1:
         return "windows differ from block to block"
     if head is not None and head.name not in ARCHITECTURES:
@@ -208,7 +208,7 @@ def head_of(config: Config) -> HeadSettings | None:
     )
     return HeadSettings(
         name=task,
-        classes=classes_of(config) if task != "masked_tokens" else None,
+        classes=classes_of(config) if task not in ("masked_tokens", "question_answering") else None,
         pooling=pooling if task in SEQUENCE_HEADS else "default",
         dropout=config.get("classifier_dropout", 0.0) if task != "masked_tokens" else 0.0,
         tied=config.get("tie_word_embeddings", True),
@@ -274,4 +274,5 @@ LAYOUT = Layout(
     from_config=from_config,
     head_of=head_of,
     names=names,
+    repeated=ties({"decoder.weight": "model.embeddings.tok_embeddings.weight"}),
 )

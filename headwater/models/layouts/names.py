@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor
 
 from headwater.errors import BadDataError
 from headwater.models.heads import HeadSettings
-from headwater.models.settings import LARGEST, BackboneSettings
+from headwater.models.settings import LARGEST, BackboneSettings, TransformerSettings
 
 Config = Mapping[str, Any]
 
@@ -52,13 +54,34 @@ LARGEST_COUNTS = {"num_hidden_layers": LARGEST["depth"]}
 class Rename(NamedTuple):
     """One tensor of ours and its published name, or names where the published layout keeps its rows apart.
 
-    ``shape`` is the published shape where it is another one.
+    ``shape`` is the published shape where it is another one; ``transposed`` matrices map rows from the left there:
+    x W instead of ours, x Wᵀ.
     """
 
     ours: str
     published: tuple[str, ...]
     rows: tuple[int, ...] = ()
     shape: tuple[int, ...] = ()
+    transposed: bool = False
+
+    def under(self, prefix: str, *, instead_of: str) -> "Rename":
+        """The same with published names that begin otherwise."""
+        return self._replace(
+            published=tuple(prefix + name.removeprefix(instead_of) for name in self.published)
+        )
+
+
+class Extra(NamedTuple):
+    """A tensor that a published layout has and our models have not.
+
+    It is written as ``value``, with which the model computes there what it computes here. Read from a file, its first
+    row is added to every row of the published tensor ``joins``; where it joins none, it is passed over, and may be
+    missing.
+    """
+
+    published: str
+    value: Tensor
+    joins: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,14 +94,33 @@ class SpecialTokens:
     mask: int | None = None
 
 
-def repeated_output(head: HeadSettings | None, found: Mapping[str, Any]) -> dict[str, str]:
-    """Names of output matrices that a tied model's file repeats, and the embedding that they repeat."""
-    if head is None or not head.tied or head.name not in ("masked_tokens", "next_token"):
-        return {}
-    embedding = next(
-        (name for name in found if name.endswith(("tok_embeddings.weight", "embed_tokens.weight"))), ""
-    )
-    return {name: embedding for name in ("decoder.weight", "lm_head.weight") if name in found and embedding}
+Repeated = Callable[[HeadSettings | None, Mapping[str, Any]], dict[str, str]]
+
+
+def ties(pairs: Mapping[str, str], body: Mapping[str, str] = MappingProxyType({})) -> Repeated:
+    """For a layout whose tied head may repeat tensors in a file: ``pairs`` of a repetition and its original.
+
+    Those of ``body`` may be repeated whatever the head.
+    """
+
+    def repeated(head: HeadSettings | None, found: Mapping[str, Any]) -> dict[str, str]:
+        tied = head is not None and head.tied and head.name in ("masked_tokens", "next_token")
+        known = {**body, **(pairs if tied else {})}
+        return {name: original for name, original in known.items() if name in found}
+
+    return repeated
+
+
+def no_ties(head: HeadSettings | None, found: Mapping[str, Any]) -> dict[str, str]:
+    """For a layout that has no tied head."""
+    del head, found
+    return {}
+
+
+def no_extras(settings: Any, head: HeadSettings | None) -> list[Extra]:
+    """Most layouts have no tensor that our models have not."""
+    del settings, head
+    return []
 
 
 def as_said(head: HeadSettings | None, config: Config, found: Collection[str]) -> HeadSettings | None:
@@ -94,8 +136,9 @@ class Layout:
     ``refusal`` gives the reason why a backbone and its head cannot be written in it, or None.
     ``architectures`` maps the head's name ("" for none) to the class that loads it elsewhere. ``head_in_file`` corrects
     the head that config.json names by the names of the tensors in a file. ``repeated`` gives, of those names, the ones
-    that repeat a tied tensor, and which; ``computed`` tensors may stand in a file too and are not read: they follow
-    from the settings, or nobody ever read them.
+    that repeat a tied tensor, and which; ``computed`` tensors (names, or patterns of names) may stand in a file too and
+    are not read: they follow from the settings, or nobody ever read them. ``extras`` are the tensors that stand in
+    every file and in none of our models.
     """
 
     model_type: str
@@ -107,34 +150,51 @@ class Layout:
     names: Callable[[Any, HeadSettings | None], list[Rename]]
     body_prefix: str = field(default="model.")
     head_in_file: Callable[[HeadSettings | None, Config, Collection[str]], HeadSettings | None] = as_said
-    repeated: Callable[[HeadSettings | None, Mapping[str, Any]], dict[str, str]] = repeated_output
+    repeated: Repeated = no_ties
     computed: frozenset[str] = frozenset()
+    extras: Callable[[Any, HeadSettings | None], list[Extra]] = no_extras
+
+    def passes_over(self, name: str, extras: Iterable[Extra]) -> bool:
+        """True for a tensor that may stand in a file and is not read."""
+        unread = [extra.published for extra in extras if not extra.joins]
+        return any(fnmatchcase(name, pattern) for pattern in (*self.computed, *unread))
 
 
-def to_published(tensors: Mapping[str, Tensor], names: Iterable[Rename]) -> dict[str, Tensor]:
-    """Our tensors under their published names; every one of ours must have one."""
+def to_published(
+    tensors: Mapping[str, Tensor], names: Iterable[Rename], extras: Iterable[Extra] = ()
+) -> dict[str, Tensor]:
+    """Our tensors under their published names, and what we have not; every one of ours must have a name."""
     left = dict(tensors)
     result: dict[str, Tensor] = {}
     for rename in names:
         tensor = left.pop(rename.ours)
         if rename.shape:
             tensor = tensor.reshape(rename.shape)
+        if rename.transposed:
+            tensor = tensor.T
         parts = cast(tuple[Tensor, ...], tensor.split(list(rename.rows))) if rename.rows else (tensor,)
         result.update(zip(rename.published, (part.contiguous() for part in parts), strict=True))
     assert not left, f"tensors without a published name: {sorted(left)}"
-    return result
+    return result | {extra.published: extra.value for extra in extras}
 
 
-def from_published(tensors: Mapping[str, Tensor], names: Iterable[Rename]) -> dict[str, Tensor]:
-    """Published tensors under our names, rows joined where ours are fused."""
-    return {rename.ours: _joined(tensors, rename) for rename in names}
+def from_published(
+    tensors: Mapping[str, Tensor], names: Iterable[Rename], extras: Iterable[Extra] = ()
+) -> dict[str, Tensor]:
+    """Published tensors under our names, rows joined where ours are fused, ``extras`` in what they join."""
+    whole = dict(tensors)
+    for extra in extras:
+        if extra.joins:
+            whole[extra.joins] = tensors[extra.joins].float() + tensors[extra.published][0].float()
+    return {rename.ours: _joined(whole, rename) for rename in names}
 
 
 def _joined(tensors: Mapping[str, Tensor], rename: Rename) -> Tensor:
     if rename.rows:
         return torch.cat([tensors[name] for name in rename.published])
     (name,) = rename.published
-    return tensors[name].squeeze(0) if rename.shape else tensors[name]
+    tensor = tensors[name].T if rename.transposed else tensors[name]
+    return tensor.squeeze(0) if rename.shape else tensor
 
 
 def linear(ours: str, published: str, *, bias: bool) -> list[Rename]:
@@ -148,6 +208,30 @@ def fused(ours: str, published: Iterable[str], rows: tuple[int, ...], *, bias: b
     published = tuple(published)
     ends = ("weight", "bias") if bias else ("weight",)
     return [Rename(f"{ours}.{end}", tuple(f"{name}.{end}" for name in published), rows) for end in ends]
+
+
+def transposed(ours: str, published: str) -> list[Rename]:
+    """A linear map with a bias whose matrix the published layout keeps the other way round."""
+    weight, bias = linear(ours, published, bias=True)
+    return [weight._replace(transposed=True), bias]
+
+
+def other_than(settings: TransformerSettings, fixed: Mapping[str, object]) -> str | None:
+    """The first setting that is not the one that a layout has no word for, or None."""
+    for name, value in fixed.items():
+        if getattr(settings, name) != value:
+            return f"{name} is {getattr(settings, name)!r}, not {value!r}"
+    return None
+
+
+def uneven_heads(settings: TransformerSettings) -> str | None:
+    """Why the heads are not as many slices of the width, each with keys of its own, or None."""
+    if (
+        settings.key_value_heads == settings.num_heads
+        and settings.head_width * settings.num_heads == settings.width
+    ):
+        return None
+    return "heads are grouped, or do not fill the width"
 
 
 def check_keys(config: Config, known: Collection[str]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from headwater.models.heads import HeadSettings
-from headwater.models.layouts.names import Rename, SpecialTokens, fused, linear
+from headwater.models.layouts.names import Rename, Repeated, SpecialTokens, fused, linear, other_than, ties
 from headwater.models.settings import BackboneSettings, EncoderDecoderSettings, TransformerSettings
 
 # Keys of a config.json that say how texts are written where nobody says it; not what the model computes.
@@ -53,15 +53,16 @@ def refusal_of_stacks(settings: BackboneSettings, fixed: Mapping[str, object]) -
     if not isinstance(settings, TransformerSettings | EncoderDecoderSettings):
         return "it is not a Transformer"
     everywhere = {
+        "layout": None,
+        "embedding_width": None,
         "first_attention_norm": True,
         "num_key_value_heads": None,
         "windows": (),
         "stochastic_depth": 0.0,
     }
     for stack in stacks_of(settings):
-        for name, value in (everywhere | dict(fixed)).items():
-            if (found := getattr(stack.settings, name)) != value:
-                return f"{name} is {found!r}, not {value!r}"
+        if reason := other_than(stack.settings, everywhere | dict(fixed)):
+            return reason
     return None
 
 
@@ -104,8 +105,8 @@ def attention_names(
     ]
 
 
-def repeated_table(prefix: str, tied: bool, found: Mapping[str, Any]) -> dict[str, str]:
+def one_table(prefix: str) -> Repeated:
     """Names under which a file may repeat the one table, which is ``{prefix}shared``."""
-    again = [f"{prefix}{stack}.embed_tokens.weight" for stack in ("encoder", "decoder")]
-    again += ["lm_head.weight"] if tied else []
-    return {name: f"{prefix}shared.weight" for name in again if name in found}
+    shared = f"{prefix}shared.weight"
+    both = {f"{prefix}{stack}.embed_tokens.weight": shared for stack in ("encoder", "decoder")}
+    return ties({"lm_head.weight": shared}, body=both)

@@ -8,7 +8,7 @@ means the approximation by a hyperbolic tangent. While training, transformers al
 Source: Raffel et al. 2020, arXiv:1910.10683; 1.1: Shazeer 2020, arXiv:2002.05202.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -30,10 +30,10 @@ from headwater.models.layouts.stacks import (
     WRITING,
     Stack,
     attention_names,
+    one_table,
     refusal_of_pair,
     refusal_of_stacks,
     refusal_of_writing_head,
-    repeated_table,
     stacks_of,
     tokens_config,
 )
@@ -193,11 +193,6 @@ def names(settings: TransformerSettings | EncoderDecoderSettings, head: HeadSett
     return result
 
 
-def repeated(head: HeadSettings | None, found: Mapping[str, Any]) -> dict[str, str]:
-    """Names under which a file may repeat the shared table."""
-    return repeated_table("", head is not None and head.tied, found)
-
-
 def _block_names(stack: Stack, number: int) -> list[Rename]:
     settings = stack.settings
     ours, theirs = f"backbone.{stack.blocks}.{number}", f"{stack.published}.block.{number}.layer"
@@ -270,7 +265,7 @@ LAYOUT = Layout(
     head_in_file=head_in_file,
     names=names,
     body_prefix="",
-    repeated=repeated,
+    repeated=one_table(""),
     # Early files hold a bias of cross-attention that was never added.
     computed=frozenset(["decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"]),
 )

@@ -27,10 +27,10 @@ from headwater.models.layouts.stacks import (
     WRITING,
     Stack,
     attention_names,
+    one_table,
     refusal_of_pair,
     refusal_of_stacks,
     refusal_of_writing_head,
-    repeated_table,
     stacks_of,
     tokens_config,
 )
@@ -98,7 +98,7 @@ def layout_of(dialect: Dialect, *, computed: frozenset[str] = frozenset()) -> La
         from_config=partial(from_config, dialect),
         head_of=partial(head_of, dialect),
         names=partial(names, dialect),
-        repeated=repeated,
+        repeated=one_table("model."),
         computed=computed,
     )
 
@@ -227,17 +227,11 @@ def names(dialect: Dialect, settings: EncoderDecoderSettings, head: HeadSettings
     return result
 
 
-def repeated(head: HeadSettings | None, found: Mapping[str, Any]) -> dict[str, str]:
-    """Names under which a file may repeat the shared table."""
-    del head
-    return repeated_table("model.", True, found)
-
-
 def _stack_names(stack: Stack) -> list[Rename]:
     settings, theirs = stack.settings, f"model.{stack.published}"
     ours = f"backbone.{stack.embedding}"
     result: list[Rename] = []
-    if settings.most_positions is not None:
+    if settings.longest_row is not None:
         result += linear(f"{ours}.positions.table", f"{theirs}.embed_positions", bias=False)
     if settings.embedding_norm:
         result += linear(f"{ours}.norm", f"{theirs}.layernorm_embedding", bias=True)

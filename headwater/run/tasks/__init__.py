@@ -1,8 +1,13 @@
 """The tasks that a model can be fine-tuned for, one file a kind."""
 
 from headwater.errors import SettingsError
+from headwater.run.generating import WRITING_TASKS
 from headwater.run.tasks.classification import ClassificationTask, PairClassificationTask
+from headwater.run.tasks.multi_label import MultiLabelTask
+from headwater.run.tasks.question_answering import QuestionAnsweringTask
+from headwater.run.tasks.recommendation import RecommendationTask
 from headwater.run.tasks.regression import PairRegressionTask, RegressionTask
+from headwater.run.tasks.retrieval import RetrievalTask
 from headwater.run.tasks.tagging import TaggingTask
 from headwater.run.tasks.task import Task
 from headwater.run.tasks.writing import WritingTask
@@ -10,13 +15,15 @@ from headwater.settings import unknown_choice
 
 TASKS: dict[str, type[Task]] = {
     "classification": ClassificationTask,
+    "multi_label_classification": MultiLabelTask,
     "pair_classification": PairClassificationTask,
     "regression": RegressionTask,
     "pair_regression": PairRegressionTask,
     "tagging": TaggingTask,
-    "translation": WritingTask,
-    "summarization": WritingTask,
-    "generation": WritingTask,
+    "question_answering": QuestionAnsweringTask,
+    "retrieval": RetrievalTask,
+    **dict.fromkeys(WRITING_TASKS, WritingTask),
+    "recommendation": RecommendationTask,
 }
 
 

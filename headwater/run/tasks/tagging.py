@@ -1,6 +1,5 @@
 """Tagging as a run does it: one tag a word, spans with their place in the user's text, long sentences in windows."""
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.batches import LabelledBatches
+from headwater.data.characters import WITHOUT_BLANKS
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import Split
 from headwater.data.readers import read_labelled
+from headwater.data.readers.cells import parts_of
 from headwater.data.readers.tagged import TAGS, TOKENS
 from headwater.data.targets import NO_LABEL, TokenLabels
 from headwater.data.tokenizer import Tokenizer
@@ -27,8 +28,8 @@ from headwater.run.starting import DEFAULT_LENGTH
 from headwater.run.tasks.task import Say, Task
 
 Words = Sequence[str]
-_without_blanks = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]")
-_word = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]|\w+(?:['’.\-]\w+)*|[^\w\s]")
+_without_blanks = re.compile(f"[{WITHOUT_BLANKS}]")
+_word = re.compile(rf"[{WITHOUT_BLANKS}]|\w+(?:['’.\-]\w+)*|[^\w\s]")
 
 
 class Window(NamedTuple):
@@ -206,12 +207,7 @@ class TaggedRows:
 
 def listed(cell: str) -> list[str]:
     """The words or tags of a cell: a JSON list, or parts between blanks."""
-    if cell.startswith("[") and cell.endswith("]"):
-        try:
-            return [str(part) for part in json.loads(cell)]
-        except ValueError:
-            pass
-    return cell.split(" ")
+    return parts_of(cell, " ")
 
 
 def windows(sentences: Sequence[Words], tokenizer: Tokenizer, length: int) -> list[Window]:

@@ -4,19 +4,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from headwater.data.batches import BatchStream
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import Split
+from headwater.data.pool import vocabulary_size_for
 from headwater.data.readers import read_labelled
 from headwater.data.readers.columns import LabelKind
 from headwater.data.tokenizer import Tokenizer
+from headwater.models import Model
 from headwater.objectives import Objective
 from headwater.objectives.objective import Reads
 from headwater.run.deriving import Habits
+from headwater.run.folder import RunFolder
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings, TrainingSettings
+from headwater.run.starting import StartingPoint
 
 Say = Callable[[str], None]
 
@@ -38,13 +42,21 @@ class Report(Protocol):
         ...
 
 
+class Parts(NamedTuple):
+    """What of the user's rows is learnt from, what is looked at while training, what is asked at the end."""
+
+    train: LabelledSet
+    validation: LabelledSet | None = None
+    test: LabelledSet | None = None
+
+
 @dataclass(frozen=True)
 class Task(ABC):
     """One kind of labelled task, with what was learnt of it from the training rows."""
 
     name: str
 
-    head: ClassVar[str]
+    head: ClassVar[str | None]
     labels_are: ClassVar[LabelKind] = "class"
     needs: ClassVar[Reads] = "any"
     habits: ClassVar[Habits] = Habits()
@@ -66,6 +78,26 @@ class Task(ABC):
         """The usable rows of a file or of one part of a folder."""
         return read_labelled(path, text=text, label=label, split=split, labels=cls.labels_are)
 
+    @classmethod
+    def parts(cls, rows: LabelledSet, *, validate: bool) -> Parts:
+        """What a task holds out of its own training rows; most hold out nothing. ``validate``: the user does not."""
+        del validate
+        return Parts(rows)
+
+    def in_run(self, folder: RunFolder) -> Self:
+        """The task with what ``keep`` has left in the run's folder."""
+        del folder
+        return self
+
+    def keep(self, folder: RunFolder, test: LabelledSet) -> None:
+        """Leave in the run's folder, beside the model, what its reports need; ``test`` are the rows held out."""
+        del folder, test
+
+    @property
+    def judged_columns(self) -> tuple[str, ...] | None:
+        """The columns of rows that it is judged on, where they are not those of rows that it answers."""
+        return None
+
     @property
     def card(self) -> dict[str, Any]:
         """What a shipped model must know to answer."""
@@ -80,9 +112,32 @@ class Task(ABC):
         """Refuse validation rows that are not of this task; most tasks can judge any row that could be read."""
         del validation, path
 
+    def suited_to(self, start: StartingPoint, path: str) -> Self:
+        """The task as such a model does it; SettingsError where it cannot. Most tasks suit every model."""
+        del start, path
+        return self
+
     @abstractmethod
     def remark(self, rows: LabelledSet) -> str:
         """What was understood of the training rows, in one line."""
+
+    def vocabulary(
+        self, examples: Sequence[Example], size: int | None, check: Callable[[], None]
+    ) -> Tokenizer:
+        """The vocabulary of a model that begins with these rows; ``check`` is asked now and then, raises to stop."""
+        texts = [example.text for example in examples]
+        if self.labels_are in ("text", "passage"):
+            texts += [example.label or "" for example in examples]
+        return Tokenizer.learn(texts, size or vocabulary_size_for(sum(map(len, texts))), lambda *_: check())
+
+    def begin(self, model: Model, rows: Rows, check: Callable[[], None]) -> None:
+        """What a model that begins with these rows is told before step 0; most begin at random."""
+        del model, rows, check
+
+    def amount(self, rows: LabelledSet, length: int) -> int:
+        """How many rows an epoch visits where ``length`` tokens of each are read."""
+        del length
+        return len(rows)
 
     @abstractmethod
     def objective(self, settings: ObjectiveSettings, tokenizer: Tokenizer) -> Objective:
@@ -91,6 +146,11 @@ class Task(ABC):
     @abstractmethod
     def rows(self, examples: Sequence[Example], tokenizer: Tokenizer) -> Rows:
         """The rows as the model reads them."""
+
+    def unread(self, examples: Sequence[Example], tokenizer: Tokenizer, length: int) -> str:
+        """What of these rows is not read or not learnt at that length, in one line; "" where nothing is known of it."""
+        del examples, tokenizer, length
+        return ""
 
     @abstractmethod
     def judge(self, reader: Reader, examples: Sequence[Example]) -> Callable[[], dict[str, float]]:

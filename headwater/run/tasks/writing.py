@@ -1,22 +1,31 @@
-"""Texts written from texts: translation, summarisation, answers of any kind."""
+"""Texts written from texts: translation, summarisation, answers of any kind.
+
+An encoder-decoder reads the source and writes; a decoder reads the source and goes on with the answer.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
 from headwater.data.examples import Example, LabelledSet
-from headwater.data.targets import TargetTexts
+from headwater.data.targets import Targets, TargetTexts, WithinTheText
 from headwater.data.tokenizer import Tokenizer
+from headwater.errors import SettingsError
 from headwater.evaluation.metrics.text import TextReport, bleu_of, text_report
-from headwater.objectives import SequenceToSequence
+from headwater.models import EncoderDecoderSettings, TransformerSettings
+from headwater.objectives import Continuation, SequenceToSequence
 from headwater.run.deriving import Habits
-from headwater.run.fitting import EncodedTexts, encode
+from headwater.run.fitting import EncodedTexts, JoinedTexts, encode
 from headwater.run.generating import Author, Decoding
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings
+from headwater.run.starting import StartingPoint
 from headwater.run.tasks.task import Say, Task
+from headwater.sequence import Batch
 
 WATCHED = 100
 """Validation rows that are written out at every evaluation: enough to see where BLEU goes."""
@@ -24,7 +33,9 @@ WATCHED = 100
 
 @dataclass(frozen=True)
 class WritingTask(Task):
-    """One text a row, written from another by an encoder-decoder."""
+    """One text a row, written from another."""
+
+    by_decoder: bool = False
 
     head: ClassVar[str] = "next_token"
     labels_are: ClassVar = "text"
@@ -58,27 +69,40 @@ class WritingTask(Task):
             f"{_shortened(first.text)} → {_shortened(first.label or '')}"
         )
 
-    def objective(self, settings: ObjectiveSettings, tokenizer: Tokenizer) -> SequenceToSequence:
-        """The target token by token."""
-        return SequenceToSequence(tokenizer, label_smoothing=settings.label_smoothing or 0.0)
+    def suited_to(self, start: StartingPoint, path: str) -> Self:
+        """A decoder writes on from the source; an encoder alone cannot write."""
+        settings = start.settings
+        if isinstance(settings, EncoderDecoderSettings):
+            return self
+        if isinstance(settings, TransformerSettings) and settings.causal:
+            return replace(self, by_decoder=True)
+        raise SettingsError(
+            f"{path} has no decoder, and {self.name} writes texts; pre-train with --objective next_token, denoising or "
+            "span_corruption, or start from 'scratch'"
+        )
 
-    def rows(self, examples: Sequence[Example], tokenizer: Tokenizer) -> EncodedTexts:
+    def objective(
+        self, settings: ObjectiveSettings, tokenizer: Tokenizer
+    ) -> Continuation | SequenceToSequence:
+        """The target token by token."""
+        kind = Continuation if self.by_decoder else SequenceToSequence
+        return kind(tokenizer, label_smoothing=settings.label_smoothing or 0.0)
+
+    def rows(self, examples: Sequence[Example], tokenizer: Tokenizer) -> EncodedTexts | JoinedTexts:
         """Sources and targets."""
         sources = encode([example.text for example in examples], tokenizer)
-        return EncodedTexts(sources, encode([example.label or "" for example in examples], tokenizer))
+        targets = encode([example.label or "" for example in examples], tokenizer)
+        if self.by_decoder:
+            return JoinedTexts(list(zip(sources, targets, strict=True)))
+        return EncodedTexts(sources, targets)
 
     def judge(self, reader: Reader, examples: Sequence[Example]) -> Callable[[], dict[str, float]]:
         """Nats a target token over all rows, and BLEU of the first hundred, written greedily."""
-        rows = self.rows(examples, reader.tokenizer)
-        objective = SequenceToSequence(reader.tokenizer)
-        targets = TargetTexts.of(rows.targets, reader.tokenizer, reader.length)
+        likelihoods = self._likelihoods(reader, examples)
         watched = list(examples[:WATCHED])
 
         def judged() -> dict[str, float]:
-            found = reader.of_every_row(
-                lambda batch: objective.likelihoods(reader.model, targets.into(batch).to(reader.device)),
-                rows.sources,
-            )
+            found = likelihoods()
             texts = self._written(reader, [example.texts for example in watched], Decoding(temperature=0.0))
             references = [example.label or "" for example in watched]
             bleu, _ = bleu_of(texts, references, rng=np.random.default_rng(0), resamples=1)
@@ -94,7 +118,7 @@ class WritingTask(Task):
 
     def answers(self, reader: Reader, texts: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
         """What is written from each text, with five beams."""
-        for answer in Author(reader).answer(_joined(texts), Decoding(beam=5)):
+        for answer in Author(reader, answers=True).answer(_joined(texts), Decoding(beam=5)):
             yield {"text": answer["text"], "score": answer["score"]}
 
     def _written(self, reader: Reader, texts: Sequence[tuple[str, ...]], decoding: Decoding) -> list[str]:
@@ -103,7 +127,25 @@ class WritingTask(Task):
             if reader.check is not None:
                 reader.check()
 
-        return [answer["text"] for answer in Author(reader).answer(_joined(texts), decoding, watch)]
+        author = Author(reader, answers=True)
+        return [answer["text"] for answer in author.answer(_joined(texts), decoding, watch)]
+
+    def _likelihoods(self, reader: Reader, examples: Sequence[Example]) -> Callable[[], NDArray[np.float32]]:
+        """log p(target | source) of every row, and how many tokens it has: (rows, 2)."""
+        rows, objective = (
+            self.rows(examples, reader.tokenizer),
+            self.objective(ObjectiveSettings(), reader.tokenizer),
+        )
+        targets: Targets
+        if isinstance(rows, JoinedTexts):
+            texts, targets = rows.texts, WithinTheText(len(rows))
+        else:
+            texts, targets = rows.sources, TargetTexts.of(rows.targets, reader.tokenizer, reader.length)
+
+        def of(batch: Batch) -> Tensor:
+            return objective.likelihoods(reader.model, targets.into(batch).to(reader.device))
+
+        return lambda: reader.of_every_row(of, texts)
 
 
 def _joined(texts: Sequence[tuple[str, ...]]) -> list[str]:

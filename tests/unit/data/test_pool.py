@@ -217,3 +217,13 @@ def test_real_text_comes_back_whole(tmp_path: Path, data_sets: Path, name: str):
     assert all(text in raw for text in texts(pool))
     packed = TokenBatches(pool.windows(128), pool.tokenizer, tokens_per_batch=2048, seed=0, packed=True)
     assert packed.efficiency > 0.95
+
+
+def test_repetitions_stay_where_the_user_keeps_them_but_held_out_texts_do_not(tmp_path: Path) -> None:
+    events = [line for line in sentences(4, 1) for _ in range(5)]
+    held_out = written(tmp_path / "held.txt", events[:1])
+    path = written(tmp_path / "events.txt", events)
+    kept = built(tmp_path, path, keep_duplicates=True, hold_out=[held_out], validation_share=0.0)
+    assert kept.facts["documents"] == 15
+    once = built(tmp_path, path, hold_out=[held_out], validation_share=0.0)
+    assert once.facts["documents"] == 3

@@ -1,5 +1,6 @@
 """The vocabulary: bytes come back, other loaders agree, words are found."""
 
+import json
 import re
 from pathlib import Path
 
@@ -209,3 +210,23 @@ def test_a_broken_file_is_named(tmp_path: Path):
 def test_a_vocabulary_without_our_special_tokens_is_refused():
     with pytest.raises(BadDataError, match=r"\[PAD\]"):
         Tokenizer(tokenizers.Tokenizer(models.BPE()))
+
+
+@given(st.one_of(TEXTS, LIKELY))
+@settings(max_examples=300, deadline=None)
+def test_every_token_stands_for_whole_characters_as_the_library_counts_them(tokenizer: Tokenizer, text: str):
+    places = tokenizer.places(text, tokenizer.encode_batch([text])[0])
+    assert [tuple(place) for place in places.tolist()] == tokenizer._backend.encode(text).offsets
+    seen = sorted({character for start, end in places.tolist() for character in range(start, end)})
+    assert seen == list(range(len(text)))
+
+
+def test_places_are_those_of_the_users_text_where_a_vocabulary_changes_it(tokenizer: Tokenizer):
+    description = json.loads(tokenizer._json) | {"normalizer": {"type": "NFC"}}
+    changing = Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(description)))
+    text = "Cafe\u0301 runs"  # two characters that the vocabulary reads as one
+    tokens = changing.encode_batch([text])[0]
+    assert changing.decode(tokens) == "Caf\u00e9 runs"
+    start, end = changing.places(text, tokens)[-1]
+    assert text[start:end].strip() in "runs"
+    assert end == len(text)

@@ -15,9 +15,12 @@ from headwater.models import (
     ConvolutionalSettings,
     Model,
     RecurrentSettings,
+    bert_settings,
     build_model,
     decoder_settings,
+    electra_settings,
     encoder_settings,
+    gpt2_settings,
     load_bundle,
     paper_base,
     save_bundle,
@@ -30,11 +33,14 @@ TOKENS = torch.randint(4, 300, (2, 9), generator=torch.Generator().manual_seed(0
     ~LAYOUT.real, 0
 )
 ENCODER = encoder_settings("nano", 512)
+BERT, ELECTRA, GPT2 = bert_settings("nano", 512), electra_settings("nano", 512), gpt2_settings("nano", 512)
 EUROBERT = replace(decoder_settings("nano", 512), causal=False, num_key_value_heads=2)
 NATIVE: list[BackboneSettings] = [
     replace(ENCODER, positions="learned", max_length=64),
     replace(ENCODER, windows=(3, 5)),
     paper_base(512),
+    replace(BERT, windows=(3, 5)),
+    replace(GPT2, embedding_norm=True),
     RecurrentSettings(vocabulary_size=512, width=16, depth=2, hidden_width=12, attention="additive"),
     ConvolutionalSettings(vocabulary_size=512, width=16, depth=2, hidden_width=12),
 ]
@@ -63,11 +69,32 @@ def settings_and_heads() -> list[Any]:
         ),
         ("ModernBertForSequenceClassification", ENCODER, "regression", {}),
         ("ModernBertForTokenClassification", ENCODER, "tagging", {"classes": 5}),
+        ("ModernBertForQuestionAnswering", ENCODER, "question_answering", {}),
         ("ModernBertModel", ENCODER, None, {}),
         ("EuroBertForMaskedLM", EUROBERT, "masked_tokens", {}),
         ("EuroBertForSequenceClassification", EUROBERT, "classification", {"classes": 3, "pooling": "late"}),
         ("LlamaForCausalLM", decoder_settings("nano", 512), "next_token", {}),
         ("LlamaForSequenceClassification", decoder_settings("nano", 512), "classification", {"classes": 3}),
+        ("LlamaForQuestionAnswering", decoder_settings("nano", 512), "question_answering", {}),
+        ("BertModel", BERT, None, {}),
+        ("BertForMaskedLM", BERT, "masked_tokens", {}),
+        ("BertForSequenceClassification", BERT, "classification", {"classes": 3}),
+        ("BertForSequenceClassification", BERT, "regression", {}),
+        ("BertForTokenClassification", BERT, "tagging", {"classes": 5}),
+        ("BertForQuestionAnswering", BERT, "question_answering", {}),
+        ("ElectraModel", ELECTRA, None, {}),
+        ("ElectraForMaskedLM", ELECTRA, "masked_tokens", {}),
+        ("ElectraForMaskedLM", ELECTRA, "masked_tokens", {"tied": False}),
+        ("ElectraForPreTraining", replace(ELECTRA, embedding_width=24), "replaced_token", {}),
+        ("ElectraForSequenceClassification", ELECTRA, "classification", {"classes": 3, "pooling": "first"}),
+        ("ElectraForTokenClassification", ELECTRA, "tagging", {"classes": 5}),
+        ("ElectraForQuestionAnswering", ELECTRA, "question_answering", {}),
+        ("GPT2Model", GPT2, None, {}),
+        ("GPT2LMHeadModel", GPT2, "next_token", {}),
+        ("GPT2LMHeadModel", GPT2, "next_token", {"tied": False}),
+        ("GPT2ForSequenceClassification", GPT2, "classification", {"classes": 3}),
+        ("GPT2ForTokenClassification", GPT2, "tagging", {"classes": 5}),
+        ("GPT2ForQuestionAnswering", GPT2, "question_answering", {}),
     ]
     return [pytest.param(*case, id=f"{case[0]} {case[2]}") for case in cases]
 
@@ -91,9 +118,26 @@ def test_a_shipped_model_loads_here_and_in_transformers(
     )
     assert not account["missing_keys"] and not account["unexpected_keys"] and not account["mismatched_keys"]
     output = theirs.eval()(input_ids=TOKENS, attention_mask=LAYOUT.real.long())
-    found = output.last_hidden_state if head is None else output.logits
+    found = published_answer(output, head)
+    expected = answers(model)
     found = found if head in ("classification", "regression") else found[LAYOUT.real]
-    torch.testing.assert_close(found, answers(model), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.view(expected.shape), expected, atol=1e-5, rtol=0)
+
+
+def published_answer(output: Any, head: str | None) -> torch.Tensor:
+    if head == "question_answering":
+        return torch.stack([output.start_logits, output.end_logits], dim=-1)
+    return output.last_hidden_state if head is None else output.logits
+
+
+@torch.no_grad()
+def test_a_layout_without_a_head_for_questions_is_left_for_our_own(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    model = build_model(EUROBERT, head="question_answering", seed=0)
+    save_bundle(tmp_path / "model", model, tokenizer, {})
+    assert json.loads((tmp_path / "model/config.json").read_text())["model_type"] == "headwater_transformer"
+    torch.testing.assert_close(answers(load_bundle(tmp_path / "model").model), answers(model), atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("settings", NATIVE)
@@ -119,14 +163,22 @@ def test_a_card_comes_back_and_the_labels_stand_in_the_config(tmp_path: Path, to
     assert config["id2label"] == {"0": "schlecht", "1": "gut"}
 
 
-def test_dropouts_that_no_config_can_say_come_back(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    settings = replace(ENCODER, residual_dropout=0.1, stochastic_depth=0.2)
+@pytest.mark.parametrize("settings", [ENCODER, BERT, GPT2], ids=["modernbert", "bert", "gpt2"])
+def test_dropouts_that_no_config_can_say_come_back(
+    tmp_path: Path, tokenizer: Tokenizer, settings: BackboneSettings
+) -> None:
+    settings = replace(settings, residual_dropout=0.1, stochastic_depth=0.2)
     save_bundle(tmp_path / "model", build_model(settings, seed=0), tokenizer, {})
     assert load_bundle(tmp_path / "model").settings == settings
 
 
-def test_the_shipped_tokenizer_loads_in_transformers(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    save_bundle(tmp_path / "model", build_model(ENCODER, seed=0), tokenizer, {})
+@pytest.mark.parametrize(
+    "settings", [ENCODER, BERT, ELECTRA, GPT2], ids=["modernbert", "bert", "electra", "gpt2"]
+)
+def test_the_shipped_tokenizer_loads_in_transformers(
+    tmp_path: Path, tokenizer: Tokenizer, settings: BackboneSettings
+) -> None:
+    save_bundle(tmp_path / "model", build_model(settings, seed=0), tokenizer, {})
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "model")
     text = "some words of text"
     assert theirs(text)["input_ids"][1:-1] == tokenizer.encode_batch([text])[0].tolist()
@@ -220,8 +272,8 @@ def test_a_value_of_the_wrong_kind_is_refused(
 
 
 def test_another_family_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(BadDataError, match="modernbert, eurobert, llama"):
+    (tmp_path / "config.json").write_text('{"model_type": "xlnet"}')
+    with pytest.raises(BadDataError, match="modernbert, eurobert, llama, bert, electra, gpt2"):
         load_bundle(tmp_path)
 
 

@@ -12,12 +12,15 @@ from headwater.models import (
     EncoderDecoder,
     EncoderDecoderSettings,
     RecurrentSettings,
+    bert_settings,
     build_backbone,
     build_model,
     cost_of,
     decoder_settings,
+    electra_settings,
     encoder_decoder_settings,
     encoder_settings,
+    gpt2_settings,
     paper_base,
 )
 from headwater.models.cost import readable_pairs
@@ -53,9 +56,13 @@ def read(backbone: Backbone) -> torch.Tensor:
         GLOBAL_ENCODER,
         replace(GLOBAL_ENCODER, feed_forward="gelu", linear_bias=True),
         paper_base(512),
+        bert_settings("nano", 512),
+        replace(
+            gpt2_settings("nano", 512), causal=False
+        ),  # torch counts pairs that a causal row does not need
         ConvolutionalSettings(vocabulary_size=512, width=64, depth=3, hidden_width=48),
     ],
-    ids=["encoder", "plain feed-forward", "paper", "convolutional"],
+    ids=["encoder", "plain feed-forward", "paper", "BERT's", "GPT-2's", "convolutional"],
 )
 def test_the_operations_are_those_that_torch_counts(settings: BackboneSettings) -> None:
     model = build_model(settings, head="next_token", seed=0).eval()
@@ -91,6 +98,16 @@ def test_the_parameters_of_two_stacks_are_counted_once(layout: PairLayout) -> No
     assert cost.parameters == sum(tensor.numel() for tensor in backbone.state_dict().values())
     positions = 2 * (1024 + 2) * 128 if layout == "bart" else 0
     assert cost.embedding_parameters == 512 * 128 + positions
+
+
+def test_a_narrow_table_costs_its_map_and_a_narrow_output() -> None:
+    wide = electra_settings("nano", 512)
+    narrow = replace(wide, embedding_width=32)
+    costs = [cost_of(settings, length=LENGTH, loss_share=0.25) for settings in (wide, narrow)]
+    of_map = 2 * LENGTH * 32 * 128
+    of_output = 2 * LENGTH / 4 * 512 * (32 - 128)
+    assert costs[1].forward_flops - costs[0].forward_flops == pytest.approx(of_map + of_output)
+    assert costs[1].embedding_parameters == (512 + 512) * 32  # words and positions
 
 
 def test_training_is_three_times_the_forward_pass_as_torch_counts_it() -> None:
@@ -134,12 +151,17 @@ def test_parameters_are_those_of_the_backbone() -> None:
         replace(GLOBAL_ENCODER, feed_forward="gelu"),
         decoder_settings("nano", 512),
         replace(paper_base(512), depth=2, embedding_dropout=0.0, residual_dropout=0.0),
+        bert_settings("nano", 512),
+        gpt2_settings("nano", 512),
         RecurrentSettings(vocabulary_size=512, width=64, hidden_width=96, depth=2),
         RecurrentSettings(vocabulary_size=512, width=64, hidden_width=96, depth=2, cell="gru"),
         ConvolutionalSettings(vocabulary_size=512, width=64, hidden_width=96, depth=3),
         *(pair(layout) for layout in PAIR_LAYOUTS),
     ],
-    ids=["gated", "plain", "decoder", "paper", "LSTM", "GRU", "convolutional", *PAIR_LAYOUTS],
+    ids=[
+        *("gated", "plain", "decoder", "paper", "BERT's", "GPT-2's", "LSTM", "GRU", "convolutional"),
+        *PAIR_LAYOUTS,
+    ],
 )
 def test_the_memory_of_activations_is_what_autograd_keeps(settings: BackboneSettings) -> None:
     backbone = build_backbone(settings)

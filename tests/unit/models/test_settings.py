@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from headwater.models import (
     ConvolutionalSettings,
     RecurrentSettings,
     TransformerSettings,
+    electra_settings,
     encoder_decoder_settings,
     encoder_settings,
     paper_big,
@@ -35,6 +37,8 @@ GOOD: dict[str, Any] = {
         ({"residual_dropout": 1.0}, "not a probability"),
         ({"stochastic_depth": float("nan")}, "not a probability"),
         ({"rotary_theta": float("nan")}, "above 0"),
+        ({"embedding_width": 0}, "whole number above 0"),
+        ({"layout": "roberta"}, "choose one of bert, electra, gpt2"),
         ({"depth": 0}, "whole number above 0"),
         ({"depth": True}, "whole number above 0"),
         ({"width": 1 << 40}, "beyond what this program will allocate"),
@@ -56,6 +60,7 @@ def test_settings_that_do_not_fit_are_refused_with_a_reason(wrong: dict[str, Any
         encoder_settings("tiny", 8192),
         paper_big(1000, causal=True),
         encoder_decoder_settings("nano", 1000, layout="t5"),
+        replace(electra_settings("tiny", 1000), embedding_width=64),
         RecurrentSettings(vocabulary_size=10, width=8, depth=1, hidden_width=9, attention="additive"),
         ConvolutionalSettings(vocabulary_size=10, width=8, depth=1, hidden_width=9, pad_token=None),
     ],

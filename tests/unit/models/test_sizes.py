@@ -1,4 +1,8 @@
+from collections.abc import Callable
+
 import pytest
+import torch
+import transformers
 
 from headwater.errors import SettingsError
 from headwater.models import (
@@ -6,21 +10,27 @@ from headwater.models import (
     ConvolutionalSettings,
     HeadSettings,
     RecurrentSettings,
+    TransformerSettings,
+    bert_settings,
     body_parameters,
+    build_backbone,
+    cost_of,
     encoder_decoder_settings,
     encoder_settings,
+    gpt2_settings,
     matched_settings,
 )
 from headwater.models.layouts import layout_for
-from headwater.models.sizes import PAIR_LAYOUTS, BaselineKind, PairLayout
+from headwater.models.sizes import DECODERS, ENCODERS, PAIR_LAYOUTS, BaselineKind, PairLayout
 
 
 @pytest.mark.parametrize("size", ["nano", "tiny", "small", "base"])
 @pytest.mark.parametrize("kind", ["recurrent", "convolutional"])
+@pytest.mark.parametrize("layout", [encoder_settings, bert_settings])
 def test_a_baseline_has_the_transformers_parameters_within_five_percent(
-    size: str, kind: BaselineKind
+    size: str, kind: BaselineKind, layout: Callable[[str, int], TransformerSettings]
 ) -> None:
-    transformer = encoder_settings(size, 4096)
+    transformer = layout(size, 4096)
     target = body_parameters(transformer)
     baseline = matched_settings(target, kind, 4096, width=transformer.width)
     assert body_parameters(baseline) == pytest.approx(target, rel=0.05)
@@ -45,6 +55,21 @@ def test_baselines_of_a_decoder_read_the_past() -> None:
 def test_a_baseline_that_cannot_be_matched_is_refused() -> None:
     with pytest.raises(SettingsError, match="give another width or depth"):
         matched_settings(1000, "recurrent", 4096, width=512)
+
+
+def test_a_layout_is_chosen_by_what_it_reads() -> None:
+    for reads, layouts in (("both", ENCODERS), ("past", DECODERS)):
+        for build in layouts.values():
+            assert build_backbone(build("nano", 300)).reads == reads
+
+
+def test_the_base_sizes_are_those_of_the_papers() -> None:
+    with torch.device("meta"):
+        bert = transformers.BertModel(transformers.BertConfig(), add_pooling_layer=False)
+        gpt2 = transformers.GPT2Model(transformers.GPT2Config())
+    types = bert.embeddings.token_type_embeddings.weight.numel()  # of the texts of a pair: we have one text
+    assert cost_of(bert_settings("base", 30_522), length=1).parameters == bert.num_parameters() - types
+    assert cost_of(gpt2_settings("base", 50_257), length=1).parameters == gpt2.num_parameters()
 
 
 @pytest.mark.parametrize("layout", PAIR_LAYOUTS)

@@ -9,10 +9,12 @@ from headwater.errors import SettingsError
 from headwater.models import (
     EncoderDecoderSettings,
     TransformerSettings,
+    bert_settings,
     build_backbone,
     decoder_settings,
     encoder_decoder_settings,
     encoder_settings,
+    gpt2_settings,
     paper_base,
 )
 from headwater.models.sizes import PAIR_LAYOUTS, PairLayout
@@ -24,14 +26,19 @@ from headwater.nn.residual import Residual
 from headwater.sequence import SequenceLayout
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [replace(decoder_settings("nano", 64), num_key_value_heads=2), gpt2_settings("nano", 64)],
+    ids=["Llama's", "GPT-2's"],
+)
 @torch.no_grad()
-def test_a_decoder_fed_through_caches_is_the_decoder_fed_at_once() -> None:
-    settings = replace(decoder_settings("nano", 64), num_key_value_heads=2)
+def test_a_decoder_fed_through_caches_is_the_decoder_fed_at_once(settings: TransformerSettings) -> None:
     backbone = build_backbone(settings, seed=0).eval()
     assert isinstance(backbone, TransformerBackbone)
     tokens = torch.randint(1, 64, (2, 9))
     whole = backbone(tokens, SequenceLayout.dense(2, 9))
-    caches = [BlockCache(KeyValueCache(2, 9, 2, settings.head_width)) for _ in range(settings.depth)]
+    heads, width = settings.key_value_heads, settings.head_width
+    caches = [BlockCache(KeyValueCache(2, 9, heads, width)) for _ in range(settings.depth)]
     pieces = []
     for start, stop in ((0, 4), (4, 5), (5, 9)):
         layout = SequenceLayout.dense(2, stop - start, start=start)
@@ -45,10 +52,11 @@ def test_a_decoder_fed_through_caches_is_the_decoder_fed_at_once() -> None:
     [
         encoder_settings("nano", 64),
         decoder_settings("nano", 64),
+        bert_settings("nano", 64),
         encoder_decoder_settings("nano", 64, layout="t5").encoder,
         encoder_decoder_settings("nano", 64, layout="bart").encoder,
     ],
-    ids=["encoder", "decoder", "t5", "bart"],
+    ids=["encoder", "decoder", "bert", "t5", "bart"],
 )
 def test_the_compiler_traces_a_backbone_in_one_piece(settings: TransformerSettings) -> None:
     backbone = build_backbone(settings, seed=0).eval()

@@ -32,6 +32,14 @@ def test_swiglu_is_the_written_out_equation() -> None:
     torch.testing.assert_close(layer(states), expected)
 
 
+def test_gpt2s_gelu_is_the_written_out_formula() -> None:
+    layer = build_feed_forward("gelu_tanh", 8, 12, bias=True)
+    states = torch.randn(3, 8)
+    hidden = states @ layer.inner.weight.T + layer.inner.bias
+    bent = 0.5 * hidden * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (hidden + 0.044715 * hidden**3)))
+    torch.testing.assert_close(layer(states), bent @ layer.outer.weight.T + layer.outer.bias)
+
+
 @pytest.mark.parametrize("kind", ["relu", "gelu"])
 def test_the_plain_ones_are_two_linear_maps_around_an_activation(kind: str) -> None:
     layer = build_feed_forward(kind, 8, 12, bias=True)  # pyright: ignore[reportArgumentType]

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,8 @@ from torch import nn
 
 from headwater.models import (
     RecurrentSettings,
+    TransformerSettings,
+    bert_settings,
     build_backbone,
     build_model,
     encoder_decoder_settings,
@@ -72,8 +75,11 @@ def test_an_output_matrix_of_its_own_begins_as_the_table_of_tokens() -> None:
 
 
 @pytest.mark.parametrize("size", ["nano", "tiny"])
-def test_the_first_loss_is_the_logarithm_of_the_vocabulary(size: str) -> None:
-    model = build_model(encoder_settings(size, 4096), head="masked_tokens", seed=0)
+@pytest.mark.parametrize("layout", [encoder_settings, bert_settings])
+def test_the_first_loss_is_the_logarithm_of_the_vocabulary(
+    size: str, layout: Callable[[str, int], TransformerSettings]
+) -> None:
+    model = build_model(layout(size, 4096), head="masked_tokens", seed=0)
     tokens = torch.randint(4, 4096, (4, 32), generator=torch.Generator().manual_seed(0))
     states = model.backbone(tokens, SequenceLayout.dense(4, 32)).flatten(0, 1)
     targets = torch.randint(4, 4096, (128,), generator=torch.Generator().manual_seed(1))

@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from headwater.data.tokenizer import Tokenizer
-from headwater.models import Model, build_model, encoder_decoder_settings, encoder_settings
+from headwater.models import (
+    Model,
+    build_model,
+    electra_settings,
+    encoder_decoder_settings,
+    encoder_settings,
+)
 from headwater.objectives import (
     Denoising,
     MaskedTokens,
@@ -64,7 +70,7 @@ def translator(tokenizer: Tokenizer) -> Model:
 
 Make = Callable[[Tokenizer, Model], Objective]
 ON_ENCODERS: dict[str, Make] = {
-    "replaced_token": lambda t, m: ReplacedToken(t, encoder_settings("nano", t.size)),
+    "replaced_token": lambda t, m: ReplacedToken(t, m),
     "sentence_order": lambda t, m: SentenceOrder(t, m.backbone),
     "next_sentence": lambda t, m: NextSentence(t, m.backbone),
     "sentence_contrast": lambda t, m: SentenceContrast(t, m.backbone.width),
@@ -72,7 +78,7 @@ ON_ENCODERS: dict[str, Make] = {
     "mixed": lambda t, m: Mixed(
         {
             "masked_tokens": MaskedTokens(t),
-            "replaced_token": ReplacedToken(t, encoder_settings("nano", t.size)),
+            "replaced_token": ReplacedToken(t, m),
         },
         {"masked_tokens": 1.0, "replaced_token": 0.5},
     ),
@@ -223,6 +229,17 @@ def test_what_the_generator_gets_right_counts_as_the_authors(tokenizer: Tokenize
     *_, detection = objective.loss(model, task)
     assert detection.right is not None
     assert detection.count == int((batch_of(tokenizer).inputs > 3).sum())
+
+
+def test_a_detector_that_is_shipped_is_the_models_own(tokenizer: Tokenizer) -> None:
+    model = build_model(electra_settings("nano", tokenizer.size), head="replaced_token", seed=0)
+    objective = ReplacedToken(tokenizer, model)
+    assert {name.split(".")[0] for name, _ in objective.named_parameters()} == {"generator"}
+    *_, detection = objective.loss(model, prepared(objective, batch_of(tokenizer)))
+    detection.total.backward()
+    for parameter in model.heads["replaced_token"].parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.abs().max() > 0
 
 
 def test_the_share_of_right_answers_before_learning_is_that_of_guessing(tokenizer: Tokenizer) -> None:

@@ -19,6 +19,7 @@ from headwater.models import (
     decoder_settings,
     encoder_decoder_settings,
     encoder_settings,
+    gpt2_settings,
 )
 from headwater.models.generation import Ending, Prompt, Sampling, write, writer_for
 from headwater.models.settings import BackboneSettings
@@ -70,18 +71,23 @@ def texts(
     return [found[item] for item in range(len(given))]
 
 
+def gpt2() -> Model:
+    return decoder(gpt2_settings("nano", VOCABULARY))
+
+
 @pytest.mark.parametrize(
-    "make", [decoder, translator, partial(translator, "bart"), partial(translator, "t5")]
+    "make", [decoder, gpt2, translator, partial(translator, "bart"), partial(translator, "t5")]
 )
 def test_texts_are_the_same_alone_and_in_company(make: Callable[[], Model]):
-    model, given = make(), prompts([3, 0, 7, 1], sources=make is not decoder)
+    model, given = make(), prompts([3, 0, 7, 1], sources=make not in (decoder, gpt2))
     together = texts(model, given)
     assert together == [texts(model, [prompt])[0] for prompt in given]
     assert len({tuple(text) for text in together}) > 1
 
 
-def test_the_cache_changes_no_token():
-    model, given = decoder(), prompts([3, 0, 7])
+@pytest.mark.parametrize("make", [decoder, gpt2])
+def test_the_cache_changes_no_token(make: type):
+    model, given = make(), prompts([3, 0, 7])
     assert texts(model, given) == texts(model, given, cached=False)
 
 
@@ -141,10 +147,12 @@ def test_a_text_ends_at_its_end_token_or_after_the_most_tokens():
 def test_a_text_never_reaches_beyond_the_positions_that_are_learnt():
     model, (prompt,) = translator("bart"), prompts([5], sources=True)  # 24 positions, 6 tokens to begin with
     writer_for(model, [prompt], room=19, padding=0)  # the last token is not read again
-    with pytest.raises(UsageError, match="beyond the 24 positions that the model knows; ask for 19 or fewer"):
+    with pytest.raises(
+        UsageError, match="beyond the 24 positions that the model has learnt; ask for 19 or fewer"
+    ):
         writer_for(model, [prompt], room=20, padding=0)
     (long,) = prompts([30], sources=True)
-    with pytest.raises(UsageError, match="begin with a shorter text"):
+    with pytest.raises(UsageError, match="shorten the prompt"):
         writer_for(model, [long], room=1, padding=0)
 
 
@@ -157,3 +165,11 @@ def test_a_model_that_reads_both_sides_says_that_it_cannot_write():
         writer_for(masked, prompts([1]), room=1, padding=0)
     with pytest.raises(UsageError, match="1 prompts with 0 sources"):
         writer_for(translator(), prompts([1]), room=1, padding=0)
+
+
+def test_a_text_goes_as_far_as_positions_were_learnt():
+    model = decoder(gpt2_settings("nano", VOCABULARY, max_length=8))
+    given, one_more = prompts([4]), Ending(end=END, padding=0, most=5, pieces=ENDING.pieces)
+    assert len(list(write(model, given, Sampling(), replace(one_more, most=4)))) <= 4
+    with pytest.raises(UsageError, match="a prompt of 5 tokens and 5 more go beyond the 8 positions"):
+        list(write(model, given, Sampling(), one_more))

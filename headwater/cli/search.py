@@ -1,0 +1,33 @@
+"""``headwater search``: the documents of a corpus that are nearest to a query."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headwater.cli import options
+from headwater.cli.output import answer
+
+
+def command(
+    run: options.TrainedRun,
+    corpus: Annotated[Path, typer.Argument(help="The file or folder to look in.")],
+    query: Annotated[
+        str, typer.Argument(help="What to look for, or - for one query a line of standard input.")
+    ],
+    top: Annotated[int, typer.Option("--top", help="How many documents to show.")] = 10,
+    text: options.Text = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Find the documents nearest to QUERY; vectors of CORPUS are made once and kept. With - and --json: JSON lines."""
+    from headwater.run.searching import in_words, search, search_rows
+    from headwater.run.verbs import open_run
+
+    folder, columns = open_run(run).folder, options.columns(text)
+    if query == "-":
+        for found in search_rows(folder, corpus, top=top, text=columns, quiet=quiet):
+            answer(found, in_words(found), as_json=json)
+    else:
+        found = search(folder, corpus, query, top=top, text=columns, quiet=quiet)
+        answer(found, in_words(found), as_json=json)

@@ -1,0 +1,73 @@
+"""Going on from a run: its vocabulary, its name in the card, and what becomes of what it knew."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import headwater as hw
+
+SHORT = ["training.length=64", "training.batch_tokens=512"]
+
+
+def test_continuing_a_run_keeps_its_vocabulary_and_names_its_parent(
+    pretrained: hw.Run, workplace: Path
+) -> None:
+    run = hw.pretrain(
+        workplace / "train.csv",
+        out=workplace / "runs_continued",
+        start_from=pretrained.path,
+        steps=2,
+        assign=["training.length=64", "training.batch_tokens=512"],
+        quiet=True,
+    )
+    card = json.loads((run.path / "model" / "headwater.json").read_text(encoding="utf-8"))
+    assert card["parent"]["run"] == str(pretrained.path)
+    one, other = ((path / "model" / "tokenizer.json").read_bytes() for path in (pretrained.path, run.path))
+    assert one == other
+
+
+def test_a_run_that_changes_nothing_forgets_nothing(pretrained: hw.Run, workplace: Path) -> None:
+    run = hw.pretrain(
+        workplace / "train.csv",
+        out=workplace / "runs_unmoved",
+        start_from=pretrained.path,
+        steps=2,
+        assign=[*SHORT, "training.learning_rate=1e-12"],
+        quiet=True,
+    )
+    found = json.loads((run.path / "model" / "headwater.json").read_text(encoding="utf-8"))["forgetting"]
+    assert found["before"] == pytest.approx(found["after"], abs=1e-5)
+    assert "forgot:" not in found["sentence"]
+
+
+def test_other_text_at_a_high_rate_is_seen_to_write_over_the_old(pretrained: hw.Run, workplace: Path) -> None:
+    digits = workplace / "digits.txt"
+    digits.write_text(
+        "\n".join(f"{number} {number**3} {number**5}" for number in range(9, 600)), encoding="utf-8"
+    )
+    run = hw.pretrain(
+        digits,
+        out=workplace / "runs_forgetful",
+        start_from=pretrained.path,
+        steps=12,
+        assign=[*SHORT, "training.learning_rate=0.02"],
+        quiet=True,
+    )
+    assert run.summary.forgetting is not None
+    assert "the model forgot" in run.summary.forgetting
+    assert run.summary.forgetting in str(run)
+
+
+def test_without_the_old_documents_it_is_said_that_nothing_was_checked(
+    pretrained: hw.Run, workplace: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run = hw.pretrain(
+        workplace / "train.csv",
+        out=tmp_path / "elsewhere",
+        start_from=pretrained.path,
+        steps=2,
+        assign=[*SHORT, f"data.cache={tmp_path / 'empty'}"],
+    )
+    assert run.summary.forgetting is None
+    assert "not checked for forgetting" in capsys.readouterr().err

@@ -1,0 +1,89 @@
+"""Which backbone and which head a pre-training run begins with."""
+
+import pytest
+
+from headwater.data.tokenizer import Tokenizer
+from headwater.errors import SettingsError
+from headwater.models import EncoderDecoderSettings, TransformerSettings
+from headwater.models.sizes import LayoutName
+from headwater.run.choosing_model import chosen_settings, pretraining_model
+from headwater.run.choosing_objective import Pretext
+from headwater.run.settings import ModelSettings
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.learn(["a few words"] * 3, 262)
+
+
+@pytest.mark.parametrize(
+    ("objective", "layout", "head"),
+    [
+        ("replaced_token", "electra", ["replaced_token"]),
+        ("replaced_token", "bert", []),
+        ("replaced_token", None, []),
+        ("replaced_token=1,masked_tokens=0.5", "electra", ["masked_tokens"]),
+        ("sentence_order", "electra", []),
+        ("next_token", "gpt2", ["next_token"]),
+    ],
+)
+def test_a_head_is_shipped_where_the_layout_has_a_place_for_it(
+    tokenizer: Tokenizer, objective: str, layout: str | None, head: list[str]
+) -> None:
+    choice = ModelSettings(size="nano", layout=layout)  # pyright: ignore[reportArgumentType]
+    model = pretraining_model(choice, tokenizer, Pretext.named(objective), length=64, seed=0)
+    assert list(model.heads) == head
+
+
+def test_learnt_positions_reach_as_far_as_the_windows() -> None:
+    choice = ModelSettings(size="nano", layout="bert")
+    for length, expected in ((None, 512), (64, 512), (700, 700)):
+        settings = chosen_settings(choice, 300, length=length)
+        assert isinstance(settings, TransformerSettings)
+        assert settings.max_length == expected
+
+
+def test_what_follows_from_the_width_follows_an_overridden_one() -> None:
+    plain = chosen_settings(ModelSettings(size="nano", layout="bert", width=64), 300)
+    gated = chosen_settings(ModelSettings(size="nano", width=64), 300)
+    assert isinstance(plain, TransformerSettings)
+    assert isinstance(gated, TransformerSettings)
+    assert plain.feed_forward_width == 4 * 64
+    assert gated.feed_forward_width == 192
+
+
+@pytest.mark.parametrize(
+    ("choice", "needs", "words"),
+    [
+        (
+            {"layout": "gpt2"},
+            "both",
+            "reads the past alone, .* choose modernbert or eurobert or bert or electra",
+        ),
+        ({"layout": "electra"}, "past", "reads both sides, .* choose llama or gpt2"),
+        ({"layout": "bert"}, "source", "a source while it writes; choose m2m_100 or marian or bart or t5"),
+        ({"layout": "bert", "backbone": "recurrent"}, "both", "leave one of them out"),
+    ],
+)
+def test_a_layout_that_reads_otherwise_is_refused(choice: dict[str, str], needs: str, words: str) -> None:
+    settings = ModelSettings(**choice)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(SettingsError, match=words):
+        chosen_settings(settings, 300, needs=needs)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_classifier_from_scratch_may_read_either_way() -> None:
+    for layout, causal in (("gpt2", True), ("bert", False)):
+        settings = chosen_settings(ModelSettings(layout=layout), 300, needs="any")  # pyright: ignore[reportArgumentType]
+        assert isinstance(settings, TransformerSettings)
+        assert settings.causal is causal
+
+
+@pytest.mark.parametrize(
+    ("layout", "expected"), [(None, 1500), ("marian", 1500), ("bart", 1500), ("t5", 1024)]
+)
+def test_tables_of_positions_of_both_stacks_reach_as_far_as_the_rows(
+    layout: LayoutName | None, expected: int
+) -> None:
+    pair = chosen_settings(ModelSettings(size="nano", layout=layout), 300, needs="source", length=1500)
+    assert isinstance(pair, EncoderDecoderSettings)
+    assert (pair.encoder.max_length, pair.decoder.max_length) == (expected, expected)
