@@ -56,7 +56,7 @@ class RecommendationTask(Task):
     head: ClassVar[str] = "next_token"
     labels_are: ClassVar = "text"
     needs: ClassVar = "past"
-    habits: ClassVar[Habits] = Habits(size="nano", parts=1, fresh_dropout=0.2)
+    habits: ClassVar[Habits] = Habits(size="nano", parts=1, epochs=10, fresh_dropout=0.2)
 
     @classmethod
     def read(
