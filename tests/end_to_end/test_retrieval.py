@@ -168,6 +168,21 @@ def test_damaged_vectors_are_made_again_and_that_is_said(
     assert (folder / "vectors.arrow").read_bytes() == whole
 
 
+def test_embedding_that_is_stopped_leaves_nothing_behind(
+    pretrained: hw.Run, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = write(workplace / "passages" / "stopped.jsonl", [{"text": "a text that is not kept"}])
+    before = set((workplace / "cache" / "indexes").iterdir())
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Reader, "windows", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        pretrained.search(corpus, "text")
+    assert set((workplace / "cache" / "indexes").iterdir()) == before
+
+
 def test_of_a_long_document_the_nearest_window_is_shown(finder: hw.Run, workplace: Path) -> None:
     folder = workplace / "passages" / "folder"
     folder.mkdir()
