@@ -122,12 +122,13 @@ class RetrievalReport:
 
     @property
     def _verdict(self) -> str:
-        away = f"{abs(self.difference.value):.3f} ({self.difference.low:+.3f} … {self.difference.high:+.3f})"
-        if self.difference.low > 0:
-            return f"The model ranks better than counting words does: MRR@10 higher by {away}."
-        if self.difference.high < 0:
-            return f"Counting words ranks better than the model does: MRR@10 higher by {away}."
-        return f"No difference to counting words can be told: MRR@10 apart by {away}."
+        apart = self.difference
+        if apart.low > 0:
+            return f"The model ranks better than counting words does: MRR@10 is higher by {_words(apart)}."
+        if apart.high < 0:
+            lead = Estimate(-apart.value, -apart.high, -apart.low)
+            return f"Counting words ranks better than the model does: MRR@10 is higher by {_words(lead)}."
+        return f"No difference to counting words can be told: MRR@10 differs by {_words(apart)}."
 
 
 def retrieval_report(model: Scores, bm25: Scores, relevance: Relevance, *, seed: int = 0) -> RetrievalReport:

@@ -69,6 +69,9 @@ def test_a_report_says_who_ranks_better() -> None:
     assert (report.model.recall_at_1.value, report.model.mrr_at_10.value) == (1.0, 1.0)
     assert report.bm25.mrr_at_10.low < report.bm25.mrr_at_10.value < report.bm25.mrr_at_10.high
     assert "The model ranks better" in str(report)
-    assert "Counting words ranks better" in str(retrieval_report(of(SCORES), of(perfect), ONE_EACH))
+    lead = report.difference
+    assert f"Counting words ranks better than the model does: MRR@10 is higher by {lead.value:.3f}" in str(
+        retrieval_report(of(SCORES), of(perfect), ONE_EACH)
+    )
     assert "No difference" in str(retrieval_report(of(SCORES), of(SCORES), ONE_EACH))
     assert report.to_dict()["difference"]["value"] == pytest.approx(1.0 - report.bm25.mrr_at_10.value)
