@@ -6,6 +6,8 @@ Everything public is named here and loaded when it is first used, so that ``impo
 import importlib
 from typing import TYPE_CHECKING
 
+from headwater.version import VERSION
+
 if TYPE_CHECKING:
     from headwater.data.inspection import inspect as inspect
     from headwater.errors import HeadwaterError as HeadwaterError
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from headwater.run.verbs import resume as resume
     from headwater.run.verbs import runs as runs
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOME = {
     "HeadwaterError": "headwater.errors",

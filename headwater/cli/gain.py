@@ -23,6 +23,10 @@ def command(
         Path | None, typer.Option("--shifted-test", help="A test of other origin with the same labels.")
     ] = None,
     budgets: Annotated[str, typer.Option("--budgets", help="Labels a class: 8,32,128,all.")] = "8,32,128,all",
+    arms: Annotated[
+        str | None,
+        typer.Option("--arms", help="Only these, as pretrained,scratch,floor; the first two always."),
+    ] = None,
     seeds: Annotated[int, typer.Option("--seeds", help="How often everything is repeated.")] = 3,
     minutes: options.Minutes = None,
     set_: options.Set = None,
@@ -42,6 +46,7 @@ def command(
         validation=validation,
         shifted_test=shifted_test,
         budgets=budgets,
+        arms=arms,
         seeds=seeds,
         minutes=minutes,
         assign=set_ or (),

@@ -40,6 +40,11 @@ def learning_rates(arm: str, size: str) -> tuple[float, ...]:
     return tuple(float(f"{share * finetuning_rate(size):.2g}") for share in LEARNT_STARTS)
 
 
+def device_of(settings: RunSettings) -> torch.device:
+    """Where the cells of an experiment are trained."""
+    return torch.device(settings.machine.device or "cpu")
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """The rows of one experiment, as every neural arm reads them."""
@@ -94,11 +99,11 @@ def starting_points(run: StartingPoint, dropout: float | None = None) -> dict[st
 
 def measured_seconds(start: StartingPoint, task: Task, settings: RunSettings) -> float:
     """The estimated time of one fine-tuning run of an arm, from a few steps that are then undone."""
-    training = settings.training
-    model = start.model("classification", seed=0, classes=len(task.labels))
+    training, device = settings.training, device_of(settings)
+    model = start.model("classification", seed=0, classes=len(task.labels)).to(device)
     learner = build_learner(model, Classification(task.labels), training)
     batches = task.train.batches(start.tokenizer, training)
-    step = seconds_a_step(learner, batches.batch, build_plan(settings, torch.device("cpu"), World()), steps=2)
+    step = seconds_a_step(learner, batches.batch, build_plan(settings, device, World()), steps=2)
     judged = len(task.validation) + len(task.test)
     forward = step / 3  # of as many rows
     return step * (training.steps or 1) + forward * judged / (training.batch_rows or 1)
@@ -125,7 +130,9 @@ class Trial:
         """The probability of every label for each row."""
         length = self.settings.training.length
         assert length is not None, "the settings of a cell are derived"
-        reader = Reader(model=model, tokenizer=self.start.tokenizer, length=length)
+        reader = Reader(
+            model=model, tokenizer=self.start.tokenizer, length=length, device=device_of(self.settings)
+        )
         return reader.scores(self.objective, rows.tokens)
 
 
@@ -161,11 +168,11 @@ def _attempt(trial: Trial, rate: float) -> Attempt:
     began = time.perf_counter()
     start, task = trial.start, trial.task
     settings = trial.settings.having(training={"learning_rate": rate})
-    training = settings.training
-    model = start.model(trial.objective.name, seed=training.seed, classes=len(task.labels))
+    training, device = settings.training, device_of(settings)
+    model = start.model(trial.objective.name, seed=training.seed, classes=len(task.labels)).to(device)
     learner = build_learner(model, trial.objective, training)
     batches = task.train.take(trial.rows).batches(start.tokenizer, training)
-    plan = build_plan(settings, torch.device("cpu"), World())
+    plan = build_plan(settings, device, World())
     records: list[StepRecord] = []
     for record in train(learner, batches.batch, plan):
         records.append(record)
@@ -183,7 +190,7 @@ def _attempt(trial: Trial, rate: float) -> Attempt:
             seconds=time.perf_counter() - began,
             tokens=tokens,
             flops=tokens * cost.training_flops_per_token,
-            peak_memory=peak_memory(),
+            peak_memory=peak_memory(device.type),
             steps=len(records),
         ),
     )

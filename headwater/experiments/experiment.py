@@ -1,7 +1,7 @@
 """One gain experiment: what was asked, everything its cells depend on, and how each of them is trained."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +14,7 @@ from headwater.data.store import cache_folder
 from headwater.experiments.arms import (
     Task,
     Trial,
+    device_of,
     learning_rates,
     measured_seconds,
     starting_points,
@@ -36,13 +37,15 @@ from headwater.experiments.rows import GainRows, digests_of, gain_rows
 from headwater.run.deriving import derive_finetuning, derive_machine, derive_rhythm
 from headwater.run.fitting import EncodedRows
 from headwater.run.learning import use_machine
-from headwater.run.settings import RunSettings
+from headwater.run.settings import MachineSettings, RunSettings
 from headwater.run.starting import StartingPoint
 from headwater.settings import assignments, merged
 from headwater.training.precision import available_memory, look_at_machine
 
 FLOOR_SECONDS = 5.0
 BYTES_A_PROCESS = 2 << 30
+GPU_PROCESSES = 8
+"""Cells that one GPU trains at a time: a small model leaves most of it idle while Python prepares the next kernel."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,8 +84,8 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """Everything that a cell depends on. A cell is trained on one core, so its numbers are the same on any machine
-    of a kind, however many cells are trained at a time."""
+    """Everything that a cell depends on. A cell is trained by one process on one core, or on a GPU that it shares with
+    others, so its numbers are the same on any machine of a kind, however many cells are trained at a time."""
 
     question: Question
     rows: GainRows
@@ -100,7 +103,7 @@ class Experiment:
         start = StartingPoint.of_run(question.run)
         base = {"kind": "finetune", "data": {"paths": ["gain"]}, "training": {"schedule": "linear"}}
         settings = RunSettings.from_mapping(merged(base, assignments(list(question.assign))))
-        machine = look_at_machine("cpu")
+        machine = look_at_machine(settings.machine.device)
         # All cores, busy or not: cells do not wait for each other, as threads would for the slowest.
         settings = settings.having(machine={"threads": settings.machine.threads or machine.usable_cores})
         settings = derive_machine(settings, machine)
@@ -130,24 +133,29 @@ class Experiment:
         """The first one tries the learning rates."""
         return tuple(range(self.question.seeds))
 
-    def plan(self, minutes: float | None) -> Plan:
-        """The cells to train with an estimate of their time, cut to ``minutes`` where they are given."""
+    def plan(self, minutes: float | None, *, only: Collection[str] | None = None) -> Plan:
+        """The cells to train with an estimate of their time, cut to ``minutes`` where they are given.
+
+        ``only`` names the arms to train, where it is not all.
+        """
         longest = max(self.question.budgets, key=budget_order)
+        wanted = [arm for arm in (*self.arms, "floor") if only is None or arm in only]
         seconds = {
             name: measured_seconds(start, self.task, self._settings(longest))
             for name, start in self.arms.items()
+            if name in wanted
         }
         steps: dict[Budget, int] = {
             budget: self._settings(budget).training.steps or 1 for budget in self.question.budgets
         }
         plan = Plan(
-            arms=(*self.arms, "floor"),
+            arms=tuple(wanted),
             budgets=self.question.budgets,
             seeds=self.seeds,
             cell_seconds={**seconds, "floor": FLOOR_SECONDS},
             sweep_sizes={name: len(self._rates(name)) for name in self.arms},
             efforts={budget: steps[budget] / steps[longest] for budget in self.question.budgets},
-            processes=_processes(self.settings.machine.threads or 1),
+            processes=_processes(self.settings.machine),
         )
         finished = frozenset(cell for cell in plan.cells if self.kept(cell) is not None)
         plan = dataclasses.replace(plan, finished=finished)
@@ -175,7 +183,7 @@ class Experiment:
         draws: dict[Budget, list[NDArray[np.int64]]] = {
             budget: [self._drawn(budget, seed) for seed in plan.seeds] for budget in budgets
         }
-        return probe_scores(self.arms["pretrained"], self.task, draws, scored_rows)
+        return probe_scores(self.arms["pretrained"], self.task, draws, scored_rows, device_of(self.settings))
 
     def _train(self, cell: Cell, check: Callable[[], None]) -> CellResult:
         drawn = self._drawn(cell.budget, cell.seed)
@@ -233,12 +241,16 @@ class Experiment:
             parts["start"] = self.digests[cell.arm]
             if smoothing := self._settings(cell.budget).objective.label_smoothing:
                 parts["label_smoothing"] = smoothing
+            if (device := self.settings.machine.device) != "cpu":
+                parts["device"] = [device, self.settings.machine.precision]
         return cell_key(**parts)
 
 
-def _processes(cores: int) -> int:
-    """How many cells can be trained side by side: one a core, as far as memory goes."""
-    memory = available_memory()
+def _processes(machine: MachineSettings) -> int:
+    """How many cells can be trained side by side: one a core, as far as memory goes, and a few on a GPU."""
+    cores, memory = machine.threads or 1, available_memory()
+    if machine.device != "cpu":
+        cores = min(cores, GPU_PROCESSES)
     return cores if memory is None else max(1, min(cores, memory // BYTES_A_PROCESS))
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from headwater.evaluation.probes import linear_predictions, neighbour_predictions
@@ -37,6 +38,7 @@ def probe_scores(
     task: Task,
     draws: Mapping[Budget, Sequence[NDArray[np.int64]]],
     scored_rows: Sequence[int],
+    device: torch.device,
 ) -> list[ProbeScore]:
     """Linear and nearest-neighbour probes on the very rows that the arms learnt from, one draw a seed.
 
@@ -46,8 +48,8 @@ def probe_scores(
     place = {int(row): number for number, row in enumerate(used)}
     judged = np.asarray(scored_rows)
     learnt, asked = task.train.take(used), task.test.take(judged)
-    model = start.model("classification", seed=0, classes=len(task.labels))
-    reader = Reader(model=model, tokenizer=start.tokenizer, length=start.length)
+    model = start.model("classification", seed=0, classes=len(task.labels)).to(device)
+    reader = Reader(model=model, tokenizer=start.tokenizer, length=start.length, device=device)
     vectors = reader.vectors([*learnt.tokens, *asked.tokens])
     found: list[ProbeScore] = []
     for budget, seeds in draws.items():

@@ -17,6 +17,7 @@ from headwater.experiments.frozen import ProbeScore, probe_table
 from headwater.experiments.judgement import Pretraining
 from headwater.experiments.judging import Gain, judge, refuse_leaks
 from headwater.experiments.plan import (
+    ARMS,
     Budget,
     Plan,
     budget_order,
@@ -69,6 +70,7 @@ def gain(
     validation: str | Path | None = None,
     shifted_test: str | Path | None = None,
     budgets: str | Sequence[Budget] = "8,32,128,all",
+    arms: str | Sequence[str] | None = None,
     seeds: int = 3,
     minutes: float | None = None,
     assign: Sequence[str] = (),
@@ -76,11 +78,13 @@ def gain(
 ) -> GainResult:
     """Measure what the pre-training of ``run`` is worth on a labelled task; every finished cell is kept.
 
-    ``budgets`` are labels a class; ``seeds`` repetitions; ``minutes`` cuts seeds first, then budgets, never arms.
+    ``budgets`` are labels a class; ``arms`` those to train (None: all; pretrained and scratch always are);
+    ``seeds`` repetitions; ``minutes`` cuts seeds first, then budgets, never arms.
     """
     if task != "classification":
         raise UsageError(f"gain measures classification; found task '{task}'")
     chosen = parsed_budgets(budgets)
+    only = None if arms is None else _parsed_arms(arms)
     _refuse_nothing(seeds, minutes)
     run = open_run(run)
     pool = run.path / "fingerprints.arrow"
@@ -100,7 +104,7 @@ def gain(
     refuse_leaks(len(rows.test), rows.leaks)  # known before hours are spent on training
     with Progress(quiet=quiet) as progress, StopRequests() as stop:
         experiment = Experiment.of(question, rows)
-        plan = experiment.plan(minutes)
+        plan = experiment.plan(minutes, only=only)
         progress.say(_told(plan, rows))
         cells = train_cells(experiment, plan, progress, stop)
     judgement = judge(
@@ -126,6 +130,14 @@ def parsed_budgets(budgets: str | Sequence[Budget]) -> tuple[Budget, ...]:
             )
         found.append("all" if part == "all" else int(part))
     return tuple(sorted(set(found), key=budget_order))
+
+
+def _parsed_arms(arms: str | Sequence[str]) -> tuple[str, ...]:
+    """``"pretrained,floor"`` as arms, the two that make the experiment always among them."""
+    named = [part.strip() for part in arms.split(",")] if isinstance(arms, str) else list(arms)
+    if unknown := [arm for arm in named if arm not in ARMS]:
+        raise UsageError(f"'{unknown[0]}' is no arm; choose among {', '.join(ARMS)}")
+    return tuple(arm for arm in ARMS if arm in {*named, "pretrained", "scratch"})
 
 
 def _refuse_nothing(seeds: int, minutes: float | None) -> None:

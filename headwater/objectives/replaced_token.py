@@ -96,8 +96,9 @@ class ReplacedToken(Objective):
 
 def _chosen(logits: Tensor, drawn: Tensor) -> Tensor:
     """A word for each gap, drawn from the generator's probabilities: (N, V), (N,) → (N,)."""
-    sums = logits.softmax(dim=-1).cumsum(dim=-1)
-    reached = drawn.to(sums.dtype)[:, None] * sums[:, -1:]
+    # In whole numbers, whose sums no device may take in an order that gives other bits.
+    sums = (logits.softmax(dim=-1) * 2**32).long().cumsum(dim=-1)
+    reached = (drawn[:, None] * sums[:, -1:]).long()
     return (sums <= reached).sum(dim=-1).clamp_max(logits.shape[-1] - 1)
 
 

@@ -20,6 +20,7 @@ from headwater.run.learning import (
     agreed_machine,
     build_learner,
     build_plan,
+    compile_blocks,
     refuse_long_rows,
     refuse_parts,
     set_activation_checkpointing,
@@ -62,6 +63,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         _refuse_what_cannot_learn(objective, task, settings.training)
         set_activation_checkpointing(model, settings.training)
         adapted(model, settings)
+        compile_blocks(model, settings.machine)
         learner = build_learner(model, objective, settings.training)
 
         training = settings.training

@@ -18,6 +18,7 @@ from typing import Any
 from headwater.errors import BadDataError, MissingInputError, StorageError, UsageError
 from headwater.run.settings import RunSettings
 from headwater.settings import read_toml, write_toml
+from headwater.version import VERSION
 
 _ASIDE = re.compile(r"\.(tmp|old)-model-[0-9a-f]+$|\..+\.[0-9a-f]{8}$")
 """What is being written, or was when its process was killed: .tmp-model-1f0c…, .settings.toml.1f0c…"""
@@ -171,12 +172,13 @@ def storage(path: Path) -> Generator[None]:
 
 def environment() -> dict[str, Any]:
     """Versions, hardware and git state, for whoever compares two runs later."""
-    packages = ("headwater", "torch", "numpy", "tokenizers", "safetensors", "pyarrow", "scikit-learn")
+    packages = ("torch", "numpy", "tokenizers", "safetensors", "pyarrow", "scikit-learn")
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
+        "headwater": VERSION,
         "packages": {name: _version(name) for name in packages},
         "git": _git_commit(),
         "arguments": sys.argv[1:],

@@ -10,6 +10,8 @@ from headwater.models import Backbone, EncoderDecoder, Model
 from headwater.models.adapter_file import published_rows
 from headwater.models.transformer import TransformerBackbone, TransformerEncoderDecoder
 from headwater.nn.adapters import adapt
+from headwater.nn.attention import Attend
+from headwater.nn.block import Block
 from headwater.objectives import Objective
 from headwater.objectives.objective import Reads
 from headwater.run.deriving import derive_machine
@@ -58,6 +60,20 @@ def set_activation_checkpointing(model: Model, training: TrainingSettings) -> No
     model.backbone.checkpoint_activations = training.activation_checkpointing
 
 
+def compile_blocks(model: Model, settings: MachineSettings) -> None:
+    """Where the settings ask for it, every block's arithmetic becomes a few generated kernels, for rows of any length.
+
+    Attention stays as it is: its kernels are fused already, and what they derive from a layout is shared by all blocks.
+    """
+    if not settings.compile:
+        return
+    for part in model.backbone.modules():
+        if isinstance(part, Attend):
+            part.forward = torch.compiler.disable(part.forward)  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(part, Block):
+            part.compile(dynamic=True)
+
+
 def fits(backbone: Backbone, needs: Reads) -> bool:
     """True for a backbone of the kind that an objective needs."""
     return isinstance(backbone, EncoderDecoder) if needs == "source" else needs in ("any", backbone.reads)
@@ -94,7 +110,8 @@ def _device(name: str) -> torch.device:
 
 
 def build_learner(model: Model, objective: Objective, training: TrainingSettings) -> Learner:
-    """The model and its objective with an optimiser over everything that is to be learnt."""
+    """The model and its objective, on the model's device, with an optimiser over everything that is to be learnt."""
+    objective.to(next(model.parameters()).device)
     if training.adapt == "head":
         model.backbone.requires_grad_(False)
     optimizer = build_optimizer(

@@ -24,6 +24,7 @@ from headwater.run.learning import (
     agreed_machine,
     build_learner,
     build_plan,
+    compile_blocks,
     fits,
     refuse_long_rows,
     refuse_parts,
@@ -68,6 +69,7 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
             progress.stage("counting which tokens keep company")
             world.first_then_others(lambda: _begin_with_company(model, pool, stop.check))
         model = model.to(device)
+        compile_blocks(model, settings.machine)
         learner = build_learner(model, objective, settings.training)
         old = OldData.of(settings, parent, pretext, learner, progress.say)
         batches = _batches(settings, pool, pretext)

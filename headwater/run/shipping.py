@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from headwater.run.labelled import LabelledData
 from headwater.run.settings import RunSettings
 from headwater.run.starting import StartingPoint, model_folder
 from headwater.training.precision import peak_memory
+from headwater.version import VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def ship_finetuned(
 
 def _card(settings: RunSettings, journey: Journey, **cost: float) -> dict[str, Any]:
     return {
-        "headwater": metadata.version("headwater"),
+        "headwater": VERSION,
         "kind": settings.kind,
         "sequencer": "tokens",
         "length": settings.training.length,

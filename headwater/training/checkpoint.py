@@ -18,7 +18,6 @@ import uuid
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +33,7 @@ from headwater.training.tensor_file import (
     write_durably,
     write_tensors,
 )
+from headwater.version import VERSION
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
@@ -79,7 +79,7 @@ class CheckpointFolder:
             raise SettingsError(f"keep={keep} checkpoints; expected at least 2, so that one may be damaged")
         self.path = Path(path)
         self._keep = keep
-        self._facts = {"run": run, "world_size": world_size, "code_version": _code_version()}
+        self._facts = {"run": run, "world_size": world_size, "code_version": VERSION}
 
     def save(
         self,
@@ -324,13 +324,6 @@ def _step_of(folder: Path) -> int:
     found = _STEP.search(folder.name)
     assert found is not None, folder
     return int(found.group(1))
-
-
-def _code_version() -> str:
-    try:
-        return metadata.version("headwater")
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def _disk_error(path: Path, what: str, needed: int) -> StorageError:

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from headwater.nn.attention.inputs import AttentionInputs, readable
 from headwater.nn.shared_layout import derive
 
+VERSIONS = 64
+"""Kernels kept: one for each kind of mask, bias, head grouping and precision."""
 SHORTEST = 1024
 """Tokens below which building the block table costs more than it saves."""
 
@@ -55,9 +57,11 @@ def run_flex(inputs: AttentionInputs) -> Tensor:
 
 @cache
 def _compiled() -> Any:
+    from torch._dynamo import config  # pyright: ignore[reportPrivateImportUsage]
     from torch.nn.attention.flex_attention import flex_attention
 
-    return torch.compile(flex_attention)
+    # Past its limit of 8 versions of a function the compiler gives up and writes all scores out, without a word.
+    return config.patch(recompile_limit=VERSIONS)(torch.compile(flex_attention))
 
 
 def _block_mask(inputs: AttentionInputs) -> Any:

@@ -1,0 +1,36 @@
+"""What the loop takes, made from settings."""
+
+import pytest
+
+from headwater.data.tokenizer import Tokenizer
+from headwater.run.choosing_model import pretraining_model
+from headwater.run.choosing_objective import PRETEXT_OBJECTIVES, Given, Pretext
+from headwater.run.learning import build_learner, compile_blocks
+from headwater.run.settings import MachineSettings, ModelSettings, ObjectiveSettings, TrainingSettings
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.learn(["a few words"] * 3, 262)
+
+
+@pytest.mark.parametrize("name", PRETEXT_OBJECTIVES)
+def test_what_an_objective_owns_is_on_the_models_device(tokenizer: Tokenizer, name: str) -> None:
+    pretext = Pretext.named(name)
+    model = pretraining_model(ModelSettings(size="nano"), tokenizer, pretext, length=64, seed=0)
+    objective = pretext.build(Given(tokenizer, ObjectiveSettings(name=name), model, 0))
+    learner = build_learner(model.to("meta"), objective, TrainingSettings())
+    tensors = [*learner.parameters, *objective.parameters(), *objective.buffers()]
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+
+
+def test_blocks_are_compiled_where_the_settings_say_so(tokenizer: Tokenizer) -> None:
+    pretext = Pretext.named("masked_tokens")
+    model = pretraining_model(ModelSettings(size="nano"), tokenizer, pretext, length=64, seed=0)
+    names = set(model.state_dict())
+    compile_blocks(model, MachineSettings(compile=False))
+    assert not any(part._compiled_call_impl for part in model.modules())
+    compile_blocks(model, MachineSettings(compile=True))
+    compiled = [name for name, part in model.named_modules() if part._compiled_call_impl]
+    assert compiled == ["backbone.blocks.0", "backbone.blocks.1"]
+    assert set(model.state_dict()) == names
