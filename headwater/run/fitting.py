@@ -96,6 +96,24 @@ def encode(texts: Sequence[str], tokenizer: Tokenizer) -> list[Tokens]:
     return list(tokenizer.encode_batch(list(texts)))
 
 
+def said_of_long(texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer, length: int) -> str:
+    """How many texts lose their end where ``length`` tokens are read, in one line; "" where none does.
+
+    A text of several parts is framed as [CLS] first [SEP] second [SEP].
+    """
+    if not texts:
+        return ""
+    parts = encode([part for text in texts for part in text], tokenizer)
+    counts = np.array([len(text) for text in texts])
+    sizes = np.add.reduceat([len(part) for part in parts], np.cumsum(counts) - counts) + counts + 1
+    if not (cut := int((sizes > length).sum())):
+        return ""
+    return (
+        f"{cut:,} of {len(texts):,} texts are longer than {length} tokens and lose their end; the longest has "
+        f"{sizes.max():,}: --set training.length={sizes.max()} reads all of it"
+    )
+
+
 def encode_pairs(texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer) -> list[EncodedExample]:
     """The texts of each row for themselves: they are framed as [CLS] first [SEP] second [SEP]."""
     columns = [encode(list(column), tokenizer) for column in zip(*texts, strict=True)]

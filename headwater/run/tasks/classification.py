@@ -138,6 +138,10 @@ class PairClassificationTask(ClassificationTask):
         rows = super().rows(examples, tokenizer)
         return EncodedRows(encode_pairs([example.texts for example in examples], tokenizer), rows.labels)
 
+    def read_as_one(self, example: Example) -> Sequence[tuple[str, ...]]:
+        """Both texts in one row."""
+        return [example.texts]
+
     def _encode(self, texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer) -> Sequence[Any]:
         return encode_pairs(texts, tokenizer)
 

@@ -187,6 +187,11 @@ class RecommendationTask(Task):
         """The next item of every beginning of a history."""
         return NextItem(tokenizer, label_smoothing=settings.label_smoothing or 0.0)
 
+    def read_as_one(self, example: Example) -> Sequence[tuple[str, ...]]:
+        """Long histories are read in windows."""
+        del example
+        return []
+
     def rows(self, examples: Sequence[Example], tokenizer: Tokenizer) -> "HistoryRows":
         """Histories of items that the vocabulary knows."""
         found = Histories.of([example.text for example in examples], tokenizer)

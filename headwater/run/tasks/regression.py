@@ -109,6 +109,10 @@ class PairRegressionTask(RegressionTask):
         require_pairs(rows)
         return super().learnt_from(name, rows)
 
+    def read_as_one(self, example: Example) -> Sequence[tuple[str, ...]]:
+        """Both texts in one row."""
+        return [example.texts]
+
     def _encode(self, texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer) -> Sequence[Any]:
         return encode_pairs(texts, tokenizer)
 

@@ -113,6 +113,11 @@ class TaggingTask(Task):
         del tokenizer
         return Tagging(self.labels, label_smoothing=settings.label_smoothing or 0.0)
 
+    def read_as_one(self, example: Example) -> Sequence[tuple[str, ...]]:
+        """Long sentences are read in windows."""
+        del example
+        return []
+
     def rows(self, examples: Sequence[Example], tokenizer: Tokenizer) -> "TaggedRows":
         """Words, and the number of the tag of each; they become tokens with the windows."""
         del tokenizer

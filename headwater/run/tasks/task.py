@@ -17,6 +17,7 @@ from headwater.models import Model
 from headwater.objectives import Objective
 from headwater.objectives.objective import Reads
 from headwater.run.deriving import Habits
+from headwater.run.fitting import said_of_long
 from headwater.run.folder import RunFolder
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings, TrainingSettings
@@ -148,9 +149,13 @@ class Task(ABC):
         """The rows as the model reads them."""
 
     def unread(self, examples: Sequence[Example], tokenizer: Tokenizer, length: int) -> str:
-        """What of these rows is not read or not learnt at that length, in one line; "" where nothing is known of it."""
-        del examples, tokenizer, length
-        return ""
+        """What of these rows is not read or not learnt at that length, in one line; "" where all of it is."""
+        texts = [text for example in examples for text in self.read_as_one(example)]
+        return said_of_long(texts, tokenizer, length)
+
+    def read_as_one(self, example: Example) -> Sequence[tuple[str, ...]]:
+        """The parts of each text that is cut where it is too long; none where longer texts are read in windows."""
+        return [(example.text,)]
 
     @abstractmethod
     def judge(self, reader: Reader, examples: Sequence[Example]) -> Callable[[], dict[str, float]]:

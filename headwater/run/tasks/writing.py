@@ -96,6 +96,11 @@ class WritingTask(Task):
             return JoinedTexts(list(zip(sources, targets, strict=True)))
         return EncodedTexts(sources, targets)
 
+    def read_as_one(self, example: Example) -> Sequence[tuple[str, ...]]:
+        """Source and target, each for itself; a decoder reads both in one row."""
+        parts = (example.text, example.label or "")
+        return [parts] if self.by_decoder else [(part,) for part in parts]
+
     def judge(self, reader: Reader, examples: Sequence[Example]) -> Callable[[], dict[str, float]]:
         """Nats a target token over all rows, and BLEU of the first hundred, written greedily."""
         likelihoods = self._likelihoods(reader, examples)
