@@ -8,7 +8,15 @@ import numpy as np
 
 from headwater.errors import UsageError
 from headwater.models import EncoderDecoder
-from headwater.models.generation import BeamSearch, Ending, Hypothesis, Prompt, Sampling, write
+from headwater.models.generation import (
+    BeamSearch,
+    Ending,
+    Hypothesis,
+    Prompt,
+    Sampling,
+    require_writer,
+    write,
+)
 from headwater.run.folder import RunFolder
 from headwater.run.reading import Reader
 
@@ -94,6 +102,7 @@ class Author:
     def load(cls, folder: RunFolder) -> "Author":
         """Load the model folder of a finished run."""
         reader, card = Reader.of_run(folder)
+        require_writer(reader.model)
         columns = tuple(card["text"]) if card.get("text") else None
         return cls(reader, card.get("task") in WRITING_TASKS, columns)
 

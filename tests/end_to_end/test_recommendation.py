@@ -195,7 +195,8 @@ def test_without_its_histories_a_run_is_judged_alone_and_says_so(
     ("rows", "header", "sentence"),
     [
         ([("ann", "7", 1), ("ann", "9", 2), ("ann", "3", 3)], "user,item,time", "the events of one user"),
-        ([("a", "7", 1), ("b", "7", 2)], "user,item,time", "name one item, 7"),
+        ([("a", "7", 1), ("a", "7", 3), ("b", "7", 2)], "user,item,time", "name one item, 7"),
+        ([("a", "7", 1), ("b", "9", 2)], "user,item,time", "every user has one event"),
         ([("a", "7", 1), ("b", "9", 2)], "who,item,time", "no column is named like user"),
         ([("a", "7", 1), ("b", "9", 2)], "user,item,rank", "no column is named like time"),
     ],

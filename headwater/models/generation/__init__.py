@@ -3,7 +3,7 @@
 from headwater.models.generation.beam import BeamSearch, Hypothesis
 from headwater.models.generation.sampling import Sampling
 from headwater.models.generation.streaming import TextStream
-from headwater.models.generation.writer import Prompt, Writer, writer_for
+from headwater.models.generation.writer import Prompt, Writer, require_writer, writer_for
 from headwater.models.generation.writing import Ending, Written, write
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "TextStream",
     "Writer",
     "Written",
+    "require_writer",
     "write",
     "writer_for",
 ]

@@ -150,15 +150,20 @@ def writer_for(
     return writer, writer.feed(inputs, counts)
 
 
-def _writer(
-    model: Model, sources: Sequence[Tokens], rows: int, capacity: int, padding: int, *, cached: bool
-) -> Writer:
-    backbone: Backbone = model.backbone
+def require_writer(model: Model) -> None:
+    """Refuse a model that cannot write."""
     if HEAD not in model.heads:
         raise UsageError(
             f"a model made for {', '.join(model.heads) or 'no task'} cannot write; expected one made with "
             "--objective next_token, or fine-tuned to translate, summarise or generate"
         )
+
+
+def _writer(
+    model: Model, sources: Sequence[Tokens], rows: int, capacity: int, padding: int, *, cached: bool
+) -> Writer:
+    backbone: Backbone = model.backbone
+    require_writer(model)
     if isinstance(backbone, TransformerEncoderDecoder):
         if len(sources) != rows:
             raise UsageError(

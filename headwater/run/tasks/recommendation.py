@@ -71,6 +71,8 @@ class RecommendationTask(Task):
         """All but the last event, or the last two, are learnt from; a user of one event is never asked."""
         held_out = 2 if validate else 1
         lists = [items_in(example.text) for example in rows.examples]
+        if all(len(history) < 2 for history in lists):
+            raise _one_event_each(rows)
         train = [history[: max(1, len(history) - held_out)] for history in lists]
         judged = [history[:-1] for history in lists if len(history) >= 3]
         validation = [example for example, h in zip(rows.examples, lists, strict=True) if len(h) >= 3]
@@ -220,10 +222,7 @@ class RecommendationTask(Task):
         recommending = Recommending(reader)
         asked = [example.text for example in given.examples if len(items_in(example.text)) > 1]
         if not asked:
-            raise BadDataError(
-                f"{given.examples[0].path}: every user has one event, so there is nothing to foretell the last from; "
-                "give histories of at least two events"
-            )
+            raise _one_event_each(given)
         if alone := len(given) - len(asked):
             say(f"{alone:,} of {len(given):,} users have one event; nothing can be asked of them")
         if len(asked) > JUDGED:
@@ -291,6 +290,13 @@ class HistoryRows:
 
     def __len__(self) -> int:
         return len(self.histories)
+
+
+def _one_event_each(rows: LabelledSet) -> BadDataError:
+    return BadDataError(
+        f"{rows.examples[0].path}: every user has one event, so there is nothing to foretell the last from; give "
+        "histories of at least two events, or name the column of users with --text USER,ITEM,TIME"
+    )
 
 
 def _refuse_strangers(histories: Histories, examples: Sequence[Example]) -> None:
