@@ -27,6 +27,16 @@ class RegressionReport:
         """JSON types; estimates as value, low and high."""
         return asdict(self)
 
+    def __str__(self) -> str:
+        named = {
+            "Pearson": self.pearson,
+            "Spearman": self.spearman,
+            "R²": self.r2,
+            "mean absolute error": self.mean_absolute_error,
+            "root mean squared error": self.root_mean_squared_error,
+        }
+        return "\n".join([f"{self.rows} rows", *(f"{name:<26}{found:.3f}" for name, found in named.items())])
+
 
 def _floats(values: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(values, dtype=np.float64)
