@@ -30,8 +30,6 @@ from headwater.run.verbs import Run, open_run
 from headwater.training.progress import Progress
 from headwater.training.signals import StopRequests
 
-FLOOR_SECONDS = 5.0
-
 
 @dataclass(frozen=True, slots=True)
 class GainResult:
