@@ -11,13 +11,13 @@ from headwater.cli.output import answer
 
 def command(
     run: options.TrainedRun,
-    test: Annotated[Path, typer.Argument(help="The labelled test file.")],
+    test: Annotated[Path, typer.Argument(help="The labelled test file; of a language model, texts.")],
     text: options.Text = None,
     label: options.Label = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Judge a fine-tuned RUN on labelled rows."""
+    """Judge a fine-tuned RUN on labelled rows, or a language model on texts."""
     from headwater.run.verbs import open_run
 
     result = open_run(run).evaluate(test, text=options.columns(text), label=label, quiet=quiet)

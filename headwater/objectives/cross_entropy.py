@@ -37,3 +37,12 @@ def summed_cross_entropy(
         return loss_of(hidden_states, targets)
     chunks = zip(hidden_states.split(rows), targets.split(rows), strict=True)
     return torch.stack([checkpoint(loss_of, *chunk, use_reentrant=False) for chunk in chunks]).sum()
+
+
+def cross_entropies(
+    output: Callable[[Tensor], Tensor], hidden_states: Tensor, targets: Tensor, vocabulary_size: int
+) -> Tensor:
+    """-log softmax(output(h))[target] of each position, chunk by chunk: hidden_states (N, C), targets (N,) → (N,)."""
+    rows = max(1, CHUNK_LOGITS // vocabulary_size)
+    chunks = zip(hidden_states.split(rows), targets.split(rows), strict=True)
+    return torch.cat([F.cross_entropy(output(h).float(), t, reduction="none") for h, t in chunks])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from headwater.data.tokenizer import Tokenizer
 from headwater.models.model import Model
-from headwater.objectives.cross_entropy import summed_cross_entropy
+from headwater.objectives.cross_entropy import cross_entropies, summed_cross_entropy
 from headwater.objectives.objective import LossTerm, Objective, Task
 from headwater.randomness import Draws
 from headwater.sequence import PADDING, Batch, SequenceLayout
@@ -57,6 +57,16 @@ class NextToken(Objective):
             label_smoothing=self.label_smoothing if self.training else 0.0,
         )
         return (LossTerm(self.name, total, len(task.places)),)
+
+    @torch.no_grad()
+    def nats(self, model: Model, batch: Batch) -> Tensor:
+        """-ln p of each token but the first, (B, T − 1); 0 where the row has ended."""
+        places, targets = successors(batch.inputs, batch.layout)
+        rows = model.encode_places(batch, places)
+        costs = cross_entropies(model.heads[self.name], rows, targets, model.backbone.vocabulary_size)
+        found = costs.new_zeros(batch.inputs.numel())
+        found[places] = costs
+        return found.view_as(batch.inputs)[:, :-1]
 
     def text_bytes(self, task: Task) -> int:
         """The bytes of all predicted tokens; that a document ends says nothing and costs what it costs."""

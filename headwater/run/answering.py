@@ -23,8 +23,10 @@ from headwater.data.readers.questions import missing_part
 from headwater.errors import BadDataError, UsageError
 from headwater.run.fitting import encode
 from headwater.run.folder import RunFolder
+from headwater.run.foretelling import judge_foretelling
 from headwater.run.labelled import left_out
 from headwater.run.reading import Reader
+from headwater.run.starting import WORD_HEAD
 from headwater.run.tasks import TASKS, Task
 from headwater.run.tasks.task import Report
 from headwater.training.progress import Progress
@@ -81,7 +83,10 @@ class Answerer:
     def evaluate(
         self, test: Path, *, text: Sequence[str] | None, label: str | None, progress: Progress
     ) -> Report:
-        """What is found on labelled rows, with intervals."""
+        """What is found on labelled rows, with intervals; of a language model, on texts."""
+        if self._foretells:
+            columns = tuple(text) if text else None
+            return judge_foretelling(self.reader, test, text=columns, progress=progress)
         task = self._task().in_run(RunFolder(self.path))
         given = task.read(
             test,
@@ -95,6 +100,14 @@ class Answerer:
         parts = count(1)
         watched = replace(self.reader, check=lambda: progress.update(next(parts)))
         return task.report(watched, given, progress.say)
+
+    @property
+    def _foretells(self) -> bool:
+        """Whether it is a language model as pre-training left it."""
+        model = self.reader.model
+        return (
+            self.card.get("task") not in TASKS and WORD_HEAD in model.heads and model.backbone.reads == "past"
+        )
 
     def _task(self) -> Task:
         name = str(self.card.get("task"))

@@ -33,6 +33,33 @@ def test_the_held_out_loss_is_told_in_bits_per_byte_too(author: hw.Run) -> None:
     assert evaluation["loss"] == pytest.approx(evaluation["next_token"])
 
 
+def test_evaluate_says_what_texts_cost_the_model_as_transformers_counts_it(
+    author: hw.Run, tmp_path: Path
+) -> None:
+    texts = ["the rain came early and the river stayed until the evening", "nobody had seen the boat near"]
+    texts.append(" ".join(texts * 12))  # longer than the 64 tokens that the model reads
+    (tmp_path / "asked.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    found = author.evaluate(tmp_path / "asked.jsonl").to_dict()
+    model: Any = transformers.AutoModelForCausalLM.from_pretrained(author.path / "model").eval()
+    words = transformers.AutoTokenizer.from_pretrained(author.path / "model")
+    nats, tokens = 0.0, 0
+    for text in texts:
+        inside = words(text, add_special_tokens=False)["input_ids"]
+        judged_to = 0
+        while judged_to <= len(inside):
+            start = max(0, judged_to - 31) if judged_to else 0
+            window = torch.tensor([words.convert_tokens_to_ids("[CLS]"), *inside[start : start + 62]])
+            whole = [*window.tolist(), words.convert_tokens_to_ids("[SEP]")]
+            costs = -model(window[None]).logits[0].log_softmax(-1).gather(1, torch.tensor(whole[1:])[:, None])
+            ends = start + 62 >= len(inside)
+            nats += float(costs[judged_to - start : None if ends else -1].sum())
+            tokens += len(inside) + 1 - judged_to if ends else start + 62 - judged_to
+            judged_to = len(inside) + 1 if ends else start + 62
+    assert found["tokens"] == tokens
+    assert found["nats_per_token"]["value"] == pytest.approx(nats / tokens, rel=1e-4)
+    assert found["perplexity"]["low"] < found["perplexity"]["value"] < found["perplexity"]["high"]
+
+
 def test_a_text_goes_on_as_the_notes_do(author: hw.Run) -> None:
     (written,) = author.generate(["the rain came early and the"], Decoding(temperature=0.0, max_tokens=40))
     assert "stayed until the" in written["text"]

@@ -75,3 +75,14 @@ def test_padded_and_packed_documents_cost_the_same(tokenizer: Tokenizer) -> None
             for make in (padded, packed)
         ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("make", [padded, packed])
+def test_the_surprise_of_each_token_adds_up_to_the_loss(tokenizer: Tokenizer, make: type) -> None:
+    model = build_model(decoder_settings("nano", tokenizer.size), head="next_token", seed=0).eval()
+    batch, objective = make(tokenizer), NextToken(tokenizer)
+    nats = objective.nats(model, batch)
+    (term,) = objective.loss(model, objective.prepare(batch, Draws(0, 0, batch.items.numpy())))
+    assert nats.shape == (batch.inputs.shape[0], batch.inputs.shape[1] - 1)
+    assert int((nats > 0).sum()) == term.count
+    assert nats.sum().item() == pytest.approx(term.total.item(), rel=1e-5)
