@@ -18,7 +18,8 @@ def command(
         typer.Option(
             "--task",
             help="classification, multi_label_classification, pair_classification, regression, pair_regression, "
-            "tagging, question_answering, retrieval, translation, summarization, generation or recommendation.",
+            "similarity, tagging, question_answering, retrieval, translation, summarization, generation or "
+            "recommendation.",
         ),
     ] = "classification",
     text: options.Text = None,

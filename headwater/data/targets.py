@@ -95,6 +95,21 @@ class TargetTexts:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelledTexts:
+    """A second text for each example, and a number that is said of both."""
+
+    texts: TargetTexts
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def into(self, batch: Batch) -> Batch:
+        """The batch with ``targets`` (examples, T), their layout and ``labels`` (examples,)."""
+        return self.labels.into(self.texts.into(batch))
+
+
+@dataclass(frozen=True, slots=True)
 class TargetPassages:
     """One passage for each example, of which a batch holds one window: another one each epoch, drawn by the seed."""
 

@@ -18,6 +18,7 @@ from headwater.objectives.self_distillation import SelfDistillation
 from headwater.objectives.sentence_contrast import SentenceContrast
 from headwater.objectives.sentence_order import SentenceOrder
 from headwater.objectives.sequence_to_sequence import SequenceToSequence
+from headwater.objectives.similarity import Similarity
 from headwater.objectives.span_corruption import SpanCorruption
 from headwater.objectives.tagging import Tagging
 
@@ -42,6 +43,7 @@ __all__ = [
     "SentenceContrast",
     "SentenceOrder",
     "SequenceToSequence",
+    "Similarity",
     "SpanCorruption",
     "Tagging",
     "Task",

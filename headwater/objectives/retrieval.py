@@ -13,20 +13,11 @@ from torch import Tensor
 from headwater.models.model import Model
 from headwater.nn.pooling import MeanPooling
 from headwater.objectives.objective import LossTerm, Objective, Task
+from headwater.objectives.paired_texts import PairedTask, both_vectors
 from headwater.randomness import Draws
 from headwater.sequence import Batch
 
 TEMPERATURE = 0.05
-
-
-class PairedTask(Task):
-    """Queries and passages, both of which are read."""
-
-    @property
-    def tokens(self) -> int:
-        """Those of both sides."""
-        layouts = (self.batch.layout, self.batch.target_layout)
-        return sum(int(layout.real.sum()) for layout in layouts if layout is not None)
 
 
 class Retrieval(Objective):
@@ -51,10 +42,7 @@ class Retrieval(Objective):
     def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
         """The mean over both directions of every pair."""
         batch = task.batch
-        assert batch.targets is not None
-        assert batch.target_layout is not None
-        queries = self.vectors(model, batch)
-        passages = self.vectors(model, Batch(batch.targets, batch.target_layout, batch.items))
+        queries, passages = both_vectors(model, batch, self.pooling)
         cosines = (queries @ passages.T).float() / TEMPERATURE
         cosines = cosines.masked_fill(_shared(batch), float("-inf"))
         own = torch.arange(len(cosines), device=cosines.device)
@@ -62,10 +50,6 @@ class Retrieval(Objective):
         asked = F.cross_entropy(cosines.T, own, reduction="sum")
         right = (cosines.argmax(dim=-1) == own).sum()
         return (LossTerm(self.name, (found + asked) / 2, len(own), right=right),)
-
-    def vectors(self, model: Model, batch: Batch) -> Tensor:
-        """One vector of length 1 a text: (B, C)."""
-        return F.normalize(self.pooling(model.encode(batch), batch.layout), dim=-1)
 
 
 def _shared(batch: Batch) -> Tensor:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from headwater.data.assembly import Example as EncodedExample
 from headwater.data.batches import LabelledBatches
 from headwater.data.examples import Example
-from headwater.data.targets import Labels, Targets, TargetTexts, WithinTheText
+from headwater.data.targets import LabelledTexts, Labels, Targets, TargetTexts, WithinTheText
 from headwater.data.tokenizer import Tokenizer
 from headwater.run.settings import TrainingSettings
 from headwater.run.starting import DEFAULT_LENGTH
@@ -44,6 +44,23 @@ class EncodedRows:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedTexts:
+    """Two texts a row that are read for themselves, and a number that is said of both."""
+
+    first: Sequence[Tokens]
+    second: Sequence[Tokens]
+    labels: NDArray[Any]
+
+    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> LabelledBatches:
+        """Training batches over these rows, as a run's settings say."""
+        texts = TargetTexts.of(self.second, tokenizer, training.length or DEFAULT_LENGTH)
+        return labelled_batches(self.first, LabelledTexts(texts, Labels(self.labels)), tokenizer, training)
+
+    def __len__(self) -> int:
+        return len(self.first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from headwater.run.tasks import task_kind
 from headwater.run.tasks.task import Report
 from headwater.settings import assignments, merged, read_toml
 from headwater.training import distributed
+from headwater.training.checkpoint import CheckpointFolder
 from headwater.training.progress import Progress
 
 Paths = str | Path | Sequence[str | Path]
@@ -294,10 +295,16 @@ def _begin(out: str | Path, settings: RunSettings, quiet: bool) -> Run:
 def _carry_on(folder: RunFolder, quiet: bool) -> Run:
     go_on = {"pretrain": carry_on_pretraining, "finetune": carry_on_finetuning}[folder.settings().kind]
     world = distributed.start()
-    world.on_first(folder.sweep)
+    world.on_first(lambda: _sweep(folder))
     with Progress(quiet=quiet or not world.first) as progress:
         go_on(folder, progress)
     return Run(folder)
+
+
+def _sweep(folder: RunFolder) -> None:
+    folder.sweep()
+    # Not left to the next save: a run that was killed after its last one makes no more.
+    CheckpointFolder(folder.checkpoints).sweep()
 
 
 def _path(run: "str | Path | Run") -> Path:

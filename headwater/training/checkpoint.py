@@ -4,8 +4,8 @@
                 manifest.json       names, bytes, sha256, step, run, world size, code version, small state
     checkpoints/step-00001200/      the same folder, renamed once everything above is on the disk
 
-A crash at any instant leaves the last complete checkpoint untouched and at most one folder aside, which the
-next save sweeps away. There is no link to the latest: the newest folder whose digests verify *is* the
+A crash at any instant leaves the last complete checkpoint untouched and at most one folder aside, which is
+swept away when the run goes on. There is no link to the latest: the newest folder whose digests verify *is* the
 latest.
 """
 
@@ -149,7 +149,8 @@ class CheckpointFolder:
     def sweep(self) -> list[str]:
         """Remove what a crash left aside, and give back what it left between two names; the names removed.
 
-        Called by ``save``. Readers never sweep: the folder aside may be one that another process is writing.
+        Called by ``save``, and when a run goes on. Readers never sweep: the folder aside may be one that another
+        process is writing.
         """
         removed: list[str] = []
         for entry in sorted(self.path.iterdir()) if self.path.is_dir() else []:

@@ -1,5 +1,6 @@
 """Ctrl-C and the signals of batch systems, at every stage of the whole program."""
 
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -91,6 +92,19 @@ def test_a_stop_while_the_model_is_shipped_lets_it_be_shipped(
     ended = headwater(*command(attacked, tmp_path / "run"), at=[*SHIPPING, [TERM]])
     assert ended.code == 0, ended.said
     same_run(finished, tmp_path / "run")
+
+
+def test_what_was_left_aside_after_the_last_save_is_swept_although_no_save_follows(
+    headwater: Any, attacked: Path, finished: Path, tmp_path: Path, same_run: Callable[[Path, Path], None]
+) -> None:
+    out = tmp_path / "run"
+    assert headwater(*command(attacked, out), at=[*SHIPPING, [INT, INT]]).code == 130
+    # As a kill leaves it between the two halves of letting an older state go.
+    shutil.copytree(
+        next((out / "checkpoints").glob("step-*")), out / "checkpoints" / ".tmp-step-00000003-0a1b"
+    )
+    assert headwater("resume", out, "--quiet").code == 0
+    same_run(finished, out)
 
 
 @pytest.mark.parametrize("where", [VOCABULARY, STEP, SAVE], ids=["vocabulary", "step", "save"])

@@ -8,6 +8,7 @@ from headwater.run.tasks.question_answering import QuestionAnsweringTask
 from headwater.run.tasks.recommendation import RecommendationTask
 from headwater.run.tasks.regression import PairRegressionTask, RegressionTask
 from headwater.run.tasks.retrieval import RetrievalTask
+from headwater.run.tasks.similarity import SimilarityTask
 from headwater.run.tasks.tagging import TaggingTask
 from headwater.run.tasks.task import Task
 from headwater.run.tasks.writing import WritingTask
@@ -19,6 +20,7 @@ TASKS: dict[str, type[Task]] = {
     "pair_classification": PairClassificationTask,
     "regression": RegressionTask,
     "pair_regression": PairRegressionTask,
+    "similarity": SimilarityTask,
     "tagging": TaggingTask,
     "question_answering": QuestionAnsweringTask,
     "retrieval": RetrievalTask,

@@ -67,12 +67,7 @@ class RetrievalTask(Task):
 
     def suited_to(self, start: StartingPoint, path: str) -> Self:
         """Only a model that reads both sides of every word."""
-        settings = start.settings
-        if isinstance(settings, EncoderDecoderSettings) or getattr(settings, "causal", False):
-            raise SettingsError(
-                f"{path} has no encoder, and {self.name} compares texts by vectors that have read both sides of every "
-                "word; pre-train with --objective masked_tokens, or start from 'scratch'"
-            )
+        require_encoder(start, path, self.name)
         return self
 
     def remark(self, rows: LabelledSet) -> str:
@@ -170,6 +165,16 @@ class QueryRows:
         windows = Excerpts.of(self.passages, tokenizer, length)
         passages = TargetPassages.of(self.numbers, windows, tokenizer, length, training.seed)
         return labelled_batches(self.queries, passages, tokenizer, training)
+
+
+def require_encoder(start: StartingPoint, path: str, task: str) -> None:
+    """Refuse a model whose vectors have not read both sides of every word."""
+    settings = start.settings
+    if isinstance(settings, EncoderDecoderSettings) or getattr(settings, "causal", False):
+        raise SettingsError(
+            f"{path} has no encoder, and {task} compares texts by vectors that have read both sides of every "
+            "word; pre-train with --objective masked_tokens, or start from 'scratch'"
+        )
 
 
 def _numbered(texts: Iterable[str]) -> dict[str, int]:

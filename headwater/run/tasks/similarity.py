@@ -1,0 +1,122 @@
+"""Similarity as a run does it: how alike two texts are, by the cosine of their vectors."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwater.data.examples import Example, LabelledSet
+from headwater.data.tokenizer import Tokenizer
+from headwater.data.vector_store import unit
+from headwater.errors import BadDataError
+from headwater.evaluation.metrics import RegressionReport, regression_report
+from headwater.evaluation.metrics.regression import pearson
+from headwater.objectives import Similarity
+from headwater.run.deriving import Habits
+from headwater.run.fitting import ComparedTexts, encode
+from headwater.run.reading import Reader
+from headwater.run.settings import ObjectiveSettings
+from headwater.run.starting import StartingPoint
+from headwater.run.tasks.classification import require_pairs
+from headwater.run.tasks.regression import numbers_of
+from headwater.run.tasks.retrieval import require_encoder
+from headwater.run.tasks.task import Say, Task
+
+
+@dataclass(frozen=True)
+class SimilarityTask(Task):
+    """One number a pair of texts: ``low`` where their vectors stand at right angles, ``high`` where they are the same.
+
+    Each text is read for itself and nothing is added to the backbone, so that the vectors of ``embed`` and the order
+    of ``search`` are those that were learnt.
+    """
+
+    low: float
+    high: float
+
+    head: ClassVar[None] = None
+    labels_are: ClassVar = "number"
+    needs: ClassVar = "both"
+    habits: ClassVar[Habits] = Habits(parts=1)
+
+    @classmethod
+    def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
+        """The least and the greatest of the training numbers; two text columns are needed."""
+        require_pairs(rows)
+        numbers = numbers_of(rows.examples)
+        low, high = float(numbers.min()), float(numbers.max())
+        if low == high:
+            raise BadDataError(
+                f"{rows.examples[0].path}: column '{rows.label_column}' holds the number {low:g} in every row; "
+                "expected numbers that differ: name another column with --label"
+            )
+        return cls(name, low, high)
+
+    @classmethod
+    def of_card(cls, card: Mapping[str, Any]) -> Self:
+        """The range that the model was shipped with."""
+        return cls(str(card["task"]), float(card["low"]), float(card["high"]))
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The range of the answer, and how a vector is made."""
+        return {"low": self.low, "high": self.high, "pooling": "mean"}
+
+    def suited_to(self, start: StartingPoint, path: str) -> Self:
+        """Only a model that reads both sides of every word."""
+        require_encoder(start, path, self.name)
+        return self
+
+    def remark(self, rows: LabelledSet) -> str:
+        """The range of the numbers."""
+        return (
+            f"{len(rows):,} pairs with numbers from {self.low:g} (unlike) to {self.high:g} (alike) in column "
+            f"'{rows.label_column}'; texts: {', '.join(rows.text_columns)}"
+        )
+
+    def objective(self, settings: ObjectiveSettings, tokenizer: Tokenizer) -> Similarity:
+        """Squared error of the cosine."""
+        del settings, tokenizer
+        return Similarity(low=self.low, high=self.high)
+
+    def rows(self, examples: Sequence[Example], tokenizer: Tokenizer) -> ComparedTexts:
+        """Each text for itself."""
+        first, second = _columns([example.texts for example in examples], tokenizer)
+        return ComparedTexts(first, second, numbers_of(examples).astype(np.float32))
+
+    def read_as_one(self, example: Example) -> Sequence[tuple[str, ...]]:
+        """Each text in a row of its own."""
+        return [(text,) for text in example.texts]
+
+    def judge(self, reader: Reader, examples: Sequence[Example]) -> Callable[[], dict[str, float]]:
+        """The squared error of the cosine, and the correlation."""
+        rows = self.rows(examples, reader.tokenizer)
+
+        def judged() -> dict[str, float]:
+            predicted = self._predicted(reader, rows.first, rows.second)
+            errors = (predicted - rows.labels) / (self.high - self.low)
+            return {"loss": float((errors**2).mean()), "pearson": pearson(predicted, rows.labels)}
+
+        return judged
+
+    def report(self, reader: Reader, given: LabelledSet, say: Say) -> RegressionReport:
+        """Correlations and errors."""
+        del say
+        rows = self.rows(given.examples, reader.tokenizer)
+        return regression_report(rows.labels, self._predicted(reader, rows.first, rows.second))
+
+    def answers(self, reader: Reader, texts: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+        """The number."""
+        for value in self._predicted(reader, *_columns(texts, reader.tokenizer)):
+            yield {"value": round(float(value), 6)}
+
+    def _predicted(self, reader: Reader, first: Sequence[Any], second: Sequence[Any]) -> NDArray[np.float32]:
+        cosines = (unit(reader.vectors(first)) * unit(reader.vectors(second))).sum(axis=1)
+        return self.low + (self.high - self.low) * cosines
+
+
+def _columns(texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer) -> tuple[Sequence[Any], Sequence[Any]]:
+    first, second = zip(*texts, strict=True) if texts else ((), ())
+    return encode(first, tokenizer), encode(second, tokenizer)
