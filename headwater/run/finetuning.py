@@ -152,6 +152,8 @@ def _finish(
     progress: Progress,
 ) -> None:
     """Ask what the task held out, and ship; a run that is stopped before is not finished, and asks again."""
+    if data.validation is not None:
+        data = replace(data, task=data.task.settled(reader, data.validation.examples))
     found: dict[str, Any] | None = None
     if data.test is not None:
         report = data.task.report(reader, data.test, progress.say)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from headwater.data.characters import WITHOUT_BLANKS
 from headwater.errors import BadDataError
@@ -114,6 +114,25 @@ def answer_scores(answers: Sequence[Answered], references: Sequence[Sequence[str
         for answer, texts in zip(answers, references, strict=True)
     ]
     return 100.0 * np.array(rows, np.float64)
+
+
+def best_threshold(scores: ArrayLike, of_answers: ArrayLike, of_nothing: ArrayLike) -> float:
+    """The number t for which answering where ``scores`` > t, and nothing elsewhere, scores highest; of several, the
+    nearest to 0.
+
+    ``of_answers`` and ``of_nothing`` are what each question earns by its answer and by nothing. t lies halfway between
+    two scores, or beyond all of them. Source: Rajpurkar et al. 2018, section 5, arXiv:1806.03822.
+    """
+    found, earned = np.asarray(scores, np.float64), np.asarray(of_answers, np.float64)
+    order = np.argsort(found, kind="stable")
+    found, gains = found[order], (np.asarray(of_nothing, np.float64) - earned)[order]
+    if not len(found):
+        return 0.0
+    borders = np.concatenate([[found[0] - 1.0], (found[:-1] + found[1:]) / 2, [found[-1] + 1.0], [0.0]])
+    silent = np.searchsorted(found, borders, side="right")  # questions that nothing is answered to
+    totals = np.concatenate([[0.0], gains.cumsum()])[silent]
+    best = np.flatnonzero(totals >= totals.max() - 1e-9)
+    return float(borders[best[np.abs(borders[best]).argmin()]])
 
 
 def answer_words(text: str) -> list[str]:

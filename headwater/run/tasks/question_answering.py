@@ -5,7 +5,7 @@ A document of any length is read in windows; the best answer over all of them is
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -25,6 +25,7 @@ from headwater.evaluation.metrics.answers import (
     AnswerReport,
     answer_report,
     answer_scores,
+    best_threshold,
     nearest_sentence,
 )
 from headwater.objectives.question_answering import QuestionAnswering, best_spans, window_losses
@@ -58,9 +59,13 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class QuestionAnsweringTask(Task):
-    """The part of a context that answers a question; or nothing, where some training rows had no answer."""
+    """The part of a context that answers a question; or nothing, where some training rows had no answer.
+
+    Nothing is answered where log p(answer) − log p(nothing) is not above ``threshold``: 0, or what validation rows say.
+    """
 
     unanswerable: bool
+    threshold: float = 0.0
 
     head: ClassVar[str] = "question_answering"
     labels_are: ClassVar = "answers"
@@ -80,12 +85,16 @@ class QuestionAnsweringTask(Task):
     @classmethod
     def of_card(cls, card: Mapping[str, Any]) -> Self:
         """Whether the model may answer nothing."""
-        return cls(str(card["task"]), bool(card["unanswerable"]))
+        return cls(str(card["task"]), bool(card["unanswerable"]), float(card.get("threshold", 0.0)))
 
     @property
     def card(self) -> dict[str, Any]:
-        """Whether the model may answer nothing, and how long its answers are at most."""
-        return {"unanswerable": self.unanswerable, "longest_answer": LONGEST_ANSWER}
+        """Whether and when the model answers nothing, and how long its answers are at most."""
+        return {
+            "unanswerable": self.unanswerable,
+            "threshold": self.threshold,
+            "longest_answer": LONGEST_ANSWER,
+        }
 
     def remark(self, rows: LabelledSet) -> str:
         """How many questions, contexts and answers."""
@@ -149,6 +158,18 @@ class QuestionAnsweringTask(Task):
 
         return judged
 
+    def settled(self, reader: Reader, validation: Sequence[Example]) -> Self:
+        """The threshold of "nothing" with which the validation rows have the highest F1."""
+        references = _references(validation)
+        if not self.unanswerable or all(references):
+            return self
+        texts = [example.texts for example in validation]
+        found = _found(reader, QuestionWindows.of(texts, reader.tokenizer, reader.length))
+        answers = replace(self, unanswerable=False)._texts(found, texts)
+        of_answers = answer_scores(answers, references)[:, 1]
+        of_nothing = answer_scores([None] * len(texts), references)[:, 1]
+        return replace(self, threshold=best_threshold([best.score for best in found], of_answers, of_nothing))
+
     def report(self, reader: Reader, given: LabelledSet, say: Say) -> AnswerReport:
         """Exact matches and F1, of the model and of the nearest sentence."""
         texts, references = [example.texts for example in given.examples], _references(given.examples)
@@ -184,9 +205,9 @@ class QuestionAnsweringTask(Task):
             }
 
     def _texts(self, found: Sequence[Found], texts: Texts) -> list[Answered]:
-        """The texts of answers; None where nothing may be answered and [CLS] is likelier."""
+        """The texts of answers; None where nothing may be answered and no answer is above the threshold."""
         return [
-            None if self.unanswerable and best.score <= 0.0 else context[best.start : best.end]
+            None if self.unanswerable and best.score <= self.threshold else context[best.start : best.end]
             for best, (_, context) in zip(found, texts, strict=True)
         ]
 

@@ -161,6 +161,11 @@ class Task(ABC):
     def judge(self, reader: Reader, examples: Sequence[Example]) -> Callable[[], dict[str, float]]:
         """What is measured on validation rows while training: ``loss``, and what people look at."""
 
+    def settled(self, reader: Reader, validation: Sequence[Example]) -> Self:
+        """The task with what only a trained model and validation rows can decide; most tasks leave nothing open."""
+        del reader, validation
+        return self
+
     @abstractmethod
     def report(self, reader: Reader, given: LabelledSet, say: Say) -> Report:
         """How good the answers to test rows are, with intervals."""

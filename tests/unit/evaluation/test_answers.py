@@ -15,6 +15,7 @@ from headwater.evaluation.metrics.answers import (
     answer_report,
     answer_scores,
     answer_words,
+    best_threshold,
     nearest_sentence,
 )
 
@@ -146,3 +147,27 @@ def test_the_nearest_sentence_holds_most_of_the_questions_words(question: str, c
 def test_uneven_answers_are_refused():
     with pytest.raises(BadDataError, match="2 answers to 1 questions"):
         answer_report(["a", "b"], [["a"]], ["a"])
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(-9, 9, allow_subnormal=False), st.integers(0, 4), st.sampled_from([0, 4])),
+        min_size=1,
+        max_size=8,
+        unique_by=lambda row: row[0],
+    )
+)
+def test_no_threshold_is_better_than_the_best(rows: list[tuple[float, int, int]]):
+    scores, of_answers, of_nothing = map(list, zip(*rows, strict=True))
+
+    def earned(threshold: float) -> int:
+        return sum(nothing if score <= threshold else answer for score, answer, nothing in rows)
+
+    best = best_threshold(scores, of_answers, of_nothing)
+    assert earned(best) == max(earned(border) for border in [min(scores) - 1, *scores])
+    assert earned(0.0) < earned(best) or best == 0.0
+
+
+def test_a_threshold_lies_between_the_answers_that_it_tells_apart():
+    assert best_threshold([-3.0, 1.0, 2.0, 6.0], [0, 0, 4, 4], [4, 4, 0, 0]) == 1.5
+    assert best_threshold([], [], []) == 0.0
