@@ -164,14 +164,15 @@ def _config(
         "torch_dtype": "float32",  # the name before transformers 4.56
         **layout.to_config(settings, head, special),
     }
-    if head is not None and head.classes is not None:
-        labels = list(card.get("labels") or [f"LABEL_{number}" for number in range(head.classes)])
-        if len(labels) != head.classes:
-            raise SettingsError(f"the card names {len(labels)} labels, the head has {head.classes} classes")
+    if head is not None and (head.classes is not None or head.name == "regression"):
+        classes = head.classes or 1
+        labels = list(card.get("labels") or [f"LABEL_{number}" for number in range(classes)])
+        if len(labels) != classes:
+            raise SettingsError(f"the card names {len(labels)} labels, the head has {classes} classes")
         config["id2label"] = {str(number): label for number, label in enumerate(labels)}
         config["label2id"] = {label: number for number, label in enumerate(labels)}
     if head is not None and head.name == "regression":
-        config |= {"problem_type": "regression", "id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
+        config["problem_type"] = "regression"
     return config
 
 

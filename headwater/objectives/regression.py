@@ -1,5 +1,6 @@
-"""Regression: one number an example."""
+"""Regression: one number an example, or several. Shape letters: B examples, K numbers."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -12,14 +13,19 @@ from headwater.sequence import Batch
 
 
 class Regression(LabelledObjective):
-    """Σ ((ŷ − y) / spread)²; the head answers in units of the spread around the mean of the training numbers."""
+    """Σ ((ŷ − y) / spread)², of several numbers their mean; the head answers in units of the spread around the mean of
+    the training numbers."""
 
     name = "regression"
     metrics: ClassVar[tuple[str, ...]] = ("pearson", "spearman")
 
-    def __init__(self, *, mean: float, spread: float) -> None:
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, *, mean: Sequence[float], spread: Sequence[float]) -> None:
         super().__init__()
-        self.mean, self.spread = mean, spread
+        self.register_buffer("mean", torch.tensor(mean), persistent=False)
+        self.register_buffer("spread", torch.tensor(spread), persistent=False)
 
     def prepare(self, batch: Batch, draws: Draws) -> Task:
         """Nothing to hide: the numbers are the targets."""
@@ -29,13 +35,14 @@ class Regression(LabelledObjective):
         """The squared errors of the examples, summed."""
         assert task.batch.labels is not None
         targets = (task.batch.labels.float() - self.mean) / self.spread
-        total = (self._answers(model, task.batch) - targets).square().sum()
+        total = (self._answers(model, task.batch) - targets).square().mean(dim=-1).sum()
         return (LossTerm(self.name, total, len(targets)),)
 
     @torch.no_grad()
     def scores(self, model: Model, batch: Batch) -> Tensor:
-        """The numbers in the user's units: (B,)."""
-        return self._answers(model, batch) * self.spread + self.mean
+        """The numbers in the user's units: (B, K)."""
+        answers = self._answers(model, batch)
+        return answers * self.spread.to(answers.device) + self.mean.to(answers.device)
 
     def _answers(self, model: Model, batch: Batch) -> Tensor:
-        return model.heads[self.name](model.encode(batch), batch.layout).float().squeeze(-1)
+        return model.heads[self.name](model.encode(batch), batch.layout).float()

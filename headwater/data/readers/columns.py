@@ -1,7 +1,6 @@
 """Which columns of a table hold the texts and which the label: guessed from names and a sample."""
 
 import difflib
-import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -136,14 +135,6 @@ def looks_continuous(values: Iterable[str]) -> bool:
     numbers = {value for value in values if _number.fullmatch(value)}
     fractions = sum("." in number and float(number) % 1 != 0 for number in numbers)
     return len(numbers) > 20 and fractions > 0.2 * len(numbers)
-
-
-def is_finite_number(text: str) -> bool:
-    """True for what reads as a number that can be computed with."""
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def _split_names(text: str | Sequence[str] | None) -> list[str]:

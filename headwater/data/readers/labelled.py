@@ -7,11 +7,11 @@ from headwater.data.archives import READ_FAILURES, until_damage
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import PathLike, Source, Split, find_sources
 from headwater.data.problems import Problems
+from headwater.data.readers.cells import numbers_in
 from headwater.data.readers.columns import (
     Columns,
     LabelKind,
     find_columns,
-    is_finite_number,
     listed,
     looks_continuous,
 )
@@ -91,11 +91,17 @@ def read_labelled(
 
 
 def _with_numbers(rows: Iterator[Example], problems: Problems) -> Iterator[Example]:
+    """The rows that hold as many numbers as the first one."""
+    expected = 0
     for row in rows:
-        if row.label is None or is_finite_number(row.label):
-            yield row
+        found = () if row.label is None else numbers_in(row.label)
+        if found is None:
+            problems.add(row.path, row.row, "label is not a number", (row.label or "")[:40])
+        elif row.label is not None and expected and len(found) != expected:
+            problems.add(row.path, row.row, f"label does not hold {expected} number(s)", row.label[:40])
         else:
-            problems.add(row.path, row.row, "label is not a number", row.label[:40])
+            expected = expected or len(found)
+            yield row
 
 
 def sources_of_split(sources: list[Source], split: Split | None) -> list[Source]:

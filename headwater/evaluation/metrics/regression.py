@@ -1,5 +1,6 @@
 """How good predicted numbers are, every measure with its 95 % interval over other test rows."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,6 +37,20 @@ class RegressionReport:
             "root mean squared error": self.root_mean_squared_error,
         }
         return "\n".join([f"{self.rows} rows", *(f"{name:<26}{found:.3f}" for name, found in named.items())])
+
+
+@dataclass(frozen=True)
+class NumbersReport:
+    """The measures of several numbers a row, one report each, in their order."""
+
+    numbers: Sequence[RegressionReport]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The rows, and the reports of the numbers in their order."""
+        return {"rows": self.numbers[0].rows, "numbers": [found.to_dict() for found in self.numbers]}
+
+    def __str__(self) -> str:
+        return "\n".join(f"number {place}: {found}" for place, found in enumerate(self.numbers, start=1))
 
 
 def _floats(values: ArrayLike) -> NDArray[np.float64]:

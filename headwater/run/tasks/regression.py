@@ -1,4 +1,4 @@
-"""Regression as a run does it: one number for a text, or for a pair of texts."""
+"""Regression as a run does it: a number for a text or for a pair of texts, or several."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,56 +8,67 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.examples import Example, LabelledSet
+from headwater.data.readers.cells import numbers_in
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import BadDataError
-from headwater.evaluation.metrics import RegressionReport, regression_report
-from headwater.evaluation.metrics.regression import pearson
+from headwater.evaluation.metrics import regression_report
+from headwater.evaluation.metrics.regression import NumbersReport, pearson
 from headwater.objectives.regression import Regression
 from headwater.run.fitting import EncodedRows, encode, encode_pairs
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings
 from headwater.run.tasks.classification import require_pairs
-from headwater.run.tasks.task import Say, Task
+from headwater.run.tasks.task import Report, Say, Task
 
 
 @dataclass(frozen=True)
 class RegressionTask(Task):
-    """One number a row; the model learns it in units of the training rows' spread."""
+    """As many numbers a row as the training rows have; the model learns each in units of its spread there."""
 
-    mean: float
-    spread: float
+    mean: tuple[float, ...]
+    spread: tuple[float, ...]
 
     head: ClassVar[str] = "regression"
     labels_are: ClassVar = "number"
 
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
-        """The mean and the spread of the training numbers."""
+        """The mean and the spread of each of the training numbers."""
         numbers = numbers_of(rows.examples)
-        spread = float(numbers.std())
-        if spread == 0.0:
-            raise BadDataError(
-                f"{rows.examples[0].path}: column '{rows.label_column}' holds the number {numbers[0]:g} in every "
-                "row; expected numbers that differ: name another column with --label"
-            )
-        return cls(name, float(numbers.mean()), spread)
+        for place, column in enumerate(numbers.T, start=1):
+            if column.std() == 0.0:
+                which = f" as number {place}" if numbers.shape[1] > 1 else ""
+                raise BadDataError(
+                    f"{rows.examples[0].path}: column '{rows.label_column}' holds the number {column[0]:g}{which} in "
+                    "every row; expected numbers that differ: name another column with --label"
+                )
+        return cls(name, tuple(numbers.mean(axis=0).tolist()), tuple(numbers.std(axis=0).tolist()))
 
     @classmethod
     def of_card(cls, card: Mapping[str, Any]) -> Self:
         """The units that the model was shipped with."""
-        return cls(str(card["task"]), float(card["mean"]), float(card["spread"]))
+        return cls(str(card["task"]), tuple(map(float, card["mean"])), tuple(map(float, card["spread"])))
 
     @property
     def card(self) -> dict[str, Any]:
         """The units of the answer."""
-        return {"mean": self.mean, "spread": self.spread, "pooling": "mean"}
+        return {"mean": list(self.mean), "spread": list(self.spread), "pooling": "mean"}
+
+    @property
+    def head_options(self) -> dict[str, Any]:
+        """One output a number."""
+        return {"classes": len(self.mean)}
 
     def remark(self, rows: LabelledSet) -> str:
         """The range of the numbers."""
-        numbers = numbers_of(rows.examples)
+        ranges = ", ".join(
+            f"from {column.min():g} to {column.max():g} (mean {column.mean():.4g})"
+            for column in numbers_of(rows.examples).T
+        )
+        several = f"{len(self.mean)} numbers each, " if len(self.mean) > 1 else "numbers "
         return (
-            f"{len(rows):,} rows with numbers from {numbers.min():g} to {numbers.max():g} (mean {self.mean:.4g}) in "
-            f"column '{rows.label_column}'; text: {', '.join(rows.text_columns)}"
+            f"{len(rows):,} rows with {several}{ranges} in column '{rows.label_column}'; "
+            f"text: {', '.join(rows.text_columns)}"
         )
 
     def objective(self, settings: ObjectiveSettings, tokenizer: Tokenizer) -> Regression:
@@ -76,24 +87,33 @@ class RegressionTask(Task):
 
         def judged() -> dict[str, float]:
             predicted = self._predicted(reader, rows.tokens)
-            errors = (predicted - rows.labels) / self.spread
-            return {"loss": float((errors**2).mean()), "pearson": pearson(predicted, rows.labels)}
+            errors = (predicted - rows.labels) / np.array(self.spread)
+            correlations = list(map(pearson, predicted.T, rows.labels.T))
+            return {"loss": float((errors**2).mean()), "pearson": float(np.mean(correlations))}
 
         return judged
 
-    def report(self, reader: Reader, given: LabelledSet, say: Say) -> RegressionReport:
-        """Correlations and errors."""
+    def report(self, reader: Reader, given: LabelledSet, say: Say) -> Report:
+        """Correlations and errors of each number."""
         del say
         rows = self.rows(given.examples, reader.tokenizer)
-        return regression_report(rows.labels, self._predicted(reader, rows.tokens))
+        if rows.labels.shape[1] != len(self.mean):
+            raise BadDataError(
+                f"{given.examples[0].path}: column '{given.label_column}' holds {rows.labels.shape[1]} number(s) a "
+                f"row, and the model has learnt {len(self.mean)}; give a test file of the same task"
+            )
+        predicted = self._predicted(reader, rows.tokens)
+        found = list(map(regression_report, rows.labels.T, predicted.T))
+        return found[0] if len(found) == 1 else NumbersReport(found)
 
     def answers(self, reader: Reader, texts: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
-        """The number."""
-        for value in self._predicted(reader, self._encode(texts, reader.tokenizer)):
-            yield {"value": round(float(value), 6)}
+        """The number, or all of them."""
+        for row in self._predicted(reader, self._encode(texts, reader.tokenizer)):
+            values = [round(float(value), 6) for value in row]
+            yield {"value": values[0]} if len(values) == 1 else {"values": values}
 
     def _predicted(self, reader: Reader, tokens: Sequence[Any]) -> NDArray[np.float32]:
-        return reader.scores(Regression(mean=self.mean, spread=self.spread), tokens).reshape(-1)
+        return reader.scores(Regression(mean=self.mean, spread=self.spread), tokens)
 
     def _encode(self, texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer) -> Sequence[Any]:
         return encode(["\n".join(filter(None, text)) for text in texts], tokenizer)
@@ -118,5 +138,5 @@ class PairRegressionTask(RegressionTask):
 
 
 def numbers_of(examples: Sequence[Example]) -> NDArray[np.float64]:
-    """The label of each row as a number; readers have left out the rows where it is none."""
-    return np.array([float(example.label or "nan") for example in examples])
+    """The numbers of each row, (rows, numbers); readers have left out the rows that have others or none."""
+    return np.array([numbers_in(example.label or "") for example in examples], np.float64)

@@ -45,7 +45,7 @@ class SimilarityTask(Task):
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
         """The least and the greatest of the training numbers; two text columns are needed."""
         require_pairs(rows)
-        numbers = numbers_of(rows.examples)
+        numbers = one_number_of(rows)
         low, high = float(numbers.min()), float(numbers.max())
         if low == high:
             raise BadDataError(
@@ -84,7 +84,7 @@ class SimilarityTask(Task):
     def rows(self, examples: Sequence[Example], tokenizer: Tokenizer) -> ComparedTexts:
         """Each text for itself."""
         first, second = _columns([example.texts for example in examples], tokenizer)
-        return ComparedTexts(first, second, numbers_of(examples).astype(np.float32))
+        return ComparedTexts(first, second, numbers_of(examples)[:, 0].astype(np.float32))
 
     def read_as_one(self, example: Example) -> Sequence[tuple[str, ...]]:
         """Each text in a row of its own."""
@@ -115,6 +115,17 @@ class SimilarityTask(Task):
     def _predicted(self, reader: Reader, first: Sequence[Any], second: Sequence[Any]) -> NDArray[np.float32]:
         cosines = (unit(reader.vectors(first)) * unit(reader.vectors(second))).sum(axis=1)
         return self.low + (self.high - self.low) * cosines
+
+
+def one_number_of(rows: LabelledSet) -> NDArray[np.float64]:
+    """The number of each row; BadDataError where there are several."""
+    numbers = numbers_of(rows.examples)
+    if numbers.shape[1] != 1:
+        raise BadDataError(
+            f"{rows.examples[0].path}: column '{rows.label_column}' holds {numbers.shape[1]} numbers a row; expected "
+            "one that says how alike two texts are: name another column with --label"
+        )
+    return numbers[:, 0]
 
 
 def _columns(texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer) -> tuple[Sequence[Any], Sequence[Any]]:

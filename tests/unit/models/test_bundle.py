@@ -68,6 +68,7 @@ def settings_and_heads() -> list[Any]:
             {"classes": 3, "pooling": "first"},
         ),
         ("ModernBertForSequenceClassification", ENCODER, "regression", {}),
+        ("ModernBertForSequenceClassification", ENCODER, "regression", {"classes": 3}),
         ("ModernBertForTokenClassification", ENCODER, "tagging", {"classes": 5}),
         ("ModernBertForQuestionAnswering", ENCODER, "question_answering", {}),
         ("ModernBertModel", ENCODER, None, {}),
