@@ -33,6 +33,7 @@ def test_the_held_out_loss_is_told_in_bits_per_byte_too(author: hw.Run) -> None:
     assert evaluation["loss"] == pytest.approx(evaluation["next_token"])
 
 
+@torch.no_grad()
 def test_evaluate_says_what_texts_cost_the_model_as_transformers_counts_it(
     author: hw.Run, tmp_path: Path
 ) -> None:

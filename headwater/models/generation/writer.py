@@ -191,8 +191,9 @@ def _caches(
     settings: TransformerSettings, rows: int, capacity: int, *, memory: int, like: Model
 ) -> list[BlockCache]:
     parameter = next(like.parameters())
+    own, read = object(), object()
 
-    def cache(room: int) -> KeyValueCache:
+    def cache(room: int, company: object) -> KeyValueCache:
         return KeyValueCache(
             rows,
             room,
@@ -200,9 +201,13 @@ def _caches(
             settings.head_width,
             dtype=parameter.dtype,
             device=parameter.device,
+            company=company,
         )
 
-    return [BlockCache(cache(capacity), cache(memory) if memory else None) for _ in range(settings.depth)]
+    return [
+        BlockCache(cache(capacity, own), cache(memory, read) if memory else None)
+        for _ in range(settings.depth)
+    ]
 
 
 def _all(caches: Sequence[BlockCache]) -> list[KeyValueCache]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from headwater.errors import UsageError
+from headwater.nn.shared_layout import derive
 from headwater.sequence import PADDING, SequenceLayout
 
 
@@ -15,7 +16,8 @@ class KeyValueCache:
 
     Every held token keeps its document and position, so prompts of different lengths, chunks and single
     tokens may be appended in any division: what a query reads is decided by the mask, never by where a token
-    is stored.
+    is stored. The caches of a stack that are told of the same tokens share one ``company``: within a forward pass they
+    give one and the same layout, so that its mask is made once.
     """
 
     def __init__(
@@ -27,12 +29,14 @@ class KeyValueCache:
         *,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str | None = None,
+        company: object | None = None,
     ) -> None:
         shape = (batch, capacity, num_key_value_heads, head_dim)
         self._keys = torch.zeros(shape, dtype=dtype, device=device)
         self._values = torch.zeros_like(self._keys)
         self._documents = torch.full((batch, capacity), PADDING, device=device)
         self._positions = torch.zeros_like(self._documents)
+        self._company = self if company is None else company
         self.length = 0
 
     @property
@@ -53,12 +57,17 @@ class KeyValueCache:
         self.length = end
         if start == 0:  # the first tokens are all there is: their own layout keeps its promises
             return key, value, layout
-        return self.held()
+        return self.held(layout)
 
-    def held(self) -> tuple[Tensor, Tensor, SequenceLayout]:
-        """All keys and values held, (B, S, K, D), and their layout."""
+    def held(self, asked_by: SequenceLayout) -> tuple[Tensor, Tensor, SequenceLayout]:
+        """All keys and values held, (B, S, K, D), and their layout, for queries that stand as ``asked_by`` says."""
         end = self.length
-        layout = SequenceLayout(self._documents[:, :end], self._positions[:, :end])
+        layout = derive(
+            asked_by,
+            ("tokens held", end),
+            lambda: SequenceLayout(self._documents[:, :end], self._positions[:, :end]),
+            partner=self._company,
+        )
         return self._keys[:, :end], self._values[:, :end], layout
 
     def select(self, rows: Tensor) -> None:

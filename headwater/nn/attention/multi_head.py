@@ -125,7 +125,7 @@ class MultiHeadAttention(nn.Module):
     ) -> tuple[Tensor, Read]:
         query = self._turn(self._heads(self._project(hidden_states, slice(0, self.split[0]))), layout)
         if cache is not None and cache.length:
-            return query, cache.held()
+            return query, cache.held(layout)
         states, memory_layout = memory
         read = self._heads(self._project(states, slice(self.split[0], None)))
         key, value = read.chunk(2, dim=2)

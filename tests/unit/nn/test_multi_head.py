@@ -6,6 +6,7 @@ import torch
 from headwater.errors import SettingsError, UsageError
 from headwater.nn.attention import Attend, AttentionInputs, AttentionMask, KeyValueCache, MultiHeadAttention
 from headwater.nn.positions import Rotary
+from headwater.nn.shared_layout import share
 from headwater.sequence import SequenceLayout
 
 
@@ -79,12 +80,26 @@ def test_a_full_cache_says_how_much_it_holds():
 
 
 @torch.no_grad()
+def test_the_caches_of_a_stack_give_one_layout_within_a_pass():
+    company = object()
+    first, second = (KeyValueCache(2, 4, 1, 2, company=company) for _ in range(2))
+    alone = KeyValueCache(2, 4, 1, 2)
+    key = torch.randn(2, 1, 1, 2)
+    passes = [share(SequenceLayout.dense(2, 1, start=step)) for step in range(3)]
+    layouts = [[cache.append(key, key, layout)[2] for cache in (first, second, alone)] for layout in passes]
+    assert layouts[1][0] is layouts[1][1]  # its mask is then made once
+    assert layouts[1][0] is not layouts[1][2]
+    assert layouts[2][0].positions.tolist() == [[0, 1, 2]] * 2
+    assert layouts[1][0].positions.tolist() == [[0, 1]] * 2
+
+
+@torch.no_grad()
 def test_beams_go_on_with_the_rows_selected():
     cache = KeyValueCache(3, 4, 1, 2)
     key = torch.arange(3.0).reshape(3, 1, 1, 1).expand(3, 2, 1, 2)
     cache.append(key, -key, SequenceLayout.dense(3, 2))
     cache.select(torch.tensor([2, 2, 0]))
-    keys, values, layout = cache.held()
+    keys, values, layout = cache.held(SequenceLayout.dense(1, 1))
     assert keys[:, 0, 0, 0].tolist() == [2.0, 2.0, 0.0]
     assert values[:, 1, 0, 1].tolist() == [-2.0, -2.0, 0.0]
     assert layout.positions.tolist() == [[0, 1]] * 3
