@@ -1,0 +1,90 @@
+"""Few labels and costly mistakes, as with medical notes: the model answers where it is sure, a person answers the rest.
+
+    headwater pretrain notes/ --out runs/notes
+    headwater finetune runs/notes few.tsv --validation valid.tsv --out runs/tagger
+    headwater predict runs/tagger valid.tsv > valid.jsonl
+    headwater predict runs/tagger new.tsv > new.jsonl
+    python recipes/few_labels/triage.py valid.tsv valid.jsonl new.jsonl --right 0.95
+
+From labelled rows that the model has not learnt from, the lowest probability is chosen above which its answers are
+right at least as often as asked for, with 95 % confidence (the lower limit of Clopper and Pearson 1934). Of the
+new rows, those below it go to a person. Where the new rows are labelled too (--truth), what came of it is told.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta
+
+from headwater.data.readers import read_labelled
+
+CONFIDENCE = 0.95
+FEWEST = 20
+"""Answers that a share is taken of: fewer prove nothing."""
+
+
+def surely_right(right: int, answers: int) -> float:
+    """The share that is at least right with 95 % confidence, after ``right`` of so many ``answers``."""
+    return float(beta.ppf(1 - CONFIDENCE, right, answers - right + 1)) if right else 0.0
+
+
+def threshold(shares: NDArray[np.float64], right: NDArray[np.bool_], wanted: float) -> float | None:
+    """The lowest probability above which answers are surely right as often as ``wanted``; None where there is none."""
+    order = np.argsort(-shares, kind="stable")
+    hits = right[order].cumsum()
+    lowest: float | None = None
+    for answers in range(FEWEST, len(order) + 1):
+        ends = answers == len(order) or shares[order[answers]] < shares[order[answers - 1]]
+        if ends and surely_right(int(hits[answers - 1]), answers) >= wanted:
+            lowest = float(shares[order[answers - 1]])
+    return lowest
+
+
+def answers_of(path: Path) -> tuple[list[str], NDArray[np.float64]]:
+    """The labels that ``headwater predict`` wrote, and the probability of each."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    labels = [str(row["label"]) for row in rows]
+    shares = [float(row["probabilities"][label]) for row, label in zip(rows, labels, strict=True)]
+    return labels, np.array(shares)
+
+
+def truth_of(path: Path, labels: Sequence[str]) -> NDArray[np.bool_]:
+    """Which of these answers to the rows of a labelled table are right."""
+    rows = read_labelled(path).examples
+    if len(rows) != len(labels):
+        raise SystemExit(f"{path} has {len(rows)} usable rows, and there are {len(labels)} answers to it")
+    return np.array([row.label == label for row, label in zip(rows, labels, strict=True)])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Choose the probability, divide the new rows, say what came of it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("labelled", type=Path, help="labelled rows that were not learnt from")
+    parser.add_argument("answers", type=Path, help="what predict wrote for them")
+    parser.add_argument("new", type=Path, help="what predict wrote for the new rows")
+    parser.add_argument("--right", type=float, default=0.95, help="the share of answers that must be right")
+    parser.add_argument("--truth", type=Path, help="the new rows with labels, to see what came of it")
+    chosen = parser.parse_args(arguments)
+    labels, shares = answers_of(chosen.answers)
+    lowest = threshold(shares, truth_of(chosen.labelled, labels), chosen.right)
+    if lowest is None:
+        raise SystemExit(
+            f"no probability proves {chosen.right:.0%} on these {len(labels):,} rows: label more of them, or ask for "
+            "less"
+        )
+    new_labels, new_shares = answers_of(chosen.new)
+    sure = new_shares >= lowest
+    print(f"answers of at least {lowest:.3f} stand: {sure.sum():,} of {len(sure):,} ({sure.mean():.0%})")
+    if chosen.truth is not None:
+        right = truth_of(chosen.truth, new_labels)
+        print(f"of these {right[sure].mean():.1%} are right; of all {right.mean():.1%}")
+
+
+if __name__ == "__main__":
+    main()
