@@ -1,4 +1,9 @@
-"""``headwater inspect``: what was understood of the data; writes nothing."""
+"""``headwater inspect``: what was understood of the data; writes nothing but the contact sheet that is asked for."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from headwater.cli import options
 from headwater.cli.output import answer
@@ -8,9 +13,23 @@ def command(
     data: options.Data,
     text: options.Text = None,
     label: options.Label = None,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", help="Of pictures: draw a contact sheet into this file (.png).")
+    ] = None,
     json: options.Json = False,
 ) -> None:
-    """Show files, columns, languages, sizes and problems."""
+    """Show files, columns, languages, sizes and problems; of pictures sizes, channels and what is broken."""
+    from headwater.data.files import modality_of
+    from headwater.errors import UsageError
+
+    if modality_of(data) == "image":
+        from headwater.data.picture_inspection import inspect_pictures
+
+        found = inspect_pictures(data, label=label, sheet=sheet)
+        answer(found.to_dict(), str(found), as_json=json)
+        return
+    if sheet is not None:
+        raise UsageError(f"--sheet draws pictures, and {data[0]} holds text; leave it out")
     from headwater.data.inspection import inspect
 
     inspection = inspect(data, text=options.columns(text), label=label)

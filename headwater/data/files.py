@@ -13,11 +13,15 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal, cast
 
 from headwater.data.archives import READ_FAILURES, MeasuredStream, member_problems, open_archive, until_damage
+from headwater.data.arrays import picture_arrays
 from headwater.data.decoding import Encoding, sniff_encoding
 from headwater.data.problems import Problems
 from headwater.errors import MissingInputError
 
-Kind = Literal["text", "csv", "tsv", "jsonl", "json", "parquet", "arrow", "tagged", "aligned"]
+Kind = Literal[
+    "text", "csv", "tsv", "jsonl", "json", "parquet", "arrow", "tagged", "aligned", "picture", "array"
+]
+Modality = Literal["text", "image"]
 Split = Literal["train", "validation", "test"]
 PathLike = str | os.PathLike[str]
 
@@ -42,6 +46,19 @@ KINDS: dict[str, Kind] = {
     ".iob2": "tagged",
     ".conll": "tagged",
 }
+PICTURES: dict[str, Kind] = {
+    ".png": "picture",
+    ".jpg": "picture",
+    ".jpeg": "picture",
+    ".webp": "picture",
+    ".bmp": "picture",
+    ".tif": "picture",
+    ".tiff": "picture",
+    ".ppm": "picture",
+    ".pgm": "picture",
+    ".npz": "array",
+}
+KINDS_OF: dict[Modality, dict[str, Kind]] = {"text": KINDS, "image": PICTURES}
 # Codes of ISO 639-1 that files of parallel text end with: train.en beside train.de.
 _language = re.compile(
     "(af|am|ar|az|be|bg|bn|bs|ca|cs|cy|da|de|el|en|es|et|eu|fa|fi|fr|ga|gl|gu|he|hi|hr|hu|hy|id|is|it|ja|ka|kk|km|kn|"
@@ -65,7 +82,7 @@ _about_the_data = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One readable file, or one member of a zip archive.
+    """One readable file, one member of a zip archive, or one array of pictures in an npz file.
 
     ``path`` is the name used in every report: the file's path, and for a member the archive's path, a slash
     and the member's name. ``named`` tells that the user gave this very file, not a folder or archive around
@@ -136,17 +153,32 @@ class Survey:
     ignored: Counter[str] = field(default_factory=Counter[str])
 
 
-def find_sources(paths: PathLike | Iterable[PathLike], *, problems: Problems | None = None) -> list[Source]:
-    """The data files behind ``paths``, folders and archives walked in sorted order.
+def find_sources(
+    paths: PathLike | Iterable[PathLike], *, modality: Modality = "text", problems: Problems | None = None
+) -> list[Source]:
+    """The data files of a modality behind ``paths``, folders and archives walked in sorted order.
 
     Hidden files and files about the data (README, LICENSE, MANIFEST and their kin) never enter. A file that
     cannot be read is reported in ``problems``, and the rest goes on.
     Raises MissingInputError where a path does not exist or nothing readable is there.
     """
-    return survey(paths, problems=problems).sources
+    return survey(paths, modality=modality, problems=problems).sources
 
 
-def survey(paths: PathLike | Iterable[PathLike], *, problems: Problems | None = None) -> Survey:
+def modality_of(paths: PathLike | Iterable[PathLike]) -> Modality:
+    """What most of the data files behind ``paths`` are; text where there is none of either."""
+    counts: dict[Modality, int] = {}
+    for modality in KINDS_OF:
+        try:
+            counts[modality] = len(survey(paths, modality=modality).sources)
+        except MissingInputError:
+            counts[modality] = 0
+    return "image" if counts["image"] > counts["text"] else "text"
+
+
+def survey(
+    paths: PathLike | Iterable[PathLike], *, modality: Modality = "text", problems: Problems | None = None
+) -> Survey:
     """Like ``find_sources``, and says what was passed over."""
     roots = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     problems = Problems() if problems is None else problems
@@ -155,10 +187,10 @@ def survey(paths: PathLike | Iterable[PathLike], *, problems: Problems | None = 
     for root in roots:
         if not root.exists():
             raise MissingInputError(f"there is no file or folder {root}; check the path")
-        for source in _walk(root, problems, ignored):
+        for source in _walk(root, modality, problems, ignored):
             found.setdefault(source.path, source)
     if not found:
-        raise MissingInputError(_nothing_found(roots, problems, ignored))
+        raise MissingInputError(_nothing_found(roots, modality, problems, ignored))
     return Survey(sources=list(found.values()), ignored=ignored)
 
 
@@ -180,12 +212,12 @@ def split_of_name(path: PathLike, *, root: PathLike | None = None) -> Split | No
     return _SPLIT_WORDS[folders[-1]] if folders else None
 
 
-def _walk(root: Path, problems: Problems, ignored: Counter[str]) -> Iterator[Source]:
+def _walk(root: Path, modality: Modality, problems: Problems, ignored: Counter[str]) -> Iterator[Source]:
     if root.is_dir():
         for path in _files_below(root, problems):
-            yield from _sources_of_file(path, root, problems, ignored)
+            yield from _sources_of_file(path, root, modality, problems, ignored)
     else:
-        yield from _sources_of_file(root, None, problems, ignored)
+        yield from _sources_of_file(root, None, modality, problems, ignored)
 
 
 def _files_below(root: Path, problems: Problems) -> Iterator[Path]:
@@ -198,17 +230,17 @@ def _files_below(root: Path, problems: Problems) -> Iterator[Path]:
 
 
 def _sources_of_file(
-    path: Path, root: Path | None, problems: Problems, ignored: Counter[str]
+    path: Path, root: Path | None, modality: Modality, problems: Problems, ignored: Counter[str]
 ) -> Iterator[Source]:
     if root is not None and _about_the_data.fullmatch(path.name):
         return
-    kind = _kind(path.name, named=root is None)
-    beside = _beside(path) if kind is None and language_of(path.name) else []
+    kind = _kind(path.name, modality, named=root is None)
+    beside = _beside(path) if modality == "text" and kind is None and language_of(path.name) else []
     if beside:
         if root is not None and beside[0] < path:
             return  # the first of them speaks for all
         kind = "aligned"
-    elif root is None and language_of(path.name):
+    elif modality == "text" and root is None and language_of(path.name):
         kind = "text"
     if kind is None and path.suffix.lower() != ".zip":
         ignored[path.suffix.lower() or "no suffix"] += 1
@@ -217,7 +249,10 @@ def _sources_of_file(
         size = path.stat().st_size
         path.open("rb").close()  # permission is known only by trying
         if kind is None:
-            yield from _members(path, root, problems, ignored)
+            yield from _members(path, root, modality, problems, ignored)
+            return
+        if kind == "array":
+            yield from _arrays(path, root)
             return
     except READ_FAILURES as error:
         problems.add(str(path), 0, "file cannot be read", str(error))
@@ -253,7 +288,23 @@ def _beside(path: Path) -> list[Path]:
     )
 
 
-def _members(path: Path, root: Path | None, problems: Problems, ignored: Counter[str]) -> Iterator[Source]:
+def _arrays(path: Path, root: Path | None) -> Iterator[Source]:
+    """The arrays of an npz file that hold pictures, the part that each belongs to told by its name."""
+    for name, size in picture_arrays(path).items():
+        yield Source(
+            path=f"{_printable(path)}/{name}",
+            file=path,
+            kind="array",
+            size=size,
+            split=split_of_name(f"{name.replace('_', '-')}.npy") or split_of_name(path, root=root),
+            member=name,
+            named=root is None,
+        )
+
+
+def _members(
+    path: Path, root: Path | None, modality: Modality, problems: Problems, ignored: Counter[str]
+) -> Iterator[Source]:
     with open_archive(path) as archive:
         refused = member_problems(archive, path.stat().st_size)
         members = sorted((member.filename, member.file_size) for member in archive.infolist())
@@ -264,7 +315,8 @@ def _members(path: Path, root: Path | None, problems: Problems, ignored: Counter
         hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
         if name in refused or name.endswith("/") or hidden or _about_the_data.fullmatch(parts[-1]):
             continue
-        if (kind := _kind(name)) is None:
+        kind = _kind(name, modality)
+        if kind is None or kind == "array":
             ignored[_suffix(PurePosixPath(name)) or "no suffix"] += 1
             continue
         split = split_of_name(name, root=parts[0]) or split_of_name(path, root=root)
@@ -278,8 +330,10 @@ def _printable(path: Path) -> str:
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
-def _kind(name: str, *, named: bool = False) -> Kind | None:
+def _kind(name: str, modality: Modality, *, named: bool = False) -> Kind | None:
     path = PurePosixPath(name)
+    if modality == "image":
+        return PICTURES.get(path.suffix.lower())
     if named and path.suffix == "":  # a file without a suffix that the user names is meant as text
         return "text"
     return KINDS.get(_suffix(path))
@@ -300,12 +354,13 @@ def _measured(stream: object, packed_size: int, packed: BinaryIO | None = None) 
     )
 
 
-def _nothing_found(roots: list[Path], problems: Problems, ignored: Counter[str]) -> str:
+def _nothing_found(roots: list[Path], modality: Modality, problems: Problems, ignored: Counter[str]) -> str:
     passed_over = ", ".join(f"{count} {suffix}" for suffix, count in ignored.most_common(5))
     parts = [
         f"no data files in {', '.join(map(str, roots))}",
         f"passed over: {passed_over}" if passed_over else "",
         *(str(problem) for problem in problems.first(3)),
-        f"expected {', '.join(sorted(KINDS))}, each also as .gz or inside a .zip",
+        f"expected {', '.join(sorted(KINDS_OF[modality]))}, each also "
+        + ("inside a .zip" if modality == "image" else "as .gz or inside a .zip"),
     ]
     return "; ".join(part for part in parts if part)

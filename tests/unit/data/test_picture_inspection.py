@@ -1,0 +1,69 @@
+"""What is said of pictures before anything is done with them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headwater.data import picture_inspection as module
+from headwater.data.picture_inspection import inspect_pictures
+from headwater.errors import StorageError
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        part, label = ("train", "test")[number % 3 == 2], ("cat", "dog")[number % 2]
+        path = tmp_path / "photos" / part / label / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shape = (10, 20 + number) if number == 4 else (10, 20, 3)
+        Image.fromarray(rng.integers(256, size=shape, dtype=np.uint8)).save(path)
+    folder = tmp_path / "photos" / "train" / "cat"
+    first = sorted(folder.iterdir())[0]
+    (folder / "again.png").write_bytes(first.read_bytes())
+    (tmp_path / "photos" / "test" / "cat" / "leaked.png").write_bytes(first.read_bytes())
+    (folder / "broken.png").write_bytes(b"nothing")
+    return tmp_path / "photos"
+
+
+def test_a_report_states_sizes_channels_labels_and_what_is_wrong(photos: Path) -> None:
+    train, test = inspect_pictures(photos).parts
+    assert (train.split, train.pictures, train.exact_duplicates) == ("train", 9, 1)
+    assert (test.split, test.pictures, test.also_in_train) == ("test", 5, 1)
+    assert train.channels == {"colour": 8, "grey": 1}
+    assert train.sides == {"smallest": (20, 10), "middle": (20, 10), "largest": (24, 10)}
+    assert test.sides == {"all": (20, 10)}
+    assert train.labels == {"cat": 5, "dog": 4}
+    assert train.problems.by_reason() == {"no picture": 1}
+
+
+def test_a_report_is_json_and_text(photos: Path) -> None:
+    found = inspect_pictures(photos)
+    assert json.loads(json.dumps(found.to_dict()))["parts"][0]["labels"] == {"cat": 5, "dog": 4}
+    text = str(found)
+    assert "train: 9 pictures in 10 files" in text
+    assert "broken.png row 1: no picture" in text
+    assert "1 pictures equal one of the train part" in text
+
+
+def test_a_contact_sheet_shows_every_label_in_turn(photos: Path, tmp_path: Path) -> None:
+    found = inspect_pictures(photos, sheet=tmp_path / "out" / "sheet.png")
+    assert found.sheet == str(tmp_path / "out" / "sheet.png")
+    with Image.open(tmp_path / "out" / "sheet.png") as sheet:
+        assert sheet.size == (4 * 100 + 4, 4 * 100 + 4)  # 9 + 5 pictures
+        filled = np.asarray(sheet.convert("L"))[
+            4 + 24 : 4 + 72, 4 : 4 + 96
+        ]  # a picture twice as wide as high
+    assert filled.std() > 20
+    with pytest.raises(StorageError, match="cannot be written"):
+        inspect_pictures(photos, sheet=tmp_path / "sheet.nothing")
+
+
+def test_a_long_part_is_sampled(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EXAMINED", 3)
+    train, _ = inspect_pictures(photos).parts
+    assert (train.pictures, train.sampled) == (3, True)
+    assert "sampled: all figures are of the first 3 pictures" in str(inspect_pictures(photos))

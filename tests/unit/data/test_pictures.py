@@ -1,0 +1,237 @@
+"""Pictures of every kind: what is decoded, what is refused, and that nothing of anybody's makes the reader fall."""
+
+import io
+import random
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headwater.data import Problems, find_sources
+from headwater.data.files import modality_of
+from headwater.data.readers.pictures import FORMATS, MOST_PIXELS, as_pixels, decoded, read_pictures
+from headwater.errors import BadDataError, MissingInputError
+
+SUFFIX = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif", "PPM": "ppm"}
+MUTATIONS = 40
+ALL_MUTATIONS = 200
+
+
+def a_picture(mode: str = "RGB", size: tuple[int, int] = (12, 8)) -> Image.Image:
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(256, size=(size[1], size[0], 3), dtype=np.uint8))
+    return image.convert(mode)
+
+
+def in_format(image: Image.Image, kind: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def pixels_of(content: bytes) -> np.ndarray:
+    return decoded(io.BytesIO(content))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_colour_comes_back_from_every_format(kind: str) -> None:
+    image = a_picture()
+    options = (
+        {"quality": 100, "subsampling": 0} if kind == "JPEG" else {"lossless": True} if kind == "WEBP" else {}
+    )
+    found = pixels_of(in_format(image, kind, **options))
+    assert found.shape == (8, 12, 3)
+    assert np.abs(found.astype(int) - np.asarray(image).astype(int)).max() <= (6 if kind == "JPEG" else 0)
+
+
+@pytest.mark.parametrize(
+    ("mode", "channels"), [("1", 1), ("L", 1), ("P", 3), ("RGBA", 3), ("LA", 3), ("CMYK", 3), ("I;16", 1)]
+)
+def test_every_mode_becomes_grey_or_colour(mode: str, channels: int) -> None:
+    if mode == "I;16":
+        image = Image.fromarray(np.arange(96, dtype=np.uint16).reshape(8, 12) * 600)
+    else:
+        image = a_picture(mode) if mode != "LA" else a_picture("L").convert("LA")
+    kind = "TIFF" if mode == "CMYK" else "PNG"
+    found = pixels_of(in_format(image, kind))
+    assert found.shape == (8, 12, channels)
+    assert found.dtype == np.uint8
+    if mode == "I;16":
+        assert found[..., 0].ravel()[-1] == 95 * 600 >> 8
+
+
+def test_what_is_transparent_is_white() -> None:
+    image = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
+    image.putpixel((1, 1), (200, 0, 0, 255))
+    found = pixels_of(in_format(image, "PNG"))
+    assert found[0, 0].tolist() == [255, 255, 255]
+    assert found[1, 1].tolist() == [200, 0, 0]
+
+
+def test_a_camera_that_was_held_upright_is_turned_back() -> None:
+    image = a_picture(size=(12, 8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees to see it as it was
+    assert pixels_of(in_format(image, "PNG", exif=exif.tobytes())).shape == (12, 8, 3)
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG that claims any size in a few bytes."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(bytes(4096)))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(("width", "height"), [(60_000, 60_000), (1 << 30, 1), (8_001, 8_000)])
+def test_a_bomb_is_refused_before_it_is_unpacked(width: int, height: int) -> None:
+    assert width * height > MOST_PIXELS
+    with pytest.raises(BadDataError, match=r"more than 64 million pixels|no picture"):
+        pixels_of(bomb(width, height))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", bomb(10, 10)[:40], b"GIF89a" + bytes(20)])
+def test_what_is_no_picture_says_so(content: bytes) -> None:
+    with pytest.raises(BadDataError, match="no picture: "):
+        pixels_of(content)
+
+
+def mutated(content: bytes, rng: random.Random) -> bytes:
+    changed = bytearray(content)
+    match rng.randrange(4):
+        case 0:
+            return bytes(changed[: rng.randrange(len(changed))])
+        case 1:
+            for _ in range(rng.randint(1, 12)):
+                changed[rng.randrange(len(changed))] = rng.randrange(256)
+        case 2:
+            start = rng.randrange(len(changed))
+            changed[start : start + rng.randint(1, 30)] = rng.randbytes(rng.randint(0, 60))
+        case _:
+            for _ in range(rng.randint(1, 4)):
+                changed[rng.randrange(min(64, len(changed)))] = rng.choice([0, 0x7F, 0x80, 0xFF])
+    return bytes(changed)
+
+
+def attack(kind: str, count: int) -> None:
+    rng = random.Random(kind)
+    modes = ["RGB", "L"] + (["P", "RGBA"] if kind in ("PNG", "WEBP", "TIFF") else [])
+    whole = [in_format(a_picture(mode if kind != "WEBP" or mode != "P" else "RGB"), kind) for mode in modes]
+    for number in range(count):
+        try:
+            found = pixels_of(mutated(whole[number % len(whole)], rng))
+        except BadDataError as problem:
+            assert str(problem).startswith(("no picture: ", "more than 64 million pixels"))
+        else:
+            assert found.dtype == np.uint8
+            assert found.ndim == 3
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.timeout(60)
+def test_mutated_files_are_read_or_refused(kind: str) -> None:
+    attack(kind, MUTATIONS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FORMATS)
+def test_many_mutated_files_are_read_or_refused(kind: str) -> None:
+    attack(kind, ALL_MUTATIONS)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    for split in ("train", "test"):
+        for number, label in enumerate(("cat", "dog", "cat")):
+            path = folder / split / label / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            a_picture(size=(12 + number, 8)).save(path)
+    (folder / "train" / "dog" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
+    (folder / "notes.txt").write_text("about the photos")
+    return folder
+
+
+def test_folders_are_classes_and_a_broken_file_is_named(photos: Path) -> None:
+    assert modality_of(photos) == "image"
+    sources = find_sources(photos, modality="image")
+    problems = Problems()
+    found = list(read_pictures(sources, problems))
+    assert [(picture.label, picture.pixels.shape) for picture in found] == [
+        ("cat", (8, 12, 3)),
+        ("cat", (8, 14, 3)),
+        ("dog", (8, 13, 3)),
+    ] * 2
+    assert {source.split for source in sources} == {"train", "test"}
+    (problem,) = problems.first()
+    assert problem.path.endswith("broken.jpg")
+    assert problem.reason == "no picture"
+    assert (problems.rows, problems.total) == (7, 1)
+
+
+def test_a_zip_is_read_in_place(photos: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "train.zip", "w") as archive:
+        for path in sorted((photos / "train").rglob("*.*")):
+            archive.write(path, path.relative_to(photos / "train"))
+    sources = find_sources(tmp_path / "train.zip", modality="image")
+    assert {source.split for source in sources} == {"train"}
+    assert [picture.label for picture in read_pictures(sources, Problems())] == ["cat", "cat", "dog"]
+
+
+def test_arrays_of_pictures_and_their_labels(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {
+        "x_train": rng.integers(256, size=(5, 6, 7), dtype=np.uint8),
+        "y_train": np.arange(5, dtype=np.uint8) % 2,
+        "x_test": rng.random((3, 6, 7, 3), dtype=np.float32),
+        "y_test": np.array(["a", "b", "a"]),
+        "other": np.arange(5),
+        "objects": np.array([{}, None], dtype=object),
+    }
+    save: Any = np.savez_compressed
+    save(tmp_path / "digits.npz", **arrays)
+    sources = find_sources(tmp_path, modality="image")
+    assert [(source.member, source.split) for source in sources] == [("x_train", "train"), ("x_test", "test")]
+    found = list(read_pictures(sources, Problems()))
+    assert [picture.label for picture in found] == ["0", "1", "0", "1", "0", "a", "b", "a"]
+    assert np.array_equal(found[1].pixels[..., 0], arrays["x_train"][1])
+    assert np.array_equal(found[6].pixels, as_pixels(arrays["x_test"])[1])
+    assert found[6].path.endswith("digits.npz/x_test")
+    assert found[6].row == 2
+    named = list(read_pictures(sources[:1], Problems(), label="other"))
+    assert named[4].label == "4"
+
+
+def test_a_damaged_array_is_reported(tmp_path: Path) -> None:
+    np.savez(tmp_path / "digits.npz", images=np.zeros((400, 8, 8), np.uint8))
+    content = (tmp_path / "digits.npz").read_bytes()
+    (tmp_path / "digits.npz").write_bytes(content[:9000] + bytes([content[9000] ^ 255]) + content[9001:])
+    problems = Problems()
+    assert list(read_pictures(find_sources(tmp_path, modality="image"), problems)) == []
+    assert problems.by_reason() == {"file damaged or unreadable": 1}
+    (tmp_path / "digits.npz").write_bytes(content[:-60])
+    with pytest.raises(MissingInputError, match="file cannot be read"):
+        find_sources(tmp_path, modality="image")
+
+
+def test_text_stays_text(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("a text\n")
+    (tmp_path / "logo.png").write_bytes(in_format(a_picture(), "PNG"))
+    assert modality_of(tmp_path) == "text"
+    assert [source.kind for source in find_sources(tmp_path)] == ["text"]
+    with pytest.raises(MissingInputError, match=r"passed over: 1 \.txt; expected \.bmp, .*inside a \.zip"):
+        find_sources(tmp_path / "notes.txt", modality="image")
