@@ -10,6 +10,7 @@ from headwater.models.settings import (
     BackboneSettings,
     ConvolutionalSettings,
     EncoderDecoderSettings,
+    PatchSettings,
     RecurrentSettings,
     TransformerSettings,
 )
@@ -26,6 +27,7 @@ from headwater.models.sizes import (
     matched_settings,
     paper_base,
     paper_big,
+    picture_settings,
 )
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "EncoderDecoderSettings",
     "HeadSettings",
     "Model",
+    "PatchSettings",
     "RecurrentSettings",
     "TransformerSettings",
     "bert_settings",
@@ -57,5 +60,6 @@ __all__ = [
     "matched_settings",
     "paper_base",
     "paper_big",
+    "picture_settings",
     "save_bundle",
 ]

@@ -2,7 +2,7 @@
 
 config.json           the layout's own, for transformers and its kin
 model.safetensors     weights under the layout's published names, tied ones once
-tokenizer.json, tokenizer_config.json
+tokenizer.json, tokenizer_config.json; of pictures preprocessor_config.json
 headwater.json        task, labels, sequencer, pooling, parent, and our own settings
 """
 
@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from headwater.data.sequencers.patches import Patches
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import BadDataError, SettingsError, StorageError
 from headwater.models.building import build_backbone
@@ -48,20 +49,26 @@ class Bundle:
 
     model: Model
     settings: BackboneSettings
-    tokenizer_path: Path
+    folder: Path
     card: dict[str, Any]
 
+    @property
+    def tokenizer_path(self) -> Path:
+        """Where the vocabulary is."""
+        return self.folder / "tokenizer.json"
 
-def save_bundle(folder: Path, model: Model, tokenizer: Tokenizer, card: Mapping[str, Any]) -> None:
+
+def save_bundle(folder: Path, model: Model, sequencer: Tokenizer | Patches, card: Mapping[str, Any]) -> None:
     """Write the model folder aside, and put it in place of ``folder`` once all of it is on the disk.
 
-    The layout is the first published one that can say the model, else the native one. A model has one head or none.
-    Raises SettingsError for several heads or a vocabulary that does not fit, StorageError when the disk refuses.
+    ``sequencer`` is how the model's examples became sequences. The layout is the first published one that can say the
+    model, else the native one. A model has one head or none. Raises SettingsError for several heads or a vocabulary
+    that does not fit, StorageError when the disk refuses.
     """
     settings, head = _described(model)
-    if tokenizer.size > settings.vocabulary_size:
+    if isinstance(sequencer, Tokenizer) and sequencer.size > settings.vocabulary_size:
         raise SettingsError(
-            f"the tokenizer has {tokenizer.size} tokens, the model embeds {settings.vocabulary_size}; "
+            f"the tokenizer has {sequencer.size} tokens, the model embeds {settings.vocabulary_size}; "
             "ship the tokenizer that the model was trained with"
         )
     layout = layout_for(settings, head)
@@ -71,10 +78,8 @@ def save_bundle(folder: Path, model: Model, tokenizer: Tokenizer, card: Mapping[
         names, extras = layout.names(settings, head), layout.extras(settings, head)
         tensors = to_published(model.state_dict(), names, extras)
         write_weights(aside / WEIGHTS, _without_prefix(tensors, layout, head))
-        _write_json(aside / "config.json", _config(layout, settings, head, tokenizer, card))
-        tokenizer.save(aside / "tokenizer.json")
-        extras = tokenizer.settings_for_transformers() | {"model_max_length": _max_length(settings, card)}
-        _write_json(aside / "tokenizer_config.json", extras)
+        _write_json(aside / "config.json", _config(layout, settings, head, sequencer, card))
+        _write_sequencer(aside, sequencer, _max_length(settings, card))
         _write_json(
             aside / CARD, _card(layout, settings, head, {**card, "weights": _digest(aside / WEIGHTS)})
         )
@@ -118,7 +123,7 @@ def load_bundle(folder: Path | str) -> Bundle:
             raise BadDataError(f"{folder}: {name} differs from {original}, though config.json ties them")
     model = _built(settings, head)
     model.load_state_dict(from_published(tensors, names, extras))
-    return Bundle(model, settings, folder / "tokenizer.json", {**card})
+    return Bundle(model, settings, folder, {**card})
 
 
 def _refuse_changed(folder: Path, card: Mapping[str, Any]) -> None:
@@ -152,10 +157,14 @@ def _config(
     layout: Layout,
     settings: BackboneSettings,
     head: HeadSettings | None,
-    tokenizer: Tokenizer,
+    sequencer: Tokenizer | Patches,
     card: Mapping[str, Any],
 ) -> dict[str, Any]:
-    special = SpecialTokens(pad=tokenizer.pad, cls=tokenizer.cls, sep=tokenizer.sep, mask=tokenizer.mask)
+    special = (
+        SpecialTokens(pad=sequencer.pad, cls=sequencer.cls, sep=sequencer.sep, mask=sequencer.mask)
+        if isinstance(sequencer, Tokenizer)
+        else SpecialTokens()
+    )
     architecture = layout.architectures.get(head.name if head is not None else "")
     config = {
         "architectures": [architecture] if architecture else [],
@@ -276,6 +285,15 @@ def _prefixed(found: dict[str, Value], layout: Layout, names: Sequence[Rename]) 
     if any(name in found for rename in names for name in rename.published):
         return found
     return {layout.body_prefix + name: value for name, value in found.items()}
+
+
+def _write_sequencer(folder: Path, sequencer: Tokenizer | Patches, longest: int) -> None:
+    if isinstance(sequencer, Patches):
+        sequencer.save(folder)
+        return
+    sequencer.save(folder / "tokenizer.json")
+    extras = sequencer.settings_for_transformers() | {"model_max_length": longest}
+    _write_json(folder / "tokenizer_config.json", extras)
 
 
 def _max_length(settings: BackboneSettings, card: Mapping[str, Any]) -> int:

@@ -69,7 +69,7 @@ def cost_of(
     settings = backbone if isinstance(backbone, BackboneSettings) else _settings_of(backbone)
     loss_positions = loss_share * length
     matrices = 2.0 * length * _matrix_weights(built)
-    output = 2.0 * loss_positions * built.token_embedding.weight.numel()
+    output = 2.0 * loss_positions * built.token_embedding.weight.numel() if loss_positions else 0.0
     held = (length * _held_per_token(settings) + _held_scores(settings, length)) * value_bytes
     # The loss keeps the logits and their log-softmax, both in single precision.
     held += loss_positions * settings.vocabulary_size * 8

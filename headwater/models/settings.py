@@ -49,6 +49,33 @@ LARGEST = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class PatchSettings:
+    """Pictures as ``rows`` × ``columns`` squares of ``side`` × ``side`` pixels with ``channels`` values each."""
+
+    rows: int
+    columns: int
+    side: int
+    channels: int
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if type(value) is not int or not 1 <= value <= LARGEST["max_length"]:
+                raise SettingsError(
+                    f"patches.{name}={value!r}; expected a whole number above 0, within reason"
+                )
+
+    @property
+    def count(self) -> int:
+        """Patches of a picture."""
+        return self.rows * self.columns
+
+    @property
+    def features(self) -> int:
+        """Numbers of a patch."""
+        return self.side**2 * self.channels
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackboneSettings:
     """What every backbone has: a vocabulary, a width, a depth."""
 
@@ -58,7 +85,11 @@ class BackboneSettings:
     pad_token: int | None = 0
 
     def __post_init__(self) -> None:
-        _check_counts(self, ("vocabulary_size", "width", "depth"))
+        _check_counts(self, ("width", "depth"))
+        self._check_vocabulary()
+
+    def _check_vocabulary(self) -> None:
+        _check_counts(self, ("vocabulary_size",))
         if self.pad_token is not None and not 0 <= self.pad_token < self.vocabulary_size:
             raise SettingsError(
                 f"pad_token={self.pad_token} is not in the vocabulary of {self.vocabulary_size} tokens; "
@@ -90,6 +121,8 @@ class TransformerSettings(BackboneSettings):
     ``num_key_value_heads`` None means one per head, ``head_dim`` None means width / heads, ``embedding_width`` None a
     table of tokens as wide as the model. ``layout`` names the published layout whose heads and tensor names the model
     takes where its parts do not tell (BERT's and ELECTRA's bodies are the same); None: the one that fits, or our own.
+    With ``patches`` it reads pictures: there is no vocabulary (0, and no padding), and a learnt position for [CLS] and
+    for each patch.
     """
 
     num_heads: int
@@ -121,6 +154,7 @@ class TransformerSettings(BackboneSettings):
     stochastic_depth: float = 0.0
     max_length: int = 2048
     layout: ClassicLayout | None = None
+    patches: PatchSettings | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -173,6 +207,24 @@ class TransformerSettings(BackboneSettings):
         """The base of block number ``block``'s rotary frequencies."""
         local = self.window_of(block) is not None and self.local_rotary_theta is not None
         return self.local_rotary_theta if local and self.local_rotary_theta else self.rotary_theta
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every setting by name, the patches as a table of their own."""
+        return {**super().to_dict(), "patches": None if self.patches is None else vars(self.patches)}
+
+    def _check_vocabulary(self) -> None:
+        if self.patches is None:
+            super()._check_vocabulary()
+        elif self.vocabulary_size or self.pad_token is not None:
+            raise SettingsError(
+                f"patches are no tokens: found vocabulary_size={self.vocabulary_size} and pad_token={self.pad_token} "
+                "beside them; expected 0 and None"
+            )
+        elif self.positions != "learned" or self.max_length != self.patches.count + 1 or self.causal:
+            raise SettingsError(
+                f"a picture of {self.patches.count} patches has as many learnt positions and one for [CLS], and is "
+                f"read whole; found positions={self.positions!r}, max_length={self.max_length}, causal={self.causal}"
+            )
 
     def _check_heads(self) -> None:
         if self.head_dim is None and self.width % self.num_heads:

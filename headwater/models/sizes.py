@@ -10,6 +10,7 @@ from headwater.models.cost import body_parameters
 from headwater.models.settings import (
     ConvolutionalSettings,
     EncoderDecoderSettings,
+    PatchSettings,
     RecurrentSettings,
     TransformerSettings,
 )
@@ -154,6 +155,26 @@ def gpt2_settings(size: str, vocabulary_size: int, *, max_length: int = 1024) ->
         causal=True,
         max_length=max_length,
         layout="gpt2",
+    )
+
+
+def picture_settings(size: str, patches: PatchSettings) -> TransformerSettings:
+    """An encoder of pictures in ViT's layout. Source: Dosovitskiy et al. 2021, section 3.1, arXiv:2010.11929."""
+    depth, width, num_heads = size_named(size)
+    return TransformerSettings(
+        vocabulary_size=0,
+        pad_token=None,
+        width=width,
+        depth=depth,
+        num_heads=num_heads,
+        feed_forward_width=4 * width,
+        feed_forward="gelu",
+        norm="layer",
+        norm_epsilon=1e-6,
+        linear_bias=True,
+        positions="learned",
+        max_length=patches.count + 1,
+        patches=patches,
     )
 
 

@@ -12,6 +12,7 @@
 | bart: the same, and a norm behind the embedding | tied, with a bias | as modernbert | classifier |
 | m2m_100: encoder-decoder, norms in front | tied | as modernbert | classifier |
 | t5: encoder-decoder, RMS norm | a matrix of its own | as modernbert | classifier |
+| vit: patches | | first, classifier | |
 """
 
 from collections.abc import Callable, Mapping
@@ -22,11 +23,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from headwater.models.settings import EncoderDecoderSettings, TransformerSettings
+from headwater.models.settings import EncoderDecoderSettings, PatchSettings, TransformerSettings
 from headwater.nn.pooling import PoolingKind
 
 HeadStyle = Literal[
-    "modernbert", "eurobert", "llama", "bert", "electra", "gpt2", "marian", "bart", "m2m_100", "t5"
+    "modernbert", "eurobert", "llama", "bert", "electra", "gpt2", "marian", "bart", "m2m_100", "t5", "vit"
 ]
 
 
@@ -72,6 +73,7 @@ STYLES: Mapping[HeadStyle, Style] = {
     "bart": Style(word_bias=True, documents=_WITH_NORM),
     "m2m_100": Style(documents=_WITH_NORM),
     "t5": Style(next_tied=False, documents=_WITH_NORM),
+    "vit": Style(pooling="first"),
 }
 
 
@@ -84,6 +86,8 @@ def style_of(settings: object) -> HeadStyle:
             return "bart" if settings.decoder.embedding_norm else "marian"
         case EncoderDecoderSettings():
             return "m2m_100"
+        case TransformerSettings(patches=PatchSettings()):
+            return "vit"
         case TransformerSettings(layout=str(layout)):
             return layout
         case TransformerSettings(norm="rms"):

@@ -10,12 +10,13 @@ from typing import Any, TypeVar, cast
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
 
+from headwater.errors import SettingsError
 from headwater.models.backbone import Backbone, EncoderDecoder
-from headwater.models.settings import EncoderDecoderSettings, TransformerSettings
+from headwater.models.settings import EncoderDecoderSettings, PatchSettings, TransformerSettings
 from headwater.nn.attention import AttentionMask, MultiHeadAttention, PositionBias
 from headwater.nn.block import Block, BlockCache, BlockNorms
 from headwater.nn.borrowed import Borrowed
-from headwater.nn.embedding import TokenEmbedding
+from headwater.nn.embedding import PatchEmbedding, TokenEmbedding
 from headwater.nn.feed_forward import build_feed_forward
 from headwater.nn.norm import build_norm
 from headwater.nn.positions import LearnedPositions, LinearBias, RelativeBuckets, Rotary, SinusoidalPositions
@@ -36,19 +37,23 @@ class TransformerBackbone(Backbone):
         self.width, self.vocabulary_size = settings.width, settings.vocabulary_size
         self.reads = "past" if settings.causal else "both"
         self.longest_row = settings.longest_row
-        self.embedding = build_embedding(
-            settings, nn.Embedding(settings.vocabulary_size, settings.table_width)
+        self.embedding: TokenEmbedding[nn.Embedding] | PatchEmbedding = (
+            build_embedding(settings, nn.Embedding(settings.vocabulary_size, settings.table_width))
+            if settings.patches is None
+            else build_patch_embedding(settings, settings.patches)
         )
         self.blocks = build_blocks(settings)
         self.final_norm = build_final_norm(settings)
 
     @property
     def token_embedding(self) -> nn.Embedding:
-        """The table that embeds tokens."""
+        """The table that embeds tokens; SettingsError where patches are read."""
+        if isinstance(self.embedding, PatchEmbedding):
+            raise SettingsError("a model of pictures has no table of tokens; choose a head that needs none")
         return self.embedding.tokens
 
-    def embed(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T) → (B, T, C)
-        """Token vectors, with absolute positions where the settings have them."""
+    def embed(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T) or (B, T, P) → (B, T, C)
+        """The vectors of tokens or patches, with absolute positions where the settings have them."""
         return self.embedding(inputs, layout)
 
     def encode(
@@ -183,6 +188,12 @@ def build_embedding(settings: TransformerSettings, tokens: Table) -> TokenEmbedd
         scale=settings.embedding_scale,
         dropout=settings.embedding_dropout,
     )
+
+
+def build_patch_embedding(settings: TransformerSettings, patches: PatchSettings) -> PatchEmbedding:
+    """A linear map of each patch, [CLS], and a learnt position for each."""
+    positions = LearnedPositions(settings.max_length, settings.width)
+    return PatchEmbedding(patches.features, settings.width, positions, dropout=settings.embedding_dropout)
 
 
 def build_blocks(settings: TransformerSettings, *, reads_memory: bool = False) -> nn.ModuleList:

@@ -1,7 +1,11 @@
-"""From token numbers to vectors. Shape letters: B batch, T tokens, E width of the table, C width, V vocabulary."""
+"""From token numbers, or from patches, to vectors.
+
+Shape letters: B batch, T tokens, E width of the table, C width, V vocabulary, P numbers of a patch.
+"""
 
 from typing import Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from headwater.sequence import SequenceLayout
@@ -46,3 +50,24 @@ class TokenEmbedding(nn.Module, Generic[Table]):
         if self.positions is not None:
             embedded = embedded + self.positions(layout)
         return self.projection(self.dropout(self.norm(embedded)))
+
+
+class PatchEmbedding(nn.Module):
+    """``dropout(x + P(position))``, x the vector of [CLS] at position 0 and ``W patch + b`` elsewhere.
+
+    A picture that lacks patches is embedded as well: a patch's position says where in the picture it stands.
+
+    Source: Dosovitskiy et al. 2021, equation 1, arXiv:2010.11929.
+    """
+
+    def __init__(self, features: int, width: int, positions: nn.Module, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.projection = nn.Linear(features, width)
+        self.first = nn.Embedding(1, width)
+        self.positions = positions
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, patches: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T, P) → (B, T, C)
+        first = (layout.positions == 0)[..., None]
+        embedded = torch.where(first, self.first.weight[0], self.projection(patches))
+        return self.dropout(embedded + self.positions(layout))

@@ -14,6 +14,7 @@ from headwater.models.layouts import (
     modernbert,
     native,
     t5,
+    vit,
 )
 from headwater.models.layouts.names import Layout, SpecialTokens, from_published, to_published
 from headwater.models.settings import BackboneSettings
@@ -31,6 +32,7 @@ PUBLISHED: dict[str, Layout] = {
         m2m_100.LAYOUT,
         bart.LAYOUT,
         t5.LAYOUT,
+        vit.LAYOUT,
     )
 }
 LAYOUTS: dict[str, Layout] = PUBLISHED | native.LAYOUTS

@@ -54,14 +54,15 @@ LARGEST_COUNTS = {"num_hidden_layers": LARGEST["depth"]}
 class Rename(NamedTuple):
     """One tensor of ours and its published name, or names where the published layout keeps its rows apart.
 
-    ``shape`` is the published shape where it is another one; ``transposed`` matrices map rows from the left there:
-    x W instead of ours, x Wᵀ.
+    ``shape`` is the published shape where it is another one, and ``own_shape`` is ours where it is not the published
+    one without its first length of 1; ``transposed`` matrices map rows from the left there: x W instead of ours, x Wᵀ.
     """
 
     ours: str
     published: tuple[str, ...]
     rows: tuple[int, ...] = ()
     shape: tuple[int, ...] = ()
+    own_shape: tuple[int, ...] = ()
     transposed: bool = False
 
     def under(self, prefix: str, *, instead_of: str) -> "Rename":
@@ -194,7 +195,7 @@ def _joined(tensors: Mapping[str, Tensor], rename: Rename) -> Tensor:
         return torch.cat([tensors[name] for name in rename.published])
     (name,) = rename.published
     tensor = tensors[name].T if rename.transposed else tensors[name]
-    return tensor.squeeze(0) if rename.shape else tensor
+    return tensor.reshape(rename.own_shape or tensor.shape[1:]) if rename.shape else tensor
 
 
 def linear(ours: str, published: str, *, bias: bool) -> list[Rename]:

@@ -1,0 +1,1 @@
+"""How an example becomes a sequence, and back: one file a kind."""

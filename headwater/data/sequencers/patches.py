@@ -1,0 +1,129 @@
+"""Pictures ↔ sequences of patches.
+
+Shape letters: B pictures, H height, W width, K channels, N patches, P numbers of a patch.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from headwater.data.readers.pictures import Pixels
+from headwater.errors import BadDataError
+from headwater.sequence import SequenceLayout
+
+PROCESSOR = "preprocessor_config.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patches:
+    """Squares of ``side`` pixels, line by line, their numbers in the order channel, line, column.
+
+    Pixels 0 … 255 become (pixel / 255 − mean) / deviation, channel by channel. Position 0 is that of [CLS], whose
+    numbers are zeros that nobody reads.
+    """
+
+    rows: int
+    columns: int
+    side: int
+    channels: int
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    @property
+    def count(self) -> int:
+        """N, patches of a picture."""
+        return self.rows * self.columns
+
+    @property
+    def length(self) -> int:
+        """Positions of a picture, [CLS] included."""
+        return self.count + 1
+
+    @property
+    def height(self) -> int:
+        """Pixels from top to bottom."""
+        return self.rows * self.side
+
+    @property
+    def width(self) -> int:
+        """Pixels from left to right."""
+        return self.columns * self.side
+
+    @property
+    def digest(self) -> str:
+        """What tells it from others."""
+        return hashlib.blake2b(json.dumps(asdict(self)).encode(), digest_size=16).hexdigest()
+
+    def normalised(self, pixels: Pixels) -> Tensor:
+        """Pixels (B, H, W, K) as numbers (B, K, H, W) with a mean near 0 and a deviation near 1."""
+        numbers = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float().div_(255.0)
+        mean, deviation = (torch.tensor(values)[:, None, None] for values in (self.mean, self.deviation))
+        return numbers.sub_(mean).div_(deviation)
+
+    def cut(self, numbers: Tensor) -> Tensor:
+        """(B, K, H, W) → (B, N, P)."""
+        side = self.side
+        squares = numbers.unflatten(3, (self.columns, side)).unflatten(2, (self.rows, side))
+        return squares.permute(0, 2, 4, 1, 3, 5).reshape(len(numbers), self.count, -1)
+
+    def joined(self, patches: Tensor) -> Tensor:
+        """The reverse of ``cut``: (B, N, P) → (B, K, H, W)."""
+        squares = patches.view(len(patches), self.rows, self.columns, self.channels, self.side, self.side)
+        return squares.permute(0, 3, 1, 4, 2, 5).reshape(len(patches), self.channels, self.height, self.width)
+
+    def sequences(self, pixels: Pixels) -> tuple[Tensor, SequenceLayout]:
+        """Pixels (B, H, W, K) as a batch reads them: (B, 1 + N, P), and their layout."""
+        patches = self.cut(self.normalised(pixels))
+        inputs = torch.cat((patches.new_zeros(len(patches), 1, patches.shape[2]), patches), dim=1)
+        return inputs, SequenceLayout.dense(*inputs.shape[:2])
+
+    def pixels(self, patches: Tensor) -> Pixels:
+        """Patches (B, N, P) as pixels (B, H, W, K), what lies beyond black and white cut off."""
+        mean, deviation = (torch.tensor(values)[:, None, None] for values in (self.mean, self.deviation))
+        numbers = self.joined(patches.detach().float().cpu()) * deviation + mean
+        found: NDArray[Any] = numbers.mul(255.0).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write ``preprocessor_config.json`` as transformers' ViT reads it."""
+        words = {
+            "image_processor_type": "ViTImageProcessor",
+            "do_resize": True,
+            "size": {"height": self.height, "width": self.width},
+            "resample": 2,  # bilinear
+            "do_rescale": True,
+            "rescale_factor": 1 / 255,
+            "do_normalize": True,
+            "image_mean": list(self.mean),
+            "image_std": list(self.deviation),
+            "patch_size": self.side,
+        }
+        (folder / PROCESSOR).write_text(json.dumps(words, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what ``save`` wrote; BadDataError where it is missing or says something else."""
+        try:
+            words: Mapping[str, Any] = json.loads((folder / PROCESSOR).read_text(encoding="utf-8"))
+            side, size = int(words["patch_size"]), words["size"]
+            mean, deviation = (tuple(map(float, words[name])) for name in ("image_mean", "image_std"))
+            return cls(
+                rows=int(size["height"]) // side,
+                columns=int(size["width"]) // side,
+                side=side,
+                channels=len(mean),
+                mean=mean,
+                deviation=deviation,
+            )
+        except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as problem:
+            raise BadDataError(
+                f"{folder / PROCESSOR} does not say how pictures are cut ({problem}); fetch or make the folder again"
+            ) from problem
