@@ -3,6 +3,7 @@
 from headwater.objectives.classification import Classification
 from headwater.objectives.continuation import Continuation
 from headwater.objectives.denoising import Denoising
+from headwater.objectives.masked_autoencoding import MaskedAutoencoding
 from headwater.objectives.masked_prediction import MaskedTokens
 from headwater.objectives.mixed import Mixed
 from headwater.objectives.multi_label import MultiLabel
@@ -28,6 +29,7 @@ __all__ = [
     "Denoising",
     "LabelledObjective",
     "LossTerm",
+    "MaskedAutoencoding",
     "MaskedTokens",
     "Mixed",
     "MultiLabel",

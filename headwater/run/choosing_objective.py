@@ -1,14 +1,17 @@
 """Which pretext tasks a pre-training run trains on, and what they ask of the model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from headwater.data.files import Modality
+from headwater.data.sequencers.patches import Patches
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
-from headwater.models import Model
+from headwater.models import Model, TransformerSettings
 from headwater.objectives import (
     Denoising,
+    MaskedAutoencoding,
     MaskedTokens,
     Mixed,
     NextSentence,
@@ -29,10 +32,23 @@ from headwater.settings import unknown_choice
 class Given:
     """What an objective may be made from."""
 
-    tokenizer: Tokenizer
+    sequencer: Tokenizer | Patches
     settings: ObjectiveSettings
     model: Model
     seed: int
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The vocabulary of a run on text."""
+        assert isinstance(self.sequencer, Tokenizer), "a pretext task of text is given text"
+        return self.sequencer
+
+    @property
+    def backbone(self) -> TransformerSettings:
+        """The settings of a Transformer that reads pictures."""
+        settings = getattr(self.model.backbone, "settings", None)
+        assert isinstance(settings, TransformerSettings), "pictures are read by a Transformer"
+        return settings
 
     def share(self, usual: float) -> float:
         """The share that the user chose, or the one that is usual for the objective."""
@@ -69,9 +85,16 @@ PRETEXT_OBJECTIVES: Mapping[str, Choice] = {
         SelfDistillation,
         lambda g: SelfDistillation(g.tokenizer, g.model.backbone, share=g.share(0.3), seed=g.seed),
     ),
+    "masked_autoencoding": Choice(
+        MaskedAutoencoding, lambda g: MaskedAutoencoding(g.backbone, share=g.share(0.75), seed=g.seed)
+    ),
 }
+USUAL: Mapping[Modality, str] = {"text": "masked_tokens", "image": "masked_autoencoding"}
+"""The pretext task of a modality where the user names none."""
 
 
+MODALITIES: Mapping[Modality, str] = {"text": "text", "image": "pictures"}
+"""What a run learns from, in words."""
 READS: Mapping[Reads, str] = {
     "both": "both sides",
     "past": "the past alone",
@@ -105,6 +128,16 @@ class Pretext:
         """The kind of model that all of them can train."""
         needs: list[Reads] = [kind.needs for kind in self._kinds if kind.needs != "any"]
         return needs[0] if needs else "both"
+
+    def require(self, modality: Modality, paths: Sequence[str]) -> None:
+        """Refuse pretext tasks of another modality than that of the data."""
+        fitting = [name for name, choice in PRETEXT_OBJECTIVES.items() if choice.kind.modality == modality]
+        wrong = [name for name in self.weights if name not in fitting]
+        if wrong:
+            raise SettingsError(
+                f"{wrong[0]} reads {MODALITIES[PRETEXT_OBJECTIVES[wrong[0]].kind.modality]}, and {paths[0]} holds "
+                f"{MODALITIES[modality]}; choose --objective {' or '.join(fitting)}"
+            )
 
     @property
     def head(self) -> str | None:

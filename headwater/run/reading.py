@@ -18,7 +18,7 @@ from headwater.errors import BadDataError
 from headwater.models import Model, load_bundle
 from headwater.objectives import LabelledObjective
 from headwater.run.folder import RunFolder
-from headwater.run.starting import DEFAULT_LENGTH, model_folder
+from headwater.run.starting import DEFAULT_LENGTH, model_folder, vocabulary_of
 from headwater.sequence import Batch
 from headwater.training.precision import autocast, count_free_cores, tune_allocator, use_threads
 
@@ -52,7 +52,7 @@ class Reader:
                 f"{folder.path / 'model' / 'headwater.json'} is missing or was edited: 'length' is {length!r}; "
                 "restore the file, or make the run again"
             )
-        tokenizer = Tokenizer.load(bundle.tokenizer_path)
+        tokenizer = vocabulary_of(bundle)
         return cls(
             model=bundle.model.eval(), tokenizer=tokenizer, length=length or DEFAULT_LENGTH
         ), bundle.card

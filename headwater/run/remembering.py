@@ -7,6 +7,7 @@ import torch
 
 from headwater.data.batches import TokenBatches
 from headwater.data.pool import Pool, kept_pool
+from headwater.data.tokenizer import Tokenizer
 from headwater.data.windows import Windows
 from headwater.errors import HeadwaterError
 from headwater.evaluation.forgetting import Forgetting, forgetting
@@ -41,6 +42,9 @@ class OldData:
     ) -> "OldData | None":
         """Read them with the parent's weights, which the learner still has; where there are none, say why."""
         if parent is None:
+            return None
+        if not isinstance(parent.sequencer, Tokenizer):
+            say("what the parent knew of pictures is not checked for forgetting")
             return None
         found = _old_pool(settings, parent)
         if isinstance(found, str):

@@ -31,6 +31,11 @@ class DataSettings:
     validation: str | None = None
     probe: str | None = None
     cache: str | None = None
+    side: int | None = None  # of pictures, in pixels
+    mirrored: bool | None = None  # whether pictures may be shown mirrored; None: those in colour
+
+    def __post_init__(self) -> None:
+        _positive("data", side=self.side)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +54,7 @@ class ModelSettings:
     feed_forward_width: int | None = None
     dropout: float | None = None
     token_vectors: Literal["counted", "random"] = "counted"
+    patch: int | None = None  # the side of a picture's patches, in pixels
 
     def __post_init__(self) -> None:
         _positive(
@@ -58,6 +64,7 @@ class ModelSettings:
             width=self.width,
             num_heads=self.num_heads,
             feed_forward_width=self.feed_forward_width,
+            patch=self.patch,
         )
         if self.dropout is not None and not 0.0 <= self.dropout < 1.0:
             raise SettingsError(f"model.dropout = {self.dropout}; expected a share from 0 to below 1")

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headwater.data.sequencers.patches import Patches
 from headwater.data.tokenizer import Tokenizer
+from headwater.errors import SettingsError
 from headwater.evaluation.forgetting import Forgetting
 from headwater.evaluation.stopping import Advice
 from headwater.models import Model, load_bundle, save_bundle
@@ -26,8 +28,24 @@ class Parent:
     """The run that this one goes on from."""
 
     path: Path
-    tokenizer: Tokenizer
+    sequencer: Tokenizer | Patches
     card: Mapping[str, Any]
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Its vocabulary; SettingsError where it reads pictures."""
+        if isinstance(self.sequencer, Patches):
+            raise SettingsError(f"{self.path} reads pictures, and the data are text; continue a run on text")
+        return self.sequencer
+
+    @property
+    def patches(self) -> Patches:
+        """How it cuts pictures; SettingsError where it reads text."""
+        if isinstance(self.sequencer, Tokenizer):
+            raise SettingsError(
+                f"{self.path} reads text, and the data are pictures; continue a run on pictures"
+            )
+        return self.sequencer
 
     @classmethod
     def of(cls, path: str | None) -> "Parent | None":
@@ -35,13 +53,15 @@ class Parent:
         if path is None:
             return None
         bundle = load_bundle(model_folder(Path(path)))
-        return cls(Path(path), Tokenizer.load(bundle.tokenizer_path), bundle.card)
+        reads_text = bundle.tokenizer_path.is_file()
+        sequencer = Tokenizer.load(bundle.tokenizer_path) if reads_text else Patches.load(bundle.folder)
+        return cls(Path(path), sequencer, bundle.card)
 
 
 def ship_pretrained(
     folder: RunFolder,
     model: Model,
-    tokenizer: Tokenizer,
+    sequencer: Tokenizer | Patches,
     settings: RunSettings,
     journey: Journey,
     *,
@@ -52,12 +72,13 @@ def ship_pretrained(
     """Write the model folder of a pre-training run; ``flops`` are those of all its steps."""
     card = {
         **_card(settings, journey, flops=flops),
+        "sequencer": "tokens" if isinstance(sequencer, Tokenizer) else "patches",
         "task": settings.objective.name,
         "size": settings.model.size,
         "advice": advice.to_dict(),
         "forgetting": forgetting and forgetting.to_dict(),
     }
-    save_bundle(folder.model, model, tokenizer, card)
+    save_bundle(folder.model, model, sequencer, card)
 
 
 def ship_finetuned(

@@ -9,9 +9,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from headwater.data.tokenizer import Tokenizer
-from headwater.errors import MissingInputError
+from headwater.errors import MissingInputError, UsageError
 from headwater.models import (
     BackboneSettings,
+    Bundle,
     EncoderDecoderSettings,
     HeadSettings,
     Model,
@@ -40,11 +41,11 @@ class StartingPoint:
     def of_run(cls, path: str | Path) -> "StartingPoint":
         """The shipped model of a run, or a model folder."""
         bundle = load_bundle(model_folder(Path(path)))
-        model = bundle.model
+        tokenizer, model = vocabulary_of(bundle), bundle.model
         head = model.head_settings.get(WORD_HEAD)
         return cls(
             settings=bundle.settings,
-            tokenizer=Tokenizer.load(bundle.tokenizer_path),
+            tokenizer=tokenizer,
             card=bundle.card,
             weights=_weights_of(model.backbone),
             word_head=head,
@@ -96,6 +97,16 @@ class StartingPoint:
         if learnt is not None:
             model.heads[WORD_HEAD].load_state_dict(dict(self.word_weights))
         return model
+
+
+def vocabulary_of(bundle: Bundle) -> Tokenizer:
+    """The vocabulary of a model of text; UsageError where it reads pictures."""
+    if getattr(bundle.settings, "patches", None) is not None:
+        raise UsageError(
+            f"{bundle.folder} reads pictures, and this verb reads text so far: open it with transformers' "
+            "AutoModel.from_pretrained, or go on with it: headwater pretrain PICTURES --continue RUN"
+        )
+    return Tokenizer.load(bundle.tokenizer_path)
 
 
 def _weights_of(part: nn.Module) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.data.files import modality_of
 from headwater.data.problems import Problems
 from headwater.errors import (
     HeadwaterError,
@@ -28,6 +29,7 @@ from headwater.run.answering import (
     texts_of,
     with_errors,
 )
+from headwater.run.choosing_objective import USUAL
 from headwater.run.finetuning import carry_on_finetuning
 from headwater.run.folder import RunFolder, storage
 from headwater.run.generating import Author, Decoding
@@ -228,7 +230,9 @@ def pretrain(
     ``choices`` are the command line's options: objective, size, steps, minutes, text, hold_out, probe,
     start_from, stop_when_flat, seed. ``assign`` holds ``a.b=c`` texts for any other setting.
     """
-    values = _settings("pretrain", settings, _choices(choices, paths=_paths(data) or None), assign)
+    paths = _paths(data)
+    usual = {"objective": {"name": USUAL[modality_of(paths)]}} if paths else {}
+    values = _settings("pretrain", settings, _choices(choices, paths=paths or None), assign, usual)
     return _begin(out, values, quiet)
 
 

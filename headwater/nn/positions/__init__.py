@@ -3,7 +3,7 @@
 from headwater.nn.positions.learned import LearnedPositions
 from headwater.nn.positions.relative import LinearBias, RelativeBuckets, check_buckets
 from headwater.nn.positions.rotary import Rotary
-from headwater.nn.positions.sinusoidal import SinusoidalPositions, sinusoids
+from headwater.nn.positions.sinusoidal import SinusoidalPositions, grid_sinusoids, sinusoids
 
 __all__ = [
     "LearnedPositions",
@@ -12,5 +12,6 @@ __all__ = [
     "Rotary",
     "SinusoidalPositions",
     "check_buckets",
+    "grid_sinusoids",
     "sinusoids",
 ]

@@ -31,6 +31,18 @@ def sinusoids(positions: Tensor, width: int, waves: Waves = "paper") -> Tensor:
     return torch.cat((angles.sin(), angles.cos()), dim=-1)
 
 
+def grid_sinusoids(rows: int, columns: int, width: int) -> Tensor:
+    """Waves over a grid, read line by line: (rows · columns, width), half of the features for each direction.
+
+    He et al. 2022, appendix A.1 ("the sine-cosine version"), arXiv:2111.06377.
+    """
+    if width % 4:
+        raise SettingsError(f"waves in two directions need a width that 4 divides; found {width}")
+    down, right = sinusoids(torch.arange(rows), width // 2), sinusoids(torch.arange(columns), width // 2)
+    halves = (down[:, None].expand(-1, columns, -1), right[None].expand(rows, -1, -1))
+    return torch.cat(halves, dim=-1).flatten(0, 1)
+
+
 class SinusoidalPositions(nn.Module):
     """One fixed vector per position, (B, T, C), for any length; nothing is learnt.
 

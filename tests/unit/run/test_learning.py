@@ -3,6 +3,7 @@
 import pytest
 
 from headwater.data.tokenizer import Tokenizer
+from headwater.models import PatchSettings, build_model, picture_settings
 from headwater.run.choosing_model import pretraining_model
 from headwater.run.choosing_objective import PRETEXT_OBJECTIVES, Given, Pretext
 from headwater.run.learning import build_learner, compile_blocks
@@ -17,7 +18,11 @@ def tokenizer() -> Tokenizer:
 @pytest.mark.parametrize("name", PRETEXT_OBJECTIVES)
 def test_what_an_objective_owns_is_on_the_models_device(tokenizer: Tokenizer, name: str) -> None:
     pretext = Pretext.named(name)
-    model = pretraining_model(ModelSettings(size="nano"), tokenizer, pretext, length=64, seed=0)
+    if PRETEXT_OBJECTIVES[name].kind.modality == "image":
+        patches = PatchSettings(rows=4, columns=4, side=2, channels=3)
+        model = build_model(picture_settings("nano", patches), seed=0)
+    else:
+        model = pretraining_model(ModelSettings(size="nano"), tokenizer, pretext, length=64, seed=0)
     objective = pretext.build(Given(tokenizer, ObjectiveSettings(name=name), model, 0))
     learner = build_learner(model.to("meta"), objective, TrainingSettings())
     tensors = [*learner.parameters, *objective.parameters(), *objective.buffers()]

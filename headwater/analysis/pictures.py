@@ -1,0 +1,37 @@
+"""Rows of pictures as one picture file. Shape letters: B pictures, H height, W width, K channels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from headwater.errors import StorageError
+
+SMALLEST_SIDE = 96
+"""Pixels of a drawn picture: small ones are drawn larger."""
+_GAP = 4
+
+
+def draw_rows(rows: Sequence[NDArray[np.uint8]], path: Path) -> None:
+    """Draw each of ``rows`` (B, H, W, K) as a line of pictures, one line below the other.
+
+    Raises StorageError where the file cannot be written.
+    """
+    height, width = rows[0].shape[1:3]
+    scale = max(1, -(-SMALLEST_SIDE // min(height, width)))
+    down, right = height * scale + _GAP, width * scale + _GAP
+    sheet = Image.new("RGB", (right * len(rows[0]) + _GAP, down * len(rows) + _GAP), "white")
+    for line, pictures in enumerate(rows):
+        for column, pixels in enumerate(pictures):
+            image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+            image = image.resize((width * scale, height * scale), Image.Resampling.NEAREST)
+            sheet.paste(image, (_GAP + column * right, _GAP + line * down))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(path)
+    except OSError as problem:
+        raise StorageError(
+            f"{path} cannot be written: {problem}; make room or give access there"
+        ) from problem

@@ -1,0 +1,71 @@
+"""Batches of pictures that are pure functions of (seed, number)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from headwater.data.readers.pictures import Pixels
+from headwater.data.sequencers.patches import Patches
+from headwater.errors import BadDataError
+from headwater.randomness import Draws, permute
+from headwater.sequence import Batch
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """How a picture may be changed each time it is shown: moved by up to ``shift`` of its side, mirrored."""
+
+    shift: float = 0.0
+    mirrored: bool = False
+
+    def of(self, pixels: Pixels, draws: Draws) -> Pixels:
+        """One view of each picture (B, H, W, K), drawn for its item; what moves in from outside is the border again."""
+        most = round(self.shift * pixels.shape[1])
+        if not most and not self.mirrored:
+            return pixels
+        moves = draws.integers("moved", 2 * most + 1, 2) - most
+        turned = draws.uniform("mirrored", 1)[:, 0] < 0.5
+        views = np.empty_like(pixels)
+        height, width = pixels.shape[1:3]
+        for number, (down, right) in enumerate(moves.tolist()):
+            lines = np.clip(np.arange(height) + down, 0, height - 1)
+            places = np.clip(np.arange(width) + right, 0, width - 1)
+            if self.mirrored and turned[number]:
+                places = places[::-1]
+            views[number] = pixels[number][lines[:, None], places]
+        return views
+
+
+class PictureBatches:
+    """``rows`` pictures a batch in the order of a keyed permutation, other views of them each epoch.
+
+    What is left over when ``rows`` does not divide the pictures is left out of that epoch: others each time.
+    """
+
+    def __init__(
+        self, pixels: Pixels, patches: Patches, *, rows: int, seed: int, views: Views | None = None
+    ) -> None:
+        if not len(pixels):
+            raise BadDataError("there are no pictures to make batches of; give at least one")
+        self._pixels, self._patches, self._seed = pixels, patches, seed
+        self._rows, self._views = min(rows, len(pixels)), views or Views()
+
+    def batch(self, number: int) -> Batch:
+        """The batch of this number, counted from 0 across epochs."""
+        epoch, place = divmod(number, self.batches_per_epoch(0))
+        ranks = np.arange(place * self._rows, (place + 1) * self._rows)
+        items = permute(ranks, len(self._pixels), self._seed, "order of pictures", epoch)
+        order = np.argsort(items)  # memory-mapped rows are read forwards
+        shown = np.empty((len(items), *self._pixels.shape[1:]), np.uint8)
+        shown[order] = self._pixels[items[order]]
+        inputs, layout = self._patches.sequences(self._views.of(shown, Draws(self._seed, epoch, items)))
+        return Batch(inputs, layout, torch.from_numpy(items), epoch)
+
+    def batches_per_epoch(self, epoch: int) -> int:
+        """How many batches the epoch has: the same in every epoch."""
+        del epoch
+        return len(self._pixels) // self._rows

@@ -1,0 +1,137 @@
+"""A folder of pictures becomes a model that paints, and that transformers opens."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from PIL import Image
+
+import headwater as hw
+from headwater.data.sequencers.patches import Patches
+
+ASSIGN = [
+    "machine.threads=1",
+    "training.batch_rows=32",
+    "training.checkpoint_steps=10",
+    "training.evaluation_steps=20",
+]
+
+
+def draw(path: Path, seed: int) -> None:
+    """A bright disc somewhere on a dark slope."""
+    rng = np.random.default_rng(seed)
+    down, right = np.mgrid[:16, :16]
+    middle, colour = rng.integers(4, 12, 2), rng.integers(100, 256, 3)
+    inside = (down - middle[0]) ** 2 + (right - middle[1]) ** 2 < 12
+    pixels = np.where(inside[..., None], colour, (4 * down)[..., None] + np.zeros(3)).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture(scope="module")
+def photos(workplace: Path) -> Path:
+    for number in range(300):
+        draw(workplace / "photos" / f"{number}.png", number)
+    (workplace / "photos" / "broken.png").write_bytes(b"no picture")
+    return workplace / "photos"
+
+
+@pytest.fixture(scope="module")
+def painter(workplace: Path, cache: object, photos: Path) -> hw.Run:
+    return hw.pretrain(photos, out=workplace / "painter", size="nano", steps=80, assign=ASSIGN, quiet=True)
+
+
+def test_it_paints_better_than_the_mean_colour(painter: hw.Run) -> None:
+    assert painter.summary.evaluation["masked_autoencoding"] < 0.6
+    card = json.loads((painter.path / "model" / "headwater.json").read_text())
+    assert (card["task"], card["sequencer"], card["length"]) == ("masked_autoencoding", "patches", 65)
+    facts = json.loads((painter.path / "data.json").read_text())
+    assert facts["left_out"]["by_reason"]["no picture"] == 1
+    with Image.open(painter.path / "reports" / "masked_autoencoding.png") as drawn:
+        assert drawn.height == 3 * (96 + 4) + 4
+
+
+@torch.no_grad()
+def test_transformers_opens_it_and_reads_the_same(painter: hw.Run, photos: Path) -> None:
+    folder = painter.path / "model"
+    theirs: Any = transformers.AutoModel.from_pretrained(folder).eval()
+    pixels = np.stack([np.asarray(Image.open(photos / f"{number}.png")) for number in range(4)])
+    patches = Patches.load(folder)
+    from headwater.models import load_bundle
+
+    ours = load_bundle(folder).model.eval()
+    inputs, layout = patches.sequences(pixels)
+    found = theirs(patches.normalised(pixels)).last_hidden_state
+    torch.testing.assert_close(found, ours.backbone(inputs, layout), atol=1e-5, rtol=0)
+
+
+def test_a_stopped_run_ends_with_the_same_bits(painter: hw.Run, photos: Path, tmp_path: Path) -> None:
+    from headwater.training.checkpoint import CheckpointFolder
+
+    again = hw.pretrain(photos, out=tmp_path / "again", size="nano", steps=80, assign=ASSIGN, quiet=True)
+    weights = (again.path / "model" / "model.safetensors").read_bytes()
+    assert weights == (painter.path / "model" / "model.safetensors").read_bytes()
+    newest = CheckpointFolder(again.path / "checkpoints").newest()
+    assert newest is not None
+    # As if it had been killed after the save before the last.
+    for path in (newest.path, again.path / "model"):
+        for file in sorted(path.rglob("*"), reverse=True):
+            file.unlink()
+        path.rmdir()
+    hw.resume(again.path, quiet=True)
+    assert (again.path / "model" / "model.safetensors").read_bytes() == weights
+
+
+def test_a_run_goes_on_with_its_parent(painter: hw.Run, photos: Path, tmp_path: Path) -> None:
+    run = hw.pretrain(
+        photos, out=tmp_path / "more", start_from=painter.path, steps=10, assign=ASSIGN, quiet=True
+    )
+    assert run.summary.evaluation["loss"] < 0.6
+    with pytest.raises(hw.HeadwaterError, match="reads pictures, and the data are text"):
+        (tmp_path / "notes.txt").write_text("some text\n" * 30)
+        hw.pretrain(
+            tmp_path / "notes.txt", out=tmp_path / "text", start_from=painter.path, steps=2, quiet=True
+        )
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        (
+            {"objective": "masked_tokens"},
+            "masked_tokens reads text, and .* holds pictures; choose --objective",
+        ),
+        ({"assign": ["model.backbone=recurrent"]}, "reads no patches"),
+        ({"assign": ["model.layout=bert"]}, "reads no patches"),
+        ({"assign": ["model.patch=5"]}, "patches of 5 pixels do not fill a side of 16"),
+        ({"assign": ["objective.share=0.999"]}, "leaves 0 in sight"),
+        ({"probe": "labels.csv"}, "probe reads labelled texts"),
+    ],
+)
+def test_what_pictures_cannot_do_is_said(
+    choices: dict[str, Any], words: str, photos: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(hw.HeadwaterError, match=words):
+        hw.pretrain(photos, out=tmp_path / "run", size="nano", steps=2, quiet=True, **choices)
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_verbs_that_read_text_say_so(painter: hw.Run) -> None:
+    with pytest.raises(hw.HeadwaterError, match="reads pictures, and this verb reads text so far"):
+        painter.embed(["a text"])
+
+
+def test_painting_is_for_pictures(workplace: Path, tmp_path: Path) -> None:
+    with pytest.raises(hw.HeadwaterError, match=r"masked_autoencoding reads pictures, and .* holds text"):
+        hw.pretrain(
+            workplace / "notes.jsonl",
+            out=tmp_path / "run",
+            objective="masked_autoencoding",
+            size="nano",
+            steps=2,
+            quiet=True,
+        )

@@ -1,0 +1,99 @@
+"""A pool of pictures: one size, nothing twice, nothing that judges."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headwater.data import picture_pool as module
+from headwater.data.picture_pool import Cut, build_picture_pool, digest_of, fitted_patch, square
+from headwater.errors import BadDataError, MissingInputError
+
+
+def draw(path: Path, seed: int, size: tuple[int, int] = (24, 16), *, grey: bool = False) -> Path:
+    rng = np.random.default_rng(seed)
+    shape = (size[1], size[0]) if grey else (size[1], size[0], 3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rng.integers(256, size=shape, dtype=np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for number in range(120):
+        draw(tmp_path / "photos" / f"{number:03}.png", number, grey=number % 40 == 3)
+    draw(tmp_path / "photos" / "again.png", 5)
+    draw(tmp_path / "photos" / "test" / "secret.png", 999)
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"no")
+    return tmp_path / "photos"
+
+
+def test_pictures_become_squares_of_one_size_without_repetitions(photos: Path, tmp_path: Path) -> None:
+    held_out = draw(tmp_path / "held" / "out.png", 7)
+    pool = build_picture_pool([photos], hold_out=[held_out], cache=tmp_path / "cache")
+    judging = pool.facts["validation"]["pictures"]
+    assert pool.train.shape[1:] == (16, 16, 3)
+    assert (len(pool.train) + judging, len(pool.validation)) == (119, judging)
+    assert pool.facts["left_out"]["by_reason"] == {
+        "exact duplicate": 1,
+        "equals a held-out picture": 1,
+        "no picture": 1,
+    }
+    assert pool.digests.shape == (len(pool.train),)
+    assert digest_of(np.asarray(Image.open(held_out))) not in pool.digests
+    assert (pool.patches.side, pool.patches.count, pool.patches.channels) == (2, 64, 3)
+    assert pool.patches.mean == pytest.approx([0.5] * 3, abs=0.03)
+
+
+def test_a_second_look_decodes_nothing(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = build_picture_pool([photos], cache=tmp_path / "cache")
+    monkeypatch.setattr(module, "read_pictures", lambda *_: pytest.fail("read again"))
+    second = build_picture_pool([photos], cache=tmp_path / "cache")
+    assert np.array_equal(first.train, second.train)
+    assert first.facts == second.facts
+    with pytest.raises(pytest.fail.Exception):
+        build_picture_pool([photos], cut=Cut(side=8), cache=tmp_path / "cache")
+
+
+def test_named_parts_judge_and_test_parts_never_enter(tmp_path: Path) -> None:
+    for part, seeds in (("train", range(6)), ("val", range(10, 13)), ("test", range(20, 22))):
+        for seed in seeds:
+            draw(tmp_path / part / f"{seed}.png", seed, (8, 8), grey=True)
+    draw(tmp_path / "train" / "leak.png", 11, (8, 8), grey=True)
+    pool = build_picture_pool([tmp_path], cache=tmp_path / "cache")
+    assert (len(pool.train), len(pool.validation)) == (6, 3)
+    assert pool.facts["validation"]["how"] == "files named as validation parts"
+    assert pool.train.shape[1:] == (8, 8, 1)
+    alone = build_picture_pool([tmp_path / "test" / "20.png"], cache=tmp_path / "cache")
+    assert len(alone.train) == 1  # named by the user
+    with pytest.raises(MissingInputError, match="belong to validation or test parts"):
+        build_picture_pool([tmp_path / "test"], cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("side", "patch"), [(28, 4), (32, 4), (64, 8), (224, 16), (8, 2), (30, 5), (13, 13), (7, 7)]
+)
+def test_the_patch_that_fits_a_side(side: int, patch: int) -> None:
+    assert fitted_patch(side) == patch
+
+
+def test_a_square_is_the_middle_and_grey_is_luminance() -> None:
+    pixels = np.zeros((10, 30, 3), np.uint8)
+    pixels[:, 10:20] = (255, 0, 0)
+    found = square(pixels, 10, 1)
+    assert found.shape == (10, 10, 1)
+    assert (found == 76).all()
+    assert square(pixels[..., :1], 5, 3).shape == (5, 5, 3)
+
+
+def test_what_cannot_be_a_pool_is_said(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png", 0)
+    with pytest.raises(BadDataError, match="patches of 7 pixels do not fill a side of 16"):
+        build_picture_pool([tmp_path], cut=Cut(patch=7), cache=tmp_path / "cache")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "b.png").write_bytes(b"nothing")
+    with pytest.raises(BadDataError, match="none of 1 files is a picture"):
+        build_picture_pool([tmp_path / "bad"], cache=tmp_path / "cache")
+    with pytest.raises(BadDataError, match="no picture is left"):
+        build_picture_pool([tmp_path / "a.png"], hold_out=[tmp_path / "a.png"], cache=tmp_path / "cache")
