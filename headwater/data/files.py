@@ -167,13 +167,20 @@ def find_sources(
 
 def modality_of(paths: PathLike | Iterable[PathLike]) -> Modality:
     """What most of the data files behind ``paths`` are; text where there is none of either."""
-    counts: dict[Modality, int] = {}
-    for modality in KINDS_OF:
-        try:
-            counts[modality] = len(survey(paths, modality=modality).sources)
-        except MissingInputError:
-            counts[modality] = 0
+    counts = {modality: _count(paths, modality) for modality in KINDS_OF}
     return "image" if counts["image"] > counts["text"] else "text"
+
+
+def has_any(paths: PathLike | Iterable[PathLike], modality: Modality) -> bool:
+    """Whether there is a data file of that modality behind ``paths``."""
+    return _count(paths, modality) > 0
+
+
+def _count(paths: PathLike | Iterable[PathLike], modality: Modality) -> int:
+    try:
+        return len(survey(paths, modality=modality).sources)
+    except MissingInputError:
+        return 0
 
 
 def survey(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from headwater.data.files import Modality
+from headwater.data.files import Modality, has_any, modality_of
 from headwater.data.sequencers.patches import Patches
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
@@ -129,14 +129,21 @@ class Pretext:
         needs: list[Reads] = [kind.needs for kind in self._kinds if kind.needs != "any"]
         return needs[0] if needs else "both"
 
-    def require(self, modality: Modality, paths: Sequence[str]) -> None:
-        """Refuse pretext tasks of another modality than that of the data."""
-        fitting = [name for name, choice in PRETEXT_OBJECTIVES.items() if choice.kind.modality == modality]
-        wrong = [name for name in self.weights if name not in fitting]
-        if wrong:
+    @property
+    def modality(self) -> Modality:
+        """What all of them read."""
+        return self._kinds[0].modality
+
+    def require(self, paths: Sequence[str]) -> None:
+        """Refuse data that hold nothing of what these pretext tasks read."""
+        found = modality_of(paths)
+        if found == self.modality or has_any(paths, self.modality):
+            return
+        fitting = [name for name, choice in PRETEXT_OBJECTIVES.items() if choice.kind.modality == found]
+        if has_any(paths, found):
             raise SettingsError(
-                f"{wrong[0]} reads {MODALITIES[PRETEXT_OBJECTIVES[wrong[0]].kind.modality]}, and {paths[0]} holds "
-                f"{MODALITIES[modality]}; choose --objective {' or '.join(fitting)}"
+                f"{next(iter(self.weights))} reads {MODALITIES[self.modality]}, and {paths[0]} holds "
+                f"{MODALITIES[found]}; choose --objective {' or '.join(fitting)}"
             )
 
     @property
@@ -171,6 +178,12 @@ class Pretext:
         return [PRETEXT_OBJECTIVES[name].kind for name in self.weights]
 
     def _check(self) -> None:
+        if len({kind.modality for kind in self._kinds}) > 1:
+            read = ", ".join(
+                f"{name} reads {MODALITIES[kind.modality]}"
+                for name, kind in zip(self.weights, self._kinds, strict=True)
+            )
+            raise SettingsError(f"{read}; one run reads one kind of data: choose objectives of one kind")
         needs: dict[Reads, str] = {
             kind.needs: name for name, kind in zip(self.weights, self._kinds, strict=True)
         }

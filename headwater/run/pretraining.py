@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from headwater.data.batches import BatchStream
-from headwater.data.files import Modality, modality_of
+from headwater.data.files import Modality
 from headwater.errors import SettingsError
 from headwater.evaluation.stopping import advice
 from headwater.models import Model, cost_of
@@ -53,11 +53,10 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
         settings = agreed_machine(folder.settings(), world)
         pretext = Pretext.named(settings.objective.name)
         _refuse_parts(pretext, derive_pretraining(settings))
-        modality = modality_of(settings.data.paths)
-        pretext.require(modality, settings.data.paths)
+        pretext.require(settings.data.paths)
         device = use_machine(settings.machine)
         parent = Parent.of(settings.start_from)
-        gather = MATTERS[modality].gather
+        gather = MATTERS[pretext.modality].gather
         matter = world.first_then_others(lambda: gather(settings, parent, progress, stop.check))
         settings = derive_pretraining(matter.derived(settings))
         world.on_first(lambda: matter.write(folder))

@@ -120,6 +120,23 @@ def test_what_pictures_cannot_do_is_said(
     assert not (tmp_path / "run" / "model").exists()
 
 
+def test_a_named_task_says_what_is_read_of_a_mixed_folder(
+    photos: Path, workplace: Path, tmp_path: Path
+) -> None:
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    for number in range(5):
+        draw(mixed / f"{number}.png", number)
+    (mixed / "notes.jsonl").write_bytes((workplace / "notes.jsonl").read_bytes())
+    run = hw.pretrain(
+        mixed, out=tmp_path / "run", objective="masked_tokens", size="nano", steps=2, quiet=True
+    )
+    assert (run.path / "model" / "tokenizer.json").is_file()
+    with pytest.raises(hw.HeadwaterError, match="one run reads one kind of data"):
+        both = "masked_tokens=1,masked_autoencoding=1"
+        hw.pretrain(mixed, out=tmp_path / "both", objective=both, size="nano", steps=2, quiet=True)
+
+
 def test_verbs_that_read_text_say_so(painter: hw.Run) -> None:
     with pytest.raises(hw.HeadwaterError, match="reads pictures, and this verb reads text so far"):
         painter.embed(["a text"])
