@@ -207,8 +207,8 @@ def split_of_name(path: PathLike, *, root: PathLike | None = None) -> Split | No
     One word of the file's name decides (``test_2016.tsv``, ``train-00000-of-00004.parquet``); otherwise the
     innermost folder named exactly so, no further out than ``root``.
     """
-    parts = PurePosixPath(str(path).replace("\\", "/")).parts
-    depth = len(PurePosixPath(str(root).replace("\\", "/")).parts) - 1 if root is not None else len(parts) - 2
+    parts = _parts(path)
+    depth = len(_parts(root)) - 1 if root is not None else len(parts) - 2
     words = re.split(r"[^a-z]+", parts[-1].partition(".")[0].lower())
     splits: set[Split] = {_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS}
     if splits:
@@ -217,6 +217,10 @@ def split_of_name(path: PathLike, *, root: PathLike | None = None) -> Split | No
         _SPLIT_WORDS[part.lower()] for part in parts[max(0, depth) : -1] if part.lower() in _SPLIT_WORDS
     ]
     return _SPLIT_WORDS[folders[-1]] if folders else None
+
+
+def _parts(path: PathLike) -> tuple[str, ...]:
+    return path.parts if type(path) is PurePosixPath else PurePosixPath(str(path).replace("\\", "/")).parts
 
 
 def _walk(root: Path, modality: Modality, problems: Problems, ignored: Counter[str]) -> Iterator[Source]:
@@ -241,7 +245,7 @@ def _sources_of_file(
 ) -> Iterator[Source]:
     if root is not None and _about_the_data.fullmatch(path.name):
         return
-    kind = _kind(path.name, modality, named=root is None)
+    kind = _kind(PurePosixPath(path.name), modality, named=root is None)
     beside = _beside(path) if modality == "text" and kind is None and language_of(path.name) else []
     if beside:
         if root is not None and beside[0] < path:
@@ -317,19 +321,19 @@ def _members(
         members = sorted((member.filename, member.file_size) for member in archive.infolist())
     for name, reason in refused.items():
         problems.add(f"{path}/{name}", 0, reason)
+    around, archive_split = _printable(path), split_of_name(path, root=root)
     for name, size in members:
-        parts = PurePosixPath(name).parts
+        inside = PurePosixPath(name)  # once: an archive may hold a hundred thousand members
+        parts = inside.parts
         hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
         if name in refused or name.endswith("/") or hidden or _about_the_data.fullmatch(parts[-1]):
             continue
-        kind = _kind(name, modality)
+        kind = _kind(inside, modality)
         if kind is None or kind == "array":
-            ignored[_suffix(PurePosixPath(name)) or "no suffix"] += 1
+            ignored[_suffix(inside) or "no suffix"] += 1
             continue
-        split = split_of_name(name, root=parts[0]) or split_of_name(path, root=root)
-        yield Source(
-            path=f"{_printable(path)}/{name}", file=path, kind=kind, size=size, split=split, member=name
-        )
+        split = split_of_name(inside, root=PurePosixPath(parts[0])) or archive_split
+        yield Source(path=f"{around}/{name}", file=path, kind=kind, size=size, split=split, member=name)
 
 
 def _printable(path: Path) -> str:
@@ -337,8 +341,7 @@ def _printable(path: Path) -> str:
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
-def _kind(name: str, modality: Modality, *, named: bool = False) -> Kind | None:
-    path = PurePosixPath(name)
+def _kind(path: PurePosixPath, modality: Modality, *, named: bool = False) -> Kind | None:
     if modality == "image":
         return PICTURES.get(path.suffix.lower())
     if named and path.suffix == "":  # a file without a suffix that the user names is meant as text
@@ -347,7 +350,8 @@ def _kind(name: str, modality: Modality, *, named: bool = False) -> Kind | None:
 
 
 def _suffix(path: PurePosixPath) -> str:
-    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+    suffix = path.suffix.lower()
+    return path.with_suffix("").suffix.lower() if suffix == ".gz" else suffix
 
 
 def _without_suffix(name: str) -> str:
