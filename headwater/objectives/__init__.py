@@ -4,6 +4,7 @@ from headwater.objectives.classification import Classification
 from headwater.objectives.continuation import Continuation
 from headwater.objectives.denoising import Denoising
 from headwater.objectives.masked_autoencoding import MaskedAutoencoding
+from headwater.objectives.masked_patch import MaskedPatches
 from headwater.objectives.masked_prediction import MaskedTokens
 from headwater.objectives.mixed import Mixed
 from headwater.objectives.multi_label import MultiLabel
@@ -30,6 +31,7 @@ __all__ = [
     "LabelledObjective",
     "LossTerm",
     "MaskedAutoencoding",
+    "MaskedPatches",
     "MaskedTokens",
     "Mixed",
     "MultiLabel",

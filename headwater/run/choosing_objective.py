@@ -12,6 +12,7 @@ from headwater.models import Model, TransformerSettings
 from headwater.objectives import (
     Denoising,
     MaskedAutoencoding,
+    MaskedPatches,
     MaskedTokens,
     Mixed,
     NextSentence,
@@ -87,6 +88,9 @@ PRETEXT_OBJECTIVES: Mapping[str, Choice] = {
     ),
     "masked_autoencoding": Choice(
         MaskedAutoencoding, lambda g: MaskedAutoencoding(g.backbone, share=g.share(0.75), seed=g.seed)
+    ),
+    "masked_patch": Choice(
+        MaskedPatches, lambda g: MaskedPatches(g.backbone, share=g.share(0.6), seed=g.seed)
     ),
 }
 USUAL: Mapping[Modality, str] = {"text": "masked_tokens", "image": "masked_autoencoding"}

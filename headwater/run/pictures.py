@@ -15,7 +15,7 @@ from headwater.errors import SettingsError
 from headwater.models import Model, PatchSettings, build_model, picture_settings
 from headwater.nn.embedding import PatchEmbedding
 from headwater.nn.positions import grid_sinusoids
-from headwater.objectives.masked_autoencoding import MaskedAutoencoding, PaintingTask
+from headwater.objectives.painting import Painting, PaintingTask
 from headwater.run.choosing_objective import Pretext
 from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut
@@ -23,6 +23,7 @@ from headwater.run.matter import left_out_of
 from headwater.run.probing import Probe
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent
+from headwater.sequence import Batch, SequenceLayout
 from headwater.training.loop import Learner
 from headwater.training.progress import Progress
 
@@ -168,10 +169,14 @@ class Pictures:
     def look(self, learner: Learner, held_out: HeldOut, reports: Path) -> None:
         """What was shown, what was painted, and what it was, one row each."""
         objective, task = learner.objective, held_out.tasks[0]
-        if not isinstance(objective, MaskedAutoencoding) or not isinstance(task, PaintingTask):
+        if not isinstance(objective, Painting) or not isinstance(task, PaintingTask):
             return
-        some = PaintingTask(
-            replace(task.batch, inputs=task.batch.inputs[:DRAWN]), {}, task.seen[:DRAWN], task.hidden[:DRAWN]
-        )
+        some = PaintingTask(_first(task.batch, DRAWN), {}, task.seen[:DRAWN], task.hidden[:DRAWN])
         rows = [self.pool.patches.pixels(patches) for patches in objective.pictures(learner.model, some)]
-        draw_rows(rows, reports / "masked_autoencoding.png")
+        draw_rows(rows, reports / f"{objective.name}.png")
+
+
+def _first(batch: Batch, count: int) -> Batch:
+    inputs = batch.inputs[:count]
+    layout = SequenceLayout.dense(*inputs.shape[:2], device=inputs.device)
+    return Batch(inputs, layout, batch.items[:count])

@@ -55,6 +55,20 @@ def test_it_paints_better_than_the_mean_colour(painter: hw.Run) -> None:
         assert drawn.height == 3 * (96 + 4) + 4
 
 
+def test_hidden_patches_are_painted_in_their_places_too(photos: Path, tmp_path: Path) -> None:
+    run = hw.pretrain(
+        photos,
+        out=tmp_path / "run",
+        objective="masked_patch",
+        size="nano",
+        steps=80,
+        assign=ASSIGN,
+        quiet=True,
+    )
+    assert run.summary.evaluation["masked_patch"] < 0.8
+    assert (run.path / "reports" / "masked_patch.png").is_file()
+
+
 @torch.no_grad()
 def test_transformers_opens_it_and_reads_the_same(painter: hw.Run, photos: Path) -> None:
     folder = painter.path / "model"

@@ -1,4 +1,4 @@
-"""Masked autoencoding: what is asked for, what the error is, and that nothing hidden is seen."""
+"""The painters of pictures: what is asked for, what the error is, and that nothing hidden is seen."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ import torch
 from headwater.data.sequencers.patches import Patches
 from headwater.errors import SettingsError
 from headwater.models import PatchSettings, build_model, encoder_settings, picture_settings
-from headwater.objectives import MaskedAutoencoding
-from headwater.objectives.masked_autoencoding import PaintingTask
+from headwater.objectives import MaskedAutoencoding, MaskedPatches
+from headwater.objectives.painting import Painting, PaintingTask
 from headwater.randomness import Draws
 from headwater.sequence import Batch
 
@@ -23,9 +23,9 @@ def model() -> Any:
     return build_model(SETTINGS, seed=0).eval()
 
 
-@pytest.fixture(scope="module")
-def objective() -> MaskedAutoencoding:
-    return MaskedAutoencoding(SETTINGS, share=0.75, seed=0).eval()
+@pytest.fixture(scope="module", params=[MaskedAutoencoding, MaskedPatches])
+def objective(request: pytest.FixtureRequest) -> Painting:
+    return request.param(SETTINGS, share=0.75, seed=0).eval()
 
 
 def batch(count: int = 3, first: int = 0) -> Batch:
@@ -33,16 +33,16 @@ def batch(count: int = 3, first: int = 0) -> Batch:
     return Batch(*PATCHES.sequences(pixels), torch.arange(first, first + count))
 
 
-def prepared(objective: MaskedAutoencoding, given: Batch) -> PaintingTask:
+def prepared(objective: Painting, given: Batch) -> PaintingTask:
     return objective.prepare(given, Draws(0, 0, given.items.numpy()))
 
 
-def test_a_quarter_is_seen_and_the_rest_is_asked_for(objective: MaskedAutoencoding) -> None:
+def test_a_quarter_is_seen_and_the_rest_is_asked_for(objective: Painting) -> None:
     task = prepared(objective, batch())
     assert task.seen.shape == (3, 1 + 4)
     assert task.hidden.shape == (3, 12)
-    assert task.counts == {"masked_autoencoding": 36}
-    assert task.tokens == 15
+    assert task.counts == {objective.name: 36}
+    assert task.tokens == (15 if objective.name == "masked_autoencoding" else 51)
     for seen, hidden in zip(task.seen.tolist(), task.hidden.tolist(), strict=True):
         assert seen[0] == 0
         assert sorted([*seen[1:], *hidden]) == list(range(1, 17))
@@ -51,7 +51,7 @@ def test_a_quarter_is_seen_and_the_rest_is_asked_for(objective: MaskedAutoencodi
 
 
 @torch.no_grad()
-def test_the_loss_is_the_error_of_even_patches(objective: MaskedAutoencoding, model: Any) -> None:
+def test_the_loss_is_the_error_of_even_patches(objective: Painting, model: Any) -> None:
     task = prepared(objective, batch())
     (term,) = objective.loss(model, task)
     painted = objective.painted(model, task)
@@ -67,7 +67,7 @@ def test_the_loss_is_the_error_of_even_patches(objective: MaskedAutoencoding, mo
 
 @torch.no_grad()
 def test_painting_every_patch_in_its_mean_colour_has_an_error_of_one(
-    objective: MaskedAutoencoding, model: Any, monkeypatch: pytest.MonkeyPatch
+    objective: Painting, model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = prepared(objective, batch())
     monkeypatch.setattr(objective, "painted", lambda *_: torch.zeros(3, 12, 12))
@@ -75,7 +75,7 @@ def test_painting_every_patch_in_its_mean_colour_has_an_error_of_one(
     assert term.total.item() / term.count == pytest.approx(11 / 12, rel=1e-3)  # the variance divides by n − 1
 
 
-def test_what_is_hidden_changes_nothing_that_is_painted(objective: MaskedAutoencoding, model: Any) -> None:
+def test_what_is_hidden_changes_nothing_that_is_painted(objective: Painting, model: Any) -> None:
     task = prepared(objective, batch())
     inputs = task.batch.inputs.clone().requires_grad_()
     painted = objective.painted(
@@ -88,7 +88,7 @@ def test_what_is_hidden_changes_nothing_that_is_painted(objective: MaskedAutoenc
 
 
 @torch.no_grad()
-def test_pictures_show_what_was_seen_painted_and_true(objective: MaskedAutoencoding, model: Any) -> None:
+def test_pictures_show_what_was_seen_painted_and_true(objective: Painting, model: Any) -> None:
     task = prepared(objective, batch())
     shown, painted, true = objective.pictures(model, task)
     assert torch.equal(true, task.batch.inputs[:, 1:])
@@ -99,10 +99,11 @@ def test_pictures_show_what_was_seen_painted_and_true(objective: MaskedAutoencod
         assert not shown[picture, task.hidden[picture] - 1].any()
 
 
+@pytest.mark.parametrize("kind", [MaskedAutoencoding, MaskedPatches])
 @pytest.mark.parametrize("share", [0.0, 1.0, 0.01, 0.99])
-def test_some_patches_must_be_seen_and_some_hidden(share: float) -> None:
+def test_some_patches_must_be_seen_and_some_hidden(share: float, kind: type[Any]) -> None:
     with pytest.raises(SettingsError, match="leaves"):
-        MaskedAutoencoding(SETTINGS, share=share)
+        kind(SETTINGS, share=share)
 
 
 def test_a_model_of_text_paints_nothing() -> None:
