@@ -80,7 +80,7 @@ def theirs(size: str, kind: str, numbers: torch.Tensor, labels: torch.Tensor) ->
         config = transformers.ViTConfig(**shape, num_labels=CLASSES)
         model: Any = transformers.ViTForImageClassification(config)
         return stepped(model.parameters(), lambda: F.cross_entropy(model(numbers).logits, labels))
-    width = max(NARROWEST_DECODER, settings.width // 2)
+    width = max(NARROWEST_DECODER, settings.width // 64 * 32)
     painter: Any = transformers.ViTMAEForPreTraining(
         transformers.ViTMAEConfig(
             **shape,
@@ -88,7 +88,7 @@ def theirs(size: str, kind: str, numbers: torch.Tensor, labels: torch.Tensor) ->
             norm_pix_loss=True,
             decoder_hidden_size=width,
             decoder_num_hidden_layers=DECODER_DEPTH,
-            decoder_num_attention_heads=max(1, width // 32),
+            decoder_num_attention_heads=width // 32,
             decoder_intermediate_size=4 * width,
         )
     )

@@ -166,21 +166,24 @@ def find_sources(
 
 
 def modality_of(paths: PathLike | Iterable[PathLike]) -> Modality:
-    """What most of the data files behind ``paths`` are; text where there is none of either."""
-    counts = {modality: _count(paths, modality) for modality in KINDS_OF}
-    return "image" if counts["image"] > counts["text"] else "text"
+    """What the data behind ``paths`` are: pictures where these are more files and more bytes, else text.
+
+    Texts that stand beside pictures of the same name (captions) do not make pictures text.
+    """
+    pictures, texts = (sources_of(paths, modality) for modality in ("image", "text"))
+    names = {PurePosixPath(source.path).with_suffix("") for source in pictures}
+    if pictures and all(PurePosixPath(source.path).with_suffix("") in names for source in texts):
+        return "image"
+    larger = sum(source.size for source in pictures) > sum(source.size for source in texts)
+    return "image" if len(pictures) > len(texts) and larger else "text"
 
 
-def has_any(paths: PathLike | Iterable[PathLike], modality: Modality) -> bool:
-    """Whether there is a data file of that modality behind ``paths``."""
-    return _count(paths, modality) > 0
-
-
-def _count(paths: PathLike | Iterable[PathLike], modality: Modality) -> int:
+def sources_of(paths: PathLike | Iterable[PathLike], modality: Modality) -> list[Source]:
+    """Like ``find_sources``; nothing where nothing is there."""
     try:
-        return len(survey(paths, modality=modality).sources)
+        return find_sources(paths, modality=modality)
     except MissingInputError:
-        return 0
+        return []
 
 
 def survey(
@@ -243,7 +246,7 @@ def _files_below(root: Path, problems: Problems) -> Iterator[Path]:
 def _sources_of_file(
     path: Path, root: Path | None, modality: Modality, problems: Problems, ignored: Counter[str]
 ) -> Iterator[Source]:
-    if root is not None and _about_the_data.fullmatch(path.name):
+    if root is not None and modality == "text" and _about_the_data.fullmatch(path.name):
         return
     kind = _kind(PurePosixPath(path.name), modality, named=root is None)
     beside = _beside(path) if modality == "text" and kind is None and language_of(path.name) else []
@@ -326,7 +329,8 @@ def _members(
         inside = PurePosixPath(name)  # once: an archive may hold a hundred thousand members
         parts = inside.parts
         hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
-        if name in refused or name.endswith("/") or hidden or _about_the_data.fullmatch(parts[-1]):
+        about = modality == "text" and _about_the_data.fullmatch(parts[-1])
+        if name in refused or name.endswith("/") or hidden or about:
             continue
         kind = _kind(inside, modality)
         if kind is None or kind == "array":

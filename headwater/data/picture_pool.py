@@ -72,11 +72,13 @@ def build_picture_pool(
     A picture's shorter side becomes ``cut.side`` pixels (default: the median of what is there, at most 224), and the
     middle square is kept, cut into patches of ``cut.patch`` pixels. Pictures equal to one behind ``hold_out``, to one
     that judges or to an earlier one are left out and counted. Files named as validation parts judge; without one, two
-    in a hundred do, chosen by content. Those named as test parts never enter. Raises BadDataError when nothing is left,
-    and what ``check`` raises.
+    in a hundred do, chosen by content. Those named as test parts never enter, nor pictures equal to one of them. Raises
+    BadDataError when nothing is left, and what ``check`` raises.
     """
-    train, judging = _sorted(find_sources(paths, modality="image"))
-    held_out = find_sources(hold_out, modality="image") if hold_out else []
+    sources = find_sources(paths, modality="image")
+    train, judging = _sorted(sources)
+    held_out = [source for source in sources if source.split == "test" and source not in train]
+    held_out += find_sources(hold_out, modality="image") if hold_out else []
     key = store_key(
         pictures=[_said(part) for part in (train, judging, held_out)],
         cut=list(cut),
@@ -105,7 +107,7 @@ def fitted_patch(side: int) -> int:
 
 
 def square(pixels: Pixels, side: int, channels: int) -> Pixels:
-    """The middle of a picture, its shorter side brought to ``side`` pixels: (H, W, K) → (side, side, channels)."""
+    """The middle square of a picture, brought to ``side`` pixels: (H, W, K) → (side, side, channels)."""
     pixels = _in_channels(pixels, channels)
     height, width, _ = pixels.shape
     if (height, width) != (side, side):
@@ -188,7 +190,10 @@ class _Build:
                 "so that one divides the other"
             )
         seen = {digest_of(picture.pixels) for picture in self._read(self.held_out, Problems())}
-        judging = list(self._kept(self.judging, seen, problems, repeated, "judging"))
+        judging = [
+            (digest, square(pixels, side, channels))
+            for digest, pixels in self._kept(self.judging, seen, problems, repeated, "judging")
+        ]
         train: list[tuple[int, Pixels]] = []
         for found in self._kept(self.train, seen, problems, repeated, "reading"):
             judges = (
@@ -208,7 +213,7 @@ class _Build:
             deviation=deviation,
         )
         np.save(folder / "train.npy", pixels)
-        held = [square(values, side, channels) for _, values in judging]
+        held = [values for _, values in judging]
         np.save(folder / "validation.npy", np.stack(held) if held else pixels[:0])
         np.save(folder / "digests.npy", np.array([digest for digest, _ in train], np.int64))
         problems.absorb(repeated)
@@ -241,7 +246,8 @@ class _Build:
         if self.cut.side is not None:
             return self.cut.side, channels
         usual = min(LARGEST_SIDE, int(median(min(shape[:2]) for shape in looked)))
-        return usual - usual % 4 if usual > 4 else usual, channels
+        patch = self.cut.patch or min(LARGEST_PATCH, max(2, -(-usual // MOST_PATCHES_A_SIDE)))
+        return max(patch, usual - usual % patch), channels
 
     def _kept(
         self, sources: Sequence[Source], seen: set[int], problems: Problems, repeated: Problems, stage: str

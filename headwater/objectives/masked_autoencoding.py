@@ -44,12 +44,12 @@ class MaskedAutoencoding(Painting):
     def __init__(self, settings: TransformerSettings, *, share: float = 0.75, seed: int = 0) -> None:
         super().__init__(settings, share)
         patches = patches_of(settings, self.name)
-        width = max(NARROWEST_DECODER, settings.width // 2)
+        width = max(NARROWEST_DECODER, settings.width // 64 * 32)
         decoder = replace(
             settings,
             width=width,
             depth=DECODER_DEPTH,
-            num_heads=max(1, width // 32),
+            num_heads=width // 32,
             feed_forward_width=4 * width,
             residual_dropout=0.0,
             embedding_dropout=0.0,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from headwater.data.files import Modality, has_any, modality_of
+from headwater.data.files import Modality, sources_of
 from headwater.data.sequencers.patches import Patches
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
@@ -138,17 +138,22 @@ class Pretext:
         """What all of them read."""
         return self._kinds[0].modality
 
-    def require(self, paths: Sequence[str]) -> None:
-        """Refuse data that hold nothing of what these pretext tasks read."""
-        found = modality_of(paths)
-        if found == self.modality or has_any(paths, self.modality):
-            return
-        fitting = [name for name, choice in PRETEXT_OBJECTIVES.items() if choice.kind.modality == found]
-        if has_any(paths, found):
+    def require(self, paths: Sequence[str]) -> str:
+        """Refuse data that hold nothing of what these pretext tasks read; what is passed over, in words, or ""."""
+        name, others = next(iter(self.weights)), dict(MODALITIES)
+        del others[self.modality]
+        (other,) = others
+        passed_over = sources_of(paths, other)
+        if passed_over and not sources_of(paths, self.modality):
+            fitting = [task for task, choice in PRETEXT_OBJECTIVES.items() if choice.kind.modality == other]
             raise SettingsError(
-                f"{next(iter(self.weights))} reads {MODALITIES[self.modality]}, and {paths[0]} holds "
-                f"{MODALITIES[found]}; choose --objective {' or '.join(fitting)}"
+                f"{name} reads {MODALITIES[self.modality]}, and {paths[0]} holds {MODALITIES[other]}; choose "
+                f"--objective {' or '.join(fitting)}"
             )
+        if not passed_over:
+            return ""
+        reads = MODALITIES[self.modality]
+        return f"{len(passed_over):,} files of {MODALITIES[other]} are passed over: {name} reads {reads}"
 
     @property
     def head(self) -> str | None:

@@ -1,6 +1,5 @@
 """Judging a language model on texts that it has not seen: how surprised it is by each document."""
 
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +53,12 @@ def surprise(
 ) -> list[NDArray[np.float32]]:
     """-ln p of each token of each window, that of [SEP] behind them, padding after that."""
     objective, content = NextToken(reader.tokenizer), reader.length - FRAME
-    done = count()
+    done = 0
 
     def answer(batch: Batch) -> Tensor:
-        progress.update(next(done))
+        nonlocal done
+        done += len(batch.items)
+        progress.update(done)
         return objective.nats(reader.model, batch)
 
     windows = [

@@ -53,7 +53,8 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
         settings = agreed_machine(folder.settings(), world)
         pretext = Pretext.named(settings.objective.name)
         _refuse_parts(pretext, derive_pretraining(settings))
-        pretext.require(settings.data.paths)
+        if passed_over := pretext.require(settings.data.paths):
+            progress.say(passed_over)
         device = use_machine(settings.machine)
         parent = Parent.of(settings.start_from)
         gather = MATTERS[pretext.modality].gather

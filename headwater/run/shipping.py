@@ -11,7 +11,7 @@ from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
 from headwater.evaluation.forgetting import Forgetting
 from headwater.evaluation.stopping import Advice
-from headwater.models import Model, load_bundle, save_bundle
+from headwater.models import Model, PatchSettings, load_bundle, save_bundle
 from headwater.models.adapter_file import save_adapter
 from headwater.nn.adapters import merge
 from headwater.run.folder import RunFolder
@@ -53,9 +53,10 @@ class Parent:
         if path is None:
             return None
         bundle = load_bundle(model_folder(Path(path)))
-        reads_text = bundle.tokenizer_path.is_file()
-        sequencer = Tokenizer.load(bundle.tokenizer_path) if reads_text else Patches.load(bundle.folder)
-        return cls(Path(path), sequencer, bundle.card)
+        patches = getattr(bundle.settings, "patches", None)
+        if isinstance(patches, PatchSettings):
+            return cls(Path(path), Patches.load(bundle.folder, **vars(patches)), bundle.card)
+        return cls(Path(path), Tokenizer.load(bundle.tokenizer_path), bundle.card)
 
 
 def ship_pretrained(

@@ -230,9 +230,7 @@ def pretrain(
     ``choices`` are the command line's options: objective, size, steps, minutes, text, hold_out, probe,
     start_from, stop_when_flat, seed. ``assign`` holds ``a.b=c`` texts for any other setting.
     """
-    paths = _paths(data)
-    usual = {"objective": {"name": USUAL[modality_of(paths)]}} if paths else {}
-    values = _settings("pretrain", settings, _choices(choices, paths=paths or None), assign, usual)
+    values = _settings("pretrain", settings, _choices(choices, paths=_paths(data) or None), assign)
     return _begin(out, values, quiet)
 
 
@@ -390,4 +388,7 @@ def _settings(
         raise UsageError(
             "no data were named; expected files or folders: headwater pretrain notes/ --out runs/notes"
         )
+    if kind == "pretrain" and not values.get("objective", {}).get("name"):
+        paths = values["data"]["paths"]
+        values = merged(values, {"objective": {"name": USUAL[modality_of(paths)]}})
     return RunSettings.from_mapping(values)

@@ -6,9 +6,10 @@
     headwater predict runs/tagger new.tsv > new.jsonl
     python recipes/few_labels/triage.py valid.tsv valid.jsonl new.jsonl --right 0.95
 
-From labelled rows that the model has not learnt from, the lowest probability is chosen above which its answers are
-right at least as often as asked for, with 95 % confidence (the lower limit of Clopper and Pearson 1934). Of the
-new rows, those below it go to a person. Where the new rows are labelled too (--truth), what came of it is told.
+From labelled rows that the model has not learnt from, the lowest of ten probabilities is chosen above which its answers
+are right at least as often as asked for, with 95 % confidence (the lower limit of Clopper and Pearson 1934, each of the
+ten looks paying a tenth of the doubt: Bonferroni). They are those that a tenth, two tenths … of these rows reach. Of
+the new rows, those below it go to a person. Where the new rows are labelled too (--truth), what came of it is told.
 """
 
 import argparse
@@ -22,25 +23,22 @@ from scipy.stats import beta
 
 from headwater.data.readers import read_labelled
 
-CONFIDENCE = 0.95
-FEWEST = 20
-"""Answers that a share is taken of: fewer prove nothing."""
+DOUBT = 0.05
+LOOKS = 10
 
 
-def surely_right(right: int, answers: int) -> float:
-    """The share that is at least right with 95 % confidence, after ``right`` of so many ``answers``."""
-    return float(beta.ppf(1 - CONFIDENCE, right, answers - right + 1)) if right else 0.0
+def surely_right(right: int, answers: int, doubt: float = DOUBT) -> float:
+    """The share that is at least right, but for so much doubt, after ``right`` of so many ``answers``."""
+    return float(beta.ppf(doubt, right, answers - right + 1)) if right else 0.0
 
 
 def threshold(shares: NDArray[np.float64], right: NDArray[np.bool_], wanted: float) -> float | None:
-    """The lowest probability above which answers are surely right as often as ``wanted``; None where there is none."""
-    order = np.argsort(-shares, kind="stable")
-    hits = right[order].cumsum()
+    """The lowest probability from which on answers are surely right as often as ``wanted``, or None."""
     lowest: float | None = None
-    for answers in range(FEWEST, len(order) + 1):
-        ends = answers == len(order) or shares[order[answers]] < shares[order[answers - 1]]
-        if ends and surely_right(int(hits[answers - 1]), answers) >= wanted:
-            lowest = float(shares[order[answers - 1]])
+    for level in np.quantile(shares, 1 - np.arange(1, LOOKS + 1) / LOOKS, method="higher").tolist():
+        stand = shares >= level
+        if surely_right(int(right[stand].sum()), int(stand.sum()), DOUBT / LOOKS) >= wanted:
+            lowest = float(level)
     return lowest
 
 

@@ -5,8 +5,8 @@
     headwater gain runs/posts posts/train.tsv --test posts/test.tsv --budgets 8,32,128
 
 Any table that Headwater reads (csv, tsv, jsonl, parquet …) will do. A link becomes "link", a name behind @ "@someone",
-HTML entities their characters, four or more equal letters three; what begins as a repost, is empty then, or has been
-said before in the same words is left out and counted.
+HTML entities their characters, four or more equal letters or marks three (numbers stay as they are); what begins as a
+repost, is empty then, or has been said before in the same words is left out and counted.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from headwater.data.readers import read_labelled
 LINK = re.compile(r"(https?://|www\.)[^\s\u3000-\u9fff\uff00-\uffef]+")
 NAME = re.compile(r"(?<![\w.])[@\uff20][\w\-]{1,30}")
 REPOST = re.compile(r"^\s*(RT\b|\u8f6c\u53d1\u5fae\u535a|//\s*@)", re.IGNORECASE)
-DRAWN_OUT = re.compile(r"(.)\1{3,}")
+DRAWN_OUT = re.compile(r"([^\W\d_])\1{3,}|([!?.~\u3002\uff01\uff1f])\2{3,}")
 BLANKS = re.compile(r"\s+")
 
 
@@ -31,7 +31,7 @@ def cleaned(post: str) -> str:
     text = html.unescape(post)
     text = LINK.sub(" link ", text)
     text = NAME.sub(" @someone ", text)
-    text = DRAWN_OUT.sub(r"\1\1\1", text)
+    text = DRAWN_OUT.sub(lambda found: found[0][:3], text)
     return BLANKS.sub(" ", text).strip()
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 import headwater as hw
 from headwater.data.sequencers.patches import Patches
+from headwater.models import TransformerSettings, load_bundle
 
 ASSIGN = [
     "machine.threads=1",
@@ -74,10 +75,11 @@ def test_transformers_opens_it_and_reads_the_same(painter: hw.Run, photos: Path)
     folder = painter.path / "model"
     theirs: Any = transformers.AutoModel.from_pretrained(folder).eval()
     pixels = np.stack([np.asarray(Image.open(photos / f"{number}.png")) for number in range(4)])
-    patches = Patches.load(folder)
-    from headwater.models import load_bundle
-
-    ours = load_bundle(folder).model.eval()
+    bundle = load_bundle(folder)
+    ours = bundle.model.eval()
+    assert isinstance(bundle.settings, TransformerSettings)
+    assert bundle.settings.patches is not None
+    patches = Patches.load(folder, **vars(bundle.settings.patches))
     inputs, layout = patches.sequences(pixels)
     found = theirs(patches.normalised(pixels)).last_hidden_state
     torch.testing.assert_close(found, ours.backbone(inputs, layout), atol=1e-5, rtol=0)
@@ -121,7 +123,7 @@ def test_a_run_goes_on_with_its_parent(painter: hw.Run, photos: Path, tmp_path: 
         ),
         ({"assign": ["model.backbone=recurrent"]}, "reads no patches"),
         ({"assign": ["model.layout=bert"]}, "reads no patches"),
-        ({"assign": ["model.patch=5"]}, "patches of 5 pixels do not fill a side of 16"),
+        ({"assign": ["model.patch=5", "data.side=16"]}, "patches of 5 pixels do not fill a side of 16"),
         ({"assign": ["objective.share=0.999"]}, "leaves 0 in sight"),
         ({"probe": "labels.csv"}, "probe reads labelled texts"),
     ],

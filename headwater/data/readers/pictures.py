@@ -83,13 +83,28 @@ def decoded(stream: BinaryIO) -> Pixels:
 
 
 def as_pixels(values: NDArray[Any]) -> Pixels:
-    """Pictures of an array as bytes, (…, H, W) → (…, H, W, 1): shares of 1 and 16 bits are scaled, the rest is cut."""
+    """A whole array of pictures as bytes, all on one scale: shares of 1, and 8 to 16 bits as far as they are used.
+
+    BadDataError where numbers stand for no brightness: below 0, or beyond 16 bits.
+    """
+    least, most = (float(np.nanmin(values)), float(np.nanmax(values))) if values.size else (0.0, 0.0)
+    if least < 0 or most > 65_535:
+        raise BadDataError(
+            f"an array with numbers from {least:g} to {most:g}; expected brightness from 0, as shares of 1 or in 8 to "
+            "16 bits"
+        )
     if values.dtype.kind == "f":
-        scale = 255.0 if values.size and float(np.nanmax(values)) <= 1.0 else 1.0
-        values = np.nan_to_num(values) * scale
-    elif values.dtype.itemsize > 1 and values.size and int(values.max()) > 255:
-        values = values >> 8
-    return np.clip(values, 0, 255).astype(np.uint8)
+        limit = 1.0 if most <= 1.0 else float(_bits(most))
+        return (np.nan_to_num(values) * (255.0 / limit)).round().astype(np.uint8)
+    limit = _bits(most)
+    if limit == 255:
+        return values.astype(np.uint8)
+    return (values.astype(np.float32) * (255.0 / limit)).round().astype(np.uint8)
+
+
+def _bits(most: float) -> int:
+    """The largest number of the fewest bits, 8 to 16, that hold ``most``."""
+    return next(limit for bits in range(8, 17) if most <= (limit := (1 << bits) - 1))
 
 
 def _of_file(source: Source, stream: BinaryIO, problems: Problems, by_folder: bool) -> Iterator[Picture]:
@@ -106,14 +121,16 @@ def _of_file(source: Source, stream: BinaryIO, problems: Problems, by_folder: bo
 def _of_array(source: Source, problems: Problems, wanted: str | None) -> Iterator[Picture]:
     assert source.member is not None
     try:
-        pictures = read_array(source.file, source.member)
+        pictures = as_pixels(read_array(source.file, source.member))
         labels = labels_beside(source.file, source.member, wanted)
+    except BadDataError as problem:
+        problems.add(source.path, 0, "no pictures", str(problem))
+        return
     except (*READ_FAILURES, ValueError) as problem:
         problems.add(source.path, 0, "file damaged or unreadable", str(problem))
         return
-    for row, values in enumerate(pictures):
+    for row, pixels in enumerate(pictures):
         problems.rows += 1
-        pixels = as_pixels(values)
         pixels = pixels[..., None] if pixels.ndim == 2 else pixels[..., :3]
         yield Picture(pixels, None if labels is None else str(labels[1][row]), source.path, row + 1)
 
@@ -123,9 +140,15 @@ def _folder(source: Source) -> str:
 
 
 def _values(image: Image.Image) -> Pixels:
-    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-        grey = as_pixels(np.asarray(image.convert("I") if image.mode != "F" else image))
-        return grey[..., None]
+    if image.mode == "F":
+        return as_pixels(np.asarray(image))[..., None]
+    if image.mode in (
+        "I;16",
+        "I;16B",
+        "I;16L",
+        "I",
+    ):  # always 16 bits: a dark scan stays darker than a bright one
+        return (np.clip(np.asarray(image.convert("I")), 0, 65_535) >> 8).astype(np.uint8)[..., None]
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -109,21 +109,18 @@ class Patches:
         (folder / PROCESSOR).write_text(json.dumps(words, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what ``save`` wrote; BadDataError where it is missing or says something else."""
+    def load(cls, folder: Path, *, rows: int, columns: int, side: int, channels: int) -> Self:
+        """What ``save`` wrote, or transformers, for a model of such patches; BadDataError where it is missing."""
         try:
             words: Mapping[str, Any] = json.loads((folder / PROCESSOR).read_text(encoding="utf-8"))
-            side, size = int(words["patch_size"]), words["size"]
             mean, deviation = (tuple(map(float, words[name])) for name in ("image_mean", "image_std"))
-            return cls(
-                rows=int(size["height"]) // side,
-                columns=int(size["width"]) // side,
-                side=side,
-                channels=len(mean),
-                mean=mean,
-                deviation=deviation,
-            )
-        except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as problem:
+        except (OSError, ValueError, KeyError, TypeError) as problem:
             raise BadDataError(
-                f"{folder / PROCESSOR} does not say how pictures are cut ({problem}); fetch or make the folder again"
+                f"{folder / PROCESSOR} does not say how bright pictures are ({problem}); fetch or make the folder again"
             ) from problem
+        if len(mean) != channels or len(deviation) != channels:
+            raise BadDataError(
+                f"{folder / PROCESSOR} speaks of {len(mean)} channel(s), and the model reads {channels}; fetch or make "
+                "the folder again"
+            )
+        return cls(rows=rows, columns=columns, side=side, channels=channels, mean=mean, deviation=deviation)

@@ -1,6 +1,5 @@
 """How well a model foretells text, every measure with its 95 % interval over other documents."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import log
 from typing import Any
@@ -36,7 +35,8 @@ class LanguageReport:
     def __str__(self) -> str:
         counts = f"{self.documents:,} documents, {self.tokens:,} tokens, {self.characters:,} characters"
         named = ((name.replace("_", " "), found) for name, found in self._measures().items())
-        return "\n".join([counts, *(f"{name:<22}{found:.3f}" for name, found in named)])
+        alone = ["one document: nothing says how much another would differ"] * (self.documents == 1)
+        return "\n".join([counts, *(f"{name:<22}{found:.3f}" for name, found in named), *alone])
 
     def _measures(self) -> dict[str, Estimate]:
         return {
@@ -55,17 +55,20 @@ def language_report(nats: ArrayLike, tokens: ArrayLike, texts: list[str], *, see
     characters = np.array([len(text) for text in texts], np.float64)
     sizes = np.array([len(text.encode()) for text in texts], np.float64)
 
-    def estimate(of: Callable[[float], float], units: NDArray[np.float64]) -> Estimate:
+    def estimate(units: NDArray[np.float64]) -> Estimate:
         # The same resamples for every measure: one and the same surprise in other units.
-        measure = lambda cost, unit: of(float(cost.sum() / max(unit.sum(), 1.0)))  # noqa: E731
+        measure = lambda cost, unit: float(cost.sum() / max(unit.sum(), 1.0))  # noqa: E731
         return bootstrap(measure, costs, units, rng=np.random.default_rng(seed))
 
+    a_token, a_byte = estimate(counts), estimate(sizes)
+    with np.errstate(over="ignore"):
+        perplexity = Estimate(*(float(np.exp(nats)) for nats in (a_token.value, a_token.low, a_token.high)))
     return LanguageReport(
         documents=len(texts),
         tokens=int(counts.sum()),
         characters=int(characters.sum()),
-        nats_per_token=estimate(lambda mean: mean, counts),
-        perplexity=estimate(lambda mean: float(np.exp(mean)), counts),
-        nats_per_character=estimate(lambda mean: mean, characters),
-        bits_per_byte=estimate(lambda mean: mean / log(2), sizes),
+        nats_per_token=a_token,
+        perplexity=perplexity,
+        nats_per_character=estimate(characters),
+        bits_per_byte=Estimate(*(nats / log(2) for nats in (a_byte.value, a_byte.low, a_byte.high))),
     )

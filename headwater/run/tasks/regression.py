@@ -47,7 +47,10 @@ class RegressionTask(Task):
     @classmethod
     def of_card(cls, card: Mapping[str, Any]) -> Self:
         """The units that the model was shipped with."""
-        return cls(str(card["task"]), tuple(map(float, card["mean"])), tuple(map(float, card["spread"])))
+        mean, spread = (
+            tuple(np.atleast_1d(card[name]).astype(float).tolist()) for name in ("mean", "spread")
+        )
+        return cls(str(card["task"]), mean, spread)
 
     @property
     def card(self) -> dict[str, Any]:
@@ -58,6 +61,10 @@ class RegressionTask(Task):
     def head_options(self) -> dict[str, Any]:
         """One output a number."""
         return {"classes": len(self.mean)}
+
+    def check(self, validation: LabelledSet, path: str) -> None:
+        """Refuse validation rows with other numbers than were learnt."""
+        refuse_other_count(validation, len(self.mean), path)
 
     def remark(self, rows: LabelledSet) -> str:
         """The range of the numbers."""
@@ -97,11 +104,7 @@ class RegressionTask(Task):
         """Correlations and errors of each number."""
         del say
         rows = self.rows(given.examples, reader.tokenizer)
-        if rows.labels.shape[1] != len(self.mean):
-            raise BadDataError(
-                f"{given.examples[0].path}: column '{given.label_column}' holds {rows.labels.shape[1]} number(s) a "
-                f"row, and the model has learnt {len(self.mean)}; give a test file of the same task"
-            )
+        refuse_other_count(given, len(self.mean), given.examples[0].path)
         predicted = self._predicted(reader, rows.tokens)
         found = list(map(regression_report, rows.labels.T, predicted.T))
         return found[0] if len(found) == 1 else NumbersReport(found)
@@ -140,3 +143,13 @@ class PairRegressionTask(RegressionTask):
 def numbers_of(examples: Sequence[Example]) -> NDArray[np.float64]:
     """The numbers of each row, (rows, numbers); readers have left out the rows that have others or none."""
     return np.array([numbers_in(example.label or "") for example in examples], np.float64)
+
+
+def refuse_other_count(rows: LabelledSet, expected: int, path: str) -> None:
+    """Refuse rows that hold another count of numbers each than the model has learnt."""
+    found = numbers_of(rows.examples).shape[1]
+    if found != expected:
+        raise BadDataError(
+            f"{path}: column '{rows.label_column}' holds {found} number(s) a row, and the model has learnt {expected}; "
+            "give a file of the same task"
+        )

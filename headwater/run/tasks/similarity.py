@@ -20,7 +20,7 @@ from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings
 from headwater.run.starting import StartingPoint
 from headwater.run.tasks.classification import require_pairs
-from headwater.run.tasks.regression import numbers_of
+from headwater.run.tasks.regression import numbers_of, refuse_other_count
 from headwater.run.tasks.retrieval import require_encoder
 from headwater.run.tasks.task import Say, Task
 
@@ -45,7 +45,8 @@ class SimilarityTask(Task):
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
         """The least and the greatest of the training numbers; two text columns are needed."""
         require_pairs(rows)
-        numbers = one_number_of(rows)
+        refuse_other_count(rows, 1, rows.examples[0].path)
+        numbers = numbers_of(rows.examples)[:, 0]
         low, high = float(numbers.min()), float(numbers.max())
         if low == high:
             raise BadDataError(
@@ -63,6 +64,10 @@ class SimilarityTask(Task):
     def card(self) -> dict[str, Any]:
         """The range of the answer, and how a vector is made."""
         return {"low": self.low, "high": self.high, "pooling": "mean"}
+
+    def check(self, validation: LabelledSet, path: str) -> None:
+        """Refuse validation rows with several numbers."""
+        refuse_other_count(validation, 1, path)
 
     def suited_to(self, start: StartingPoint, path: str) -> Self:
         """Only a model that reads both sides of every word."""
@@ -104,6 +109,7 @@ class SimilarityTask(Task):
     def report(self, reader: Reader, given: LabelledSet, say: Say) -> RegressionReport:
         """Correlations and errors."""
         del say
+        refuse_other_count(given, 1, given.examples[0].path)
         rows = self.rows(given.examples, reader.tokenizer)
         return regression_report(rows.labels, self._predicted(reader, rows.first, rows.second))
 
@@ -115,17 +121,6 @@ class SimilarityTask(Task):
     def _predicted(self, reader: Reader, first: Sequence[Any], second: Sequence[Any]) -> NDArray[np.float32]:
         cosines = (unit(reader.vectors(first)) * unit(reader.vectors(second))).sum(axis=1)
         return self.low + (self.high - self.low) * cosines
-
-
-def one_number_of(rows: LabelledSet) -> NDArray[np.float64]:
-    """The number of each row; BadDataError where there are several."""
-    numbers = numbers_of(rows.examples)
-    if numbers.shape[1] != 1:
-        raise BadDataError(
-            f"{rows.examples[0].path}: column '{rows.label_column}' holds {numbers.shape[1]} numbers a row; expected "
-            "one that says how alike two texts are: name another column with --label"
-        )
-    return numbers[:, 0]
 
 
 def _columns(texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer) -> tuple[Sequence[Any], Sequence[Any]]:

@@ -78,6 +78,17 @@ def test_the_patch_that_fits_a_side(side: int, patch: int) -> None:
     assert fitted_patch(side) == patch
 
 
+@pytest.mark.parametrize(
+    ("size", "side", "patch"), [(28, 28, 4), (64, 64, 8), (150, 144, 16), (213, 208, 16), (9, 8, 2)]
+)
+def test_the_side_is_chosen_so_that_few_patches_fill_it(
+    size: int, side: int, patch: int, tmp_path: Path
+) -> None:
+    draw(tmp_path / "a.png", 0, (size + 3, size))
+    pool = build_picture_pool([tmp_path], cache=tmp_path / "cache")
+    assert (pool.train.shape[1], pool.patches.side) == (side, patch)
+
+
 def test_a_square_is_the_middle_and_grey_is_luminance() -> None:
     pixels = np.zeros((10, 30, 3), np.uint8)
     pixels[:, 10:20] = (255, 0, 0)
@@ -90,7 +101,12 @@ def test_a_square_is_the_middle_and_grey_is_luminance() -> None:
 def test_what_cannot_be_a_pool_is_said(tmp_path: Path) -> None:
     draw(tmp_path / "a.png", 0)
     with pytest.raises(BadDataError, match="patches of 7 pixels do not fill a side of 16"):
-        build_picture_pool([tmp_path], cut=Cut(patch=7), cache=tmp_path / "cache")
+        build_picture_pool([tmp_path], cut=Cut(16, 7), cache=tmp_path / "cache")
+    assert build_picture_pool([tmp_path], cut=Cut(patch=7), cache=tmp_path / "cache").train.shape[1:] == (
+        14,
+        14,
+        3,
+    )
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "b.png").write_bytes(b"nothing")
     with pytest.raises(BadDataError, match="none of 1 files is a picture"):

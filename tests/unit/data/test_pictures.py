@@ -235,3 +235,43 @@ def test_text_stays_text(tmp_path: Path) -> None:
     assert [source.kind for source in find_sources(tmp_path)] == ["text"]
     with pytest.raises(MissingInputError, match=r"passed over: 1 \.txt; expected \.bmp, .*inside a \.zip"):
         find_sources(tmp_path / "notes.txt", modality="image")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([[0.0, 0.5], [0.25, 1.0]]), [[0, 128], [64, 255]]),
+        (np.array([[0.0, 1.0], [128.0, 255.0]]), [[0, 1], [128, 255]]),
+        (np.array([[0, 2047], [4095, 125]], np.uint16), [[0, 127], [255, 8]]),
+        (np.array([[0, 255], [7, 9]], np.int64), [[0, 255], [7, 9]]),
+    ],
+    ids=["shares", "whole floats", "12 bits", "8 bits in wide numbers"],
+)
+def test_an_array_has_one_scale(values: np.ndarray, expected: list[list[int]]) -> None:
+    assert as_pixels(values).tolist() == expected
+
+
+@pytest.mark.parametrize("values", [np.array([-1.5, 0.5]), np.array([0.0, 70_000.0])])
+def test_numbers_that_are_no_brightness_are_refused(values: np.ndarray) -> None:
+    with pytest.raises(BadDataError, match="expected brightness from 0"):
+        as_pixels(values)
+
+
+def test_a_dark_scan_stays_darker_than_a_bright_one() -> None:
+    dark, bright = (Image.fromarray(np.full((8, 8), level, np.uint16)) for level in (200, 40_000))
+    assert pixels_of(in_format(dark, "PNG")).max() < pixels_of(in_format(bright, "PNG")).min()
+
+
+def test_captions_beside_pictures_do_not_make_them_text(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(in_format(a_picture(), "PNG"))
+        (tmp_path / f"{number}.txt").write_text("a picture of noise\n" * 100)
+    assert modality_of(tmp_path) == "image"
+    (tmp_path / "corpus.txt").write_text("much more text\n" * 1000)
+    assert modality_of(tmp_path) == "text"
+
+
+def test_a_picture_may_be_called_anything(tmp_path: Path) -> None:
+    for name in ("license-01.png", "README.png"):
+        (tmp_path / name).write_bytes(in_format(a_picture(), "PNG"))
+    assert len(find_sources(tmp_path, modality="image")) == 2

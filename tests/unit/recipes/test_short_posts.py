@@ -14,6 +14,7 @@ from recipes.short_posts.posts import cleaned, kept, main
         ("soooooo good &amp; cheap http://t.co/x1?y=2 !!!!!!", "sooo good & cheap link !!!"),
         ("thanks @anna_b, mail me: a@b.org", "thanks @someone , mail me: a@b.org"),
         ("好好好好好吃www.shop.cn/1，推荐", "好好好吃 link ，推荐"),
+        ("价格10000元, 电话13800001111", "价格10000元, 电话13800001111"),
         ("\u3000 \n", ""),
     ],
 )
