@@ -1,8 +1,10 @@
 """One file per objective, pretext and labelled alike, behind one interface."""
 
 from headwater.objectives.classification import Classification
+from headwater.objectives.colorization import Colorization
 from headwater.objectives.continuation import Continuation
 from headwater.objectives.denoising import Denoising
+from headwater.objectives.geometric_transform import GeometricTransform
 from headwater.objectives.masked_autoencoding import MaskedAutoencoding
 from headwater.objectives.masked_patch import MaskedPatches
 from headwater.objectives.masked_prediction import MaskedTokens
@@ -26,8 +28,10 @@ from headwater.objectives.tagging import Tagging
 
 __all__ = [
     "Classification",
+    "Colorization",
     "Continuation",
     "Denoising",
+    "GeometricTransform",
     "LabelledObjective",
     "LossTerm",
     "MaskedAutoencoding",

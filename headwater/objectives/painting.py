@@ -5,7 +5,8 @@ pictures, N patches, S patches in sight, P numbers of a patch.
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from headwater.models.model import Model
 from headwater.models.settings import PatchSettings, TransformerSettings
 from headwater.objectives.objective import LossTerm, Objective, Task
 from headwater.randomness import Draws
-from headwater.sequence import Batch
+from headwater.sequence import Batch, SequenceLayout
 
 _EPSILON = 1e-6
 
@@ -27,6 +28,13 @@ class PaintingTask(Task):
 
     seen: Tensor
     hidden: Tensor
+
+    def first(self, count: int) -> Self:
+        """The first pictures alone."""
+        inputs = self.batch.inputs[:count]
+        layout = SequenceLayout.dense(*inputs.shape[:2], device=inputs.device)
+        batch = Batch(inputs, layout, self.batch.items[:count])
+        return replace(self, batch=batch, seen=self.seen[:count], hidden=self.hidden[:count])
 
 
 class Painting(Objective):

@@ -10,7 +10,9 @@ from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
 from headwater.models import Model, TransformerSettings
 from headwater.objectives import (
+    Colorization,
     Denoising,
+    GeometricTransform,
     MaskedAutoencoding,
     MaskedPatches,
     MaskedTokens,
@@ -42,6 +44,12 @@ class Given:
     def tokenizer(self) -> Tokenizer:
         """The vocabulary of a run on text."""
         assert isinstance(self.sequencer, Tokenizer), "a pretext task of text is given text"
+        return self.sequencer
+
+    @property
+    def patches(self) -> Patches:
+        """How pictures are cut in a run on pictures."""
+        assert isinstance(self.sequencer, Patches), "a pretext task of pictures is given pictures"
         return self.sequencer
 
     @property
@@ -88,6 +96,12 @@ PRETEXT_OBJECTIVES: Mapping[str, Choice] = {
     ),
     "masked_autoencoding": Choice(
         MaskedAutoencoding, lambda g: MaskedAutoencoding(g.backbone, share=g.share(0.75), seed=g.seed)
+    ),
+    "colorization": Choice(
+        Colorization, lambda g: Colorization(g.patches, g.model.backbone.width, seed=g.seed)
+    ),
+    "geometric_transform": Choice(
+        GeometricTransform, lambda g: GeometricTransform(g.patches, g.model.backbone, seed=g.seed)
     ),
     "masked_patch": Choice(
         MaskedPatches, lambda g: MaskedPatches(g.backbone, share=g.share(0.6), seed=g.seed)

@@ -15,6 +15,7 @@ from headwater.errors import SettingsError
 from headwater.models import Model, PatchSettings, build_model, picture_settings
 from headwater.nn.embedding import PatchEmbedding
 from headwater.nn.positions import grid_sinusoids
+from headwater.objectives.colorization import Colorization, ColouringTask
 from headwater.objectives.painting import Painting, PaintingTask
 from headwater.run.choosing_objective import Pretext
 from headwater.run.folder import RunFolder
@@ -23,7 +24,6 @@ from headwater.run.matter import left_out_of
 from headwater.run.probing import Probe
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent
-from headwater.sequence import Batch, SequenceLayout
 from headwater.training.loop import Learner
 from headwater.training.progress import Progress
 
@@ -167,16 +167,11 @@ class Pictures:
         return self.pool.patches.length
 
     def look(self, learner: Learner, held_out: HeldOut, reports: Path) -> None:
-        """What was shown, what was painted, and what it was, one row each."""
+        """What was shown, what was made of it, and what it was, one row each."""
         objective, task = learner.objective, held_out.tasks[0]
-        if not isinstance(objective, Painting) or not isinstance(task, PaintingTask):
-            return
-        some = PaintingTask(_first(task.batch, DRAWN), {}, task.seen[:DRAWN], task.hidden[:DRAWN])
-        rows = [self.pool.patches.pixels(patches) for patches in objective.pictures(learner.model, some)]
-        draw_rows(rows, reports / f"{objective.name}.png")
-
-
-def _first(batch: Batch, count: int) -> Batch:
-    inputs = batch.inputs[:count]
-    layout = SequenceLayout.dense(*inputs.shape[:2], device=inputs.device)
-    return Batch(inputs, layout, batch.items[:count])
+        match objective, task:
+            case (Painting(), PaintingTask()) | (Colorization(), ColouringTask()):
+                found = objective.pictures(learner.model, task.first(DRAWN))  # pyright: ignore[reportArgumentType]
+            case _:
+                return  # an answer is no picture
+        draw_rows([self.pool.patches.pixels(patches) for patches in found], reports / f"{objective.name}.png")

@@ -56,18 +56,19 @@ def test_it_paints_better_than_the_mean_colour(painter: hw.Run) -> None:
         assert drawn.height == 3 * (96 + 4) + 4
 
 
-def test_hidden_patches_are_painted_in_their_places_too(photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("objective", "least", "drawn"),
+    [("masked_patch", 0.8, True), ("colorization", 0.97, True), ("geometric_transform", 0.9, False)],
+)
+def test_every_pretext_task_of_pictures_learns(
+    objective: str, least: float, drawn: bool, photos: Path, tmp_path: Path
+) -> None:
     run = hw.pretrain(
-        photos,
-        out=tmp_path / "run",
-        objective="masked_patch",
-        size="nano",
-        steps=80,
-        assign=ASSIGN,
-        quiet=True,
+        photos, out=tmp_path / "run", objective=objective, size="nano", steps=80, assign=ASSIGN, quiet=True
     )
-    assert run.summary.evaluation["masked_patch"] < 0.8
-    assert (run.path / "reports" / "masked_patch.png").is_file()
+    found = run.summary.evaluation
+    assert found[objective] < least * found.get("colorization_in_grey", 1.0)
+    assert (run.path / "reports" / f"{objective}.png").is_file() == drawn
 
 
 @torch.no_grad()

@@ -2,12 +2,15 @@
 
 import pytest
 
+from headwater.data.sequencers.patches import Patches
 from headwater.data.tokenizer import Tokenizer
 from headwater.models import PatchSettings, build_model, picture_settings
 from headwater.run.choosing_model import pretraining_model
 from headwater.run.choosing_objective import PRETEXT_OBJECTIVES, Given, Pretext
 from headwater.run.learning import build_learner, compile_blocks
 from headwater.run.settings import MachineSettings, ModelSettings, ObjectiveSettings, TrainingSettings
+
+PATCHES = Patches(rows=4, columns=4, side=2, channels=3, mean=(0.5,) * 3, deviation=(0.25,) * 3)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +26,8 @@ def test_what_an_objective_owns_is_on_the_models_device(tokenizer: Tokenizer, na
         model = build_model(picture_settings("nano", patches), seed=0)
     else:
         model = pretraining_model(ModelSettings(size="nano"), tokenizer, pretext, length=64, seed=0)
-    objective = pretext.build(Given(tokenizer, ObjectiveSettings(name=name), model, 0))
+    sequencer = PATCHES if PRETEXT_OBJECTIVES[name].kind.modality == "image" else tokenizer
+    objective = pretext.build(Given(sequencer, ObjectiveSettings(name=name), model, 0))
     learner = build_learner(model.to("meta"), objective, TrainingSettings())
     tensors = [*learner.parameters, *objective.parameters(), *objective.buffers()]
     assert {tensor.device.type for tensor in tensors} == {"meta"}
