@@ -20,6 +20,7 @@ import torch
 import transformers
 from ctranslate2.converters import transformers as converting
 
+from benchmarks.engines import OurWords
 from benchmarks.harness import Segment, environment, rates, ratios, table, version, write_results
 from headwater.data.tokenizer import Tokenizer
 from headwater.models import Model, build_model, decoder_settings, save_bundle
@@ -77,19 +78,12 @@ def theirs(folder: Path, padding: int, new: int, **more: Any) -> Way:
     return run
 
 
-class Loader(converting.LlamaLoader):
-    """Reads our folder, whose vocabulary knows no token for what is unknown."""
-
-    def get_vocabulary(self, model: Any, tokenizer: Any) -> list[str]:
-        """The tokens in the order of their numbers."""
-        del model
-        return [token for token, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])]
+class Loader(OurWords, converting.LlamaLoader):
+    """Reads our folder."""
 
     def set_config(self, config: Any, model: Any, tokenizer: Any) -> None:
-        """What begins and ends a text."""
-        config.bos_token = tokenizer.convert_ids_to_tokens(model.config.bos_token_id)
-        config.eos_token = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
-        config.unk_token = tokenizer.convert_ids_to_tokens(model.config.pad_token_id)
+        """The epsilon of the norms too."""
+        super().set_config(config, model, tokenizer)
         config.layer_norm_epsilon = model.config.rms_norm_eps
 
 

@@ -22,6 +22,7 @@ import transformers
 from ctranslate2.converters import transformers as converting
 
 import headwater as hw
+from benchmarks.engines import OurWords
 from benchmarks.harness import Segment, environment, rates, ratios, table, version, write_results
 from headwater.run.generating import Author, Decoding
 
@@ -31,19 +32,12 @@ PEERS = {"greedy": {"beam_size": 1}, "five beams": {"beam_size": 5, "length_pena
 OURS = {"greedy": Decoding(temperature=0.0), "five beams": Decoding(beam=5, length_penalty=PENALTY)}
 
 
-class Loader(converting.M2M100Loader):
-    """Reads our folder: a vocabulary without languages, positions from the first."""
-
-    def get_vocabulary(self, model: Any, tokenizer: Any) -> list[str]:
-        """The tokens in the order of their numbers."""
-        del model
-        return [token for token, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])]
+class Loader(OurWords, converting.M2M100Loader):
+    """Reads our folder: positions from the first, no languages."""
 
     def set_config(self, config: Any, model: Any, tokenizer: Any) -> None:
-        """What begins and ends a text."""
-        config.bos_token = tokenizer.convert_ids_to_tokens(model.config.bos_token_id)
-        config.eos_token = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
-        config.unk_token = tokenizer.convert_ids_to_tokens(model.config.pad_token_id)
+        """What a translation begins with too."""
+        super().set_config(config, model, tokenizer)
         config.decoder_start_token = tokenizer.convert_ids_to_tokens(model.config.decoder_start_token_id)
 
     def set_position_encodings(self, spec: Any, module: Any) -> None:

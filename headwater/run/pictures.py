@@ -170,8 +170,10 @@ class Pictures:
         """What was shown, what was made of it, and what it was, one row each."""
         objective, task = learner.objective, held_out.tasks[0]
         match objective, task:
-            case (Painting(), PaintingTask()) | (Colorization(), ColouringTask()):
-                found = objective.pictures(learner.model, task.first(DRAWN))  # pyright: ignore[reportArgumentType]
+            case Painting(), PaintingTask():
+                found = objective.pictures(learner.model, task.first(DRAWN))
+            case Colorization(), ColouringTask():
+                found = objective.pictures(learner.model, task.first(DRAWN))
             case _:
                 return  # an answer is no picture
         draw_rows([self.pool.patches.pixels(patches) for patches in found], reports / f"{objective.name}.png")

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from headwater.data.archives import READ_FAILURES, open_archive
 from headwater.data.arrays import labels_beside, read_array
@@ -76,6 +76,8 @@ def decoded(stream: BinaryIO) -> Pixels:
                 return _values(ImageOps.exif_transpose(image))
     except BadDataError:
         raise
+    except UnidentifiedImageError as problem:
+        raise BadDataError(f"no picture: not one of {', '.join(FORMATS)}") from problem
     except Exception as problem:  # a decoder may raise anything on bytes that nobody meant as a picture
         raise BadDataError(
             f"no picture: {str(problem).splitlines()[0] if str(problem) else type(problem).__name__}"
