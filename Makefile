@@ -9,7 +9,7 @@ demo: .venv/installed  ## pre-train, fine-tune and measure the gain on text that
 	$(BIN)/headwater demo
 
 test: .venv/installed-dev  ## the default tests
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not gpu" -n auto --dist loadfile
 
 test-all: .venv/installed-dev  ## also what takes minutes, and what needs a GPU where there is one
 	$(BIN)/python -m pytest

@@ -94,10 +94,13 @@ class Example:
     """A test row that two arms answer differently."""
 
     text: str
+    """"" of a picture."""
     label: str
     right_arm: str
     wrong_arm: str
     wrong_label: str
+    picture: bytes = b""
+    """A PNG file; none of a text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,4 +117,7 @@ class GainFacts:
     sweeps: tuple[Sweep, ...] = ()
     confusions: tuple[Confusion, ...] = ()
     examples: tuple[Example, ...] = ()
+    shown: tuple[tuple[str, bytes], ...] = ()
+    """What pre-training left to look at: names and PNG files."""
+    floor: str = "TF-IDF and logistic regression"
     footer: str = ""

@@ -1,5 +1,6 @@
 """Pieces of HTML, every one of them escaped: labels, file names and texts come from anywhere."""
 
+import base64
 import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -96,3 +97,9 @@ def page(title: str, content: Iterable[str]) -> str:
     style = (folder / "gain_page.css").read_text(encoding="utf-8")
     filled = "\n".join(part for part in content if part)
     return template.substitute(title=clean(title), style=style, content=filled)
+
+
+def inline_picture(content: bytes, alt: str) -> str:
+    """A PNG file inside the page."""
+    data = base64.b64encode(content).decode()
+    return f'<img src="data:image/png;base64,{data}" alt="{clean(alt)}">'

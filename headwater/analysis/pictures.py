@@ -1,5 +1,6 @@
 """Rows of pictures as one picture file. Shape letters: B pictures, H height, W width, K channels."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,14 +21,12 @@ def draw_rows(rows: Sequence[NDArray[np.uint8]], path: Path) -> None:
     Raises StorageError where the file cannot be written.
     """
     height, width = rows[0].shape[1:3]
-    scale = max(1, -(-SMALLEST_SIDE // min(height, width)))
+    scale = _scale(rows[0][0])
     down, right = height * scale + _GAP, width * scale + _GAP
     sheet = Image.new("RGB", (right * len(rows[0]) + _GAP, down * len(rows) + _GAP), "white")
     for line, pictures in enumerate(rows):
         for column, pixels in enumerate(pictures):
-            image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
-            image = image.resize((width * scale, height * scale), Image.Resampling.NEAREST)
-            sheet.paste(image, (_GAP + column * right, _GAP + line * down))
+            sheet.paste(_image(pixels, scale), (_GAP + column * right, _GAP + line * down))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(path)
@@ -35,3 +34,19 @@ def draw_rows(rows: Sequence[NDArray[np.uint8]], path: Path) -> None:
         raise StorageError(
             f"{path} cannot be written: {problem}; make room or give access there"
         ) from problem
+
+
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """A picture (H, W, K) as a PNG file, drawn larger where it is small."""
+    stream = io.BytesIO()
+    _image(pixels, _scale(pixels)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _scale(pixels: NDArray[np.uint8]) -> int:
+    return max(1, -(-SMALLEST_SIDE // min(pixels.shape[:2])))
+
+
+def _image(pixels: NDArray[np.uint8], scale: int) -> Image.Image:
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)

@@ -37,6 +37,7 @@ from headwater.analysis.markup import (
     bullets,
     clean,
     foreign,
+    inline_picture,
     page,
     paragraph,
     section,
@@ -93,7 +94,10 @@ def gain_page(gain: JudgedGain, facts: GainFacts) -> str:
             _head(gain, facts),
             _curve(gain.summary),
             _scores(
-                "Scores", "Accuracy in points, with 95 % intervals over seeds and test rows.", gain.summary
+                "Scores",
+                "Accuracy in points, with 95 % intervals over seeds and test rows.",
+                gain.summary,
+                words=ARM_WORDS | {"floor": facts.floor},
             ),
             section(
                 "Verdicts",
@@ -101,6 +105,7 @@ def gain_page(gain: JudgedGain, facts: GainFacts) -> str:
                 _verdict_note(gain),
             ),
             _shifted(gain),
+            _shown(facts.shown),
             _costs(facts.costs),
             _boundary(gain.leakage, facts.boundary),
             _method(facts),
@@ -174,7 +179,13 @@ def _arm(arm: str) -> Html:
     return Html(f'<span class="swatch" style="background:{style_of(arm).colour}"></span>{clean(arm)}')
 
 
-def _scores(title: str, caption: str, summary: Sequence[SummaryRow], after: str = "") -> str:
+def _scores(
+    title: str,
+    caption: str,
+    summary: Sequence[SummaryRow],
+    after: str = "",
+    words: Mapping[str, str] = ARM_WORDS,
+) -> str:
     budgets = sorted(dict.fromkeys(row.budget for row in summary), key=_budget_order)
     cells = {(row.arm, row.budget): row for row in summary}
     rows: list[list[Content]] = []
@@ -183,7 +194,7 @@ def _scores(title: str, caption: str, summary: Sequence[SummaryRow], after: str 
         rows.append([_arm(arm), *("–" if row is None else _score(row) for row in found)])
     first = next((number for number, line in enumerate(_lines(summary)) if line.name == "pretrained"), None)
     columns = ["arm", *_budget_columns(budgets)]
-    arms = [f"{arm}: {ARM_WORDS[arm]}" for arm in STYLES if any(row.arm == arm for row in summary)]
+    arms = [f"{arm}: {words[arm]}" for arm in STYLES if any(row.arm == arm for row in summary)]
     return section(
         title, table(caption, columns, rows, first=first), after, paragraph("; ".join(arms) + ".", quiet=True)
     )
@@ -259,11 +270,11 @@ def _boundary(leakage: Mapping[str, Any], sentences: Sequence[str]) -> str:
     if leaked:
         kinds = f"{leakage.get('exact', 0)} exactly, {leakage.get('near', 0)} nearly"
         told.append(
-            f"{leaked:,} test rows ({kinds}) were in the text the model was pre-trained on. They are left out of "
+            f"{leaked:,} test rows ({kinds}) were in what the model was pre-trained on. They are left out of "
             "every score on this page."
         )
     else:
-        told.append("No test row was found in the text the model was pre-trained on.")
+        told.append("No test row was found in what the model was pre-trained on.")
     comparison = _with_leaked_rows(leakage)
     shown = paragraph(comparison, quiet=True) if comparison else ""
     return section("Leakage and data boundary", bullets([*told, *sentences]), shown)
@@ -330,12 +341,29 @@ def _confusions(gain: JudgedGain, facts: GainFacts) -> str:
     return section("What is taken for what", paragraph(note, quiet=True), matrices)
 
 
+def _seen(example: Example) -> str:
+    if example.picture:
+        return inline_picture(example.picture, f"A picture of {example.label}")
+    return f"<q>{foreign(example.text, LONGEST_TEXT)}</q>"
+
+
+def _shown(pictures: Sequence[tuple[str, bytes]]) -> str:
+    """What the pretext task made of pictures that were held out."""
+    if not pictures:
+        return ""
+    figures = [
+        f"<figure>{inline_picture(content, name)}<figcaption>{clean(name)}</figcaption></figure>"
+        for name, content in pictures
+    ]
+    return section("What pre-training made of held-out pictures", *figures)
+
+
 def _examples(examples: Sequence[Example]) -> str:
     parts: list[str] = []
     for right, wrong in dict.fromkeys((example.right_arm, example.wrong_arm) for example in examples):
         group = [example for example in examples if (example.right_arm, example.wrong_arm) == (right, wrong)]
         items = [
-            f"<li><q>{foreign(example.text, LONGEST_TEXT)}</q>"
+            f"<li>{_seen(example)}"
             f'<span class="labels"><b>{foreign(example.label)}</b>, which {clean(right)} found; '
             f"{clean(wrong)} said {foreign(example.wrong_label)}</span></li>"
             for example in group

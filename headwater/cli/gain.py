@@ -33,7 +33,7 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Measure RUN against scratch, recurrent, convolutional and bag-of-words arms."""
+    """Measure RUN against scratch, recurrent and convolutional arms and a linear floor."""
     from headwater.experiments.gain import gain
 
     result = gain(

@@ -1,24 +1,38 @@
 """What a reader gives: examples with their place in the user's files."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headwater.data.problems import Problems
+
+Content = tuple[str, ...] | NDArray[np.uint8]
+"""What a model reads of a row: its texts, or a picture (H, W, K)."""
 
 
 class Example(NamedTuple):
-    """One row or document: its texts in the order of the text columns, and where it came from.
+    """One row, document or picture, and where it came from.
 
-    ``row`` counts from 1: the data row of a table (the header is not counted), or the line of a plain text
-    file where the document begins.
+    ``texts`` stand in the order of the text columns; a picture has none, but ``pixels`` (H, W, K), and the ``digest``
+    of what they were before they were brought to this size. ``row`` counts from 1: the data row of a table (the
+    header is not counted), the line of a plain text file where the document begins, the picture of an array.
     """
 
     texts: tuple[str, ...]
     label: str | None
     path: str
     row: int
+    pixels: NDArray[np.uint8] | None = None
+    digest: int | None = None
+
+    @property
+    def content(self) -> Content:
+        """What a model reads: the texts, or the picture."""
+        return self.texts if self.pixels is None else self.pixels
 
     @property
     def text(self) -> str:
@@ -51,3 +65,8 @@ class LabelledSet:
 
     def __len__(self) -> int:
         return len(self.examples)
+
+
+def texts_in(contents: Iterable[Content]) -> list[tuple[str, ...]]:
+    """The rows that are texts: all of them where a task reads text."""
+    return [content for content in contents if isinstance(content, tuple)]

@@ -375,7 +375,8 @@ def _nothing_found(roots: list[Path], modality: Modality, problems: Problems, ig
         f"no data files in {', '.join(map(str, roots))}",
         f"passed over: {passed_over}" if passed_over else "",
         *(str(problem) for problem in problems.first(3)),
-        "pictures are inspected and pre-trained so far, not fine-tuned" * _pictures_alone(modality, ignored),
+        "there are pictures, and text is read here: name a run of pictures"
+        * _pictures_alone(modality, ignored),
         f"expected {', '.join(sorted(KINDS_OF[modality]))}, each also "
         + ("inside a .zip" if modality == "image" else "as .gz or inside a .zip"),
     ]

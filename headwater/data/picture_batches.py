@@ -1,5 +1,6 @@
 """Batches of pictures that are pure functions of (seed, number)."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +9,13 @@ from numpy.typing import NDArray
 
 from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers.patches import Patches
+from headwater.data.targets import Targets
 from headwater.errors import BadDataError
 from headwater.randomness import Draws, permute
 from headwater.sequence import Batch
 
 Integers = NDArray[np.int64]
+_SHOWN_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +46,24 @@ class Views:
 class PictureBatches:
     """``rows`` pictures a batch in the order of a keyed permutation, other views of them each epoch.
 
+    With ``targets``, what each is to be answered with.
     What is left over when ``rows`` does not divide the pictures is left out of that epoch: others each time.
     """
 
     def __init__(
-        self, pixels: Pixels, patches: Patches, *, rows: int, seed: int, views: Views | None = None
+        self,
+        pixels: Pixels | Sequence[Pixels],
+        patches: Patches,
+        *,
+        rows: int,
+        seed: int,
+        views: Views | None = None,
+        targets: Targets | None = None,
     ) -> None:
         if not len(pixels):
             raise BadDataError("there are no pictures to make batches of; give at least one")
         self._pixels, self._patches, self._seed = pixels, patches, seed
-        self._rows, self._views = min(rows, len(pixels)), views or Views()
+        self._rows, self._views, self._targets = min(rows, len(pixels)), views or Views(), targets
 
     def batch(self, number: int) -> Batch:
         """The batch of this number, counted from 0 across epochs."""
@@ -60,12 +71,23 @@ class PictureBatches:
         ranks = np.arange(place * self._rows, (place + 1) * self._rows)
         items = permute(ranks, len(self._pixels), self._seed, "order of pictures", epoch)
         order = np.argsort(items)  # memory-mapped rows are read forwards
-        shown = np.empty((len(items), *self._pixels.shape[1:]), np.uint8)
-        shown[order] = self._pixels[items[order]]
-        inputs, layout = self._patches.sequences(self._views.of(shown, Draws(self._seed, epoch, items)))
-        return Batch(inputs, layout, torch.from_numpy(items), epoch)
+        shown = np.stack([self._pixels[item] for item in items[order].tolist()])[np.argsort(order)]
+        batch = _batch(self._views.of(shown, Draws(self._seed, epoch, items)), items, self._patches, epoch)
+        return batch if self._targets is None else self._targets.into(batch)
 
     def batches_per_epoch(self, epoch: int) -> int:
         """How many batches the epoch has: the same in every epoch."""
         del epoch
         return len(self._pixels) // self._rows
+
+
+def pictures_once(pixels: Sequence[Pixels], patches: Patches) -> Iterator[Batch]:
+    """Every picture once and as it is; ``items`` of each batch are the numbers of its pictures."""
+    for first in range(0, len(pixels), _SHOWN_AT_ONCE):
+        some = pixels[first : first + _SHOWN_AT_ONCE]
+        yield _batch(np.stack(some), np.arange(first, first + len(some)), patches, 0)
+
+
+def _batch(pixels: Pixels, items: Integers, patches: Patches, epoch: int) -> Batch:
+    inputs, layout = patches.sequences(pixels)
+    return Batch(inputs, layout, torch.from_numpy(items), epoch)

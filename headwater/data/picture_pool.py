@@ -8,17 +8,16 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from headwater.data.asides import is_whole, made_aside
+from headwater.data.cutting import AS_SUGGESTED, Cut, digest_of, watched
 from headwater.data.files import Source, find_sources
 from headwater.data.problems import Problems
-from headwater.data.readers.pictures import Picture, Pixels, read_pictures
+from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers.patches import Patches
 from headwater.data.splits import split_of
 from headwater.data.store import cache_folder, store_key
@@ -26,23 +25,8 @@ from headwater.data.tokenizer import Progress
 from headwater.errors import BadDataError, MissingInputError, StorageError
 
 VALIDATION_SHARE = 0.02
-LARGEST_SIDE = 224
-MOST_PATCHES_A_SIDE = 8
-LARGEST_PATCH = 16
-_LOOKED_AT = 300
 _A_GROUP = 512
 _FILES = ("train.npy", "validation.npy", "digests.npy", "facts.json")
-_GREY = np.array([0.299, 0.587, 0.114])  # the luminance of ITU-R BT.601, as Pillow's
-
-
-class Cut(NamedTuple):
-    """The side of the squares that pictures become and of their patches, in pixels; None: as the pictures suggest."""
-
-    side: int | None = None
-    patch: int | None = None
-
-
-AS_SUGGESTED = Cut()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +64,7 @@ def build_picture_pool(
     held_out = [source for source in sources if source.split == "test" and source not in train]
     held_out += find_sources(hold_out, modality="image") if hold_out else []
     key = store_key(
-        pictures=[_said(part) for part in (train, judging, held_out)],
+        pictures=[told_apart(part) for part in (train, judging, held_out)],
         cut=list(cut),
         validation=[VALIDATION_SHARE, seed],
         duplicates="kept" if keep_duplicates else "dropped",
@@ -97,36 +81,6 @@ def build_picture_pool(
                 "another folder with HEADWATER_CACHE"
             ) from error
     return _open(folder)
-
-
-def fitted_patch(side: int) -> int:
-    """The smallest square, of at most 16 pixels, of which eight or fewer fill a side; else the largest that fits."""
-    fitting = [size for size in range(2, LARGEST_PATCH + 1) if side % size == 0]
-    coarse = [size for size in fitting if side <= size * MOST_PATCHES_A_SIDE]
-    return min(coarse) if coarse else max(fitting, default=side)
-
-
-def square(pixels: Pixels, side: int, channels: int) -> Pixels:
-    """The middle square of a picture, brought to ``side`` pixels: (H, W, K) → (side, side, channels)."""
-    pixels = _in_channels(pixels, channels)
-    height, width, _ = pixels.shape
-    if (height, width) != (side, side):
-        scale = side / min(height, width)
-        size = (max(side, round(width * scale)), max(side, round(height * scale)))
-        image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels).resize(
-            size, Image.Resampling.BILINEAR
-        )
-        pixels = np.asarray(image).reshape(size[1], size[0], channels)
-        top, left = (size[1] - side) // 2, (size[0] - side) // 2
-        pixels = pixels[top : top + side, left : left + side]
-    return pixels
-
-
-def digest_of(pixels: Pixels) -> int:
-    """The same for equal pictures."""
-    shape = str(pixels.shape).encode()
-    found = hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=8, key=shape[:64]).digest()
-    return int.from_bytes(found, "little", signed=True)
 
 
 def _open(folder: Path) -> PicturePool:
@@ -155,7 +109,7 @@ def _sorted(sources: list[Source]) -> tuple[list[Source], list[Source]]:
     return train, judging
 
 
-def _said(sources: Sequence[Source]) -> list[Any]:
+def told_apart(sources: Sequence[Source]) -> list[Any]:
     """What tells these sources from others without unpacking them: whole files by content, members by name."""
     files = {source.file: None for source in sources}
     digests = {file: _digest_of_file(file) for file in files}
@@ -182,16 +136,10 @@ class _Build:
 
     def into(self, folder: Path, key: str) -> None:
         problems, repeated = Problems(), Problems()
-        side, channels = self._shape()
-        patch = self.cut.patch or fitted_patch(side)
-        if side % patch:
-            raise BadDataError(
-                f"patches of {patch} pixels do not fill a side of {side}; choose --set model.patch and --set data.side "
-                "so that one divides the other"
-            )
-        seen = {digest_of(picture.pixels) for picture in self._read(self.held_out, Problems())}
+        cut = self.cut.fitted(self.train, self.check)
+        seen = {digest_of(picture.pixels) for picture in watched(self.held_out, Problems(), self.check)}
         judging = [
-            (digest, square(pixels, side, channels))
+            (digest, cut.square(pixels))
             for digest, pixels in self._kept(self.judging, seen, problems, repeated, "judging")
         ]
         train: list[tuple[int, Pixels]] = []
@@ -199,19 +147,11 @@ class _Build:
             judges = (
                 not self.judging and train and split_of(found[0], VALIDATION_SHARE, f"validation {self.seed}")
             )
-            (judging if judges else train).append((found[0], square(found[1], side, channels)))
+            (judging if judges else train).append((found[0], cut.square(found[1])))
         if not train:
             raise BadDataError(f"no picture is left to learn from: {problems.summary()}")
         pixels = np.stack([values for _, values in train])
-        mean, deviation = _statistics(pixels)
-        patches = Patches(
-            rows=side // patch,
-            columns=side // patch,
-            side=patch,
-            channels=channels,
-            mean=mean,
-            deviation=deviation,
-        )
+        patches = cut.patches(pixels)
         np.save(folder / "train.npy", pixels)
         held = [values for _, values in judging]
         np.save(folder / "validation.npy", np.stack(held) if held else pixels[:0])
@@ -221,7 +161,7 @@ class _Build:
             "key": key,
             "modality": "image",
             "pictures": len(train),
-            "side": side,
+            "side": cut.side,
             "patches": {name: getattr(patches, name) for name in Patches.__slots__},
             "validation": {"pictures": len(judging), "how": self._how_split()},
             "sources": [
@@ -231,30 +171,12 @@ class _Build:
         }
         (folder / "facts.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
 
-    def _shape(self) -> tuple[int, int]:
-        """The side, and whether all are grey: as a few pictures from all over say."""
-        step = -(-len(self.train) // _LOOKED_AT)
-        looked = [
-            picture.pixels.shape
-            for picture, _ in zip(self._read(self.train[::step], Problems()), range(_LOOKED_AT), strict=False)
-        ]
-        if not looked:
-            raise BadDataError(
-                f"none of {len(self.train):,} files is a picture that can be read; look at them: headwater inspect"
-            )
-        channels = 1 if all(shape[2] == 1 for shape in looked) else 3
-        if self.cut.side is not None:
-            return self.cut.side, channels
-        usual = min(LARGEST_SIDE, int(median(min(shape[:2]) for shape in looked)))
-        patch = self.cut.patch or min(LARGEST_PATCH, max(2, -(-usual // MOST_PATCHES_A_SIDE)))
-        return max(patch, usual - usual % patch), channels
-
     def _kept(
         self, sources: Sequence[Source], seen: set[int], problems: Problems, repeated: Problems, stage: str
     ) -> Iterator[tuple[int, Pixels]]:
         """Pictures that were not seen before, each with its digest."""
         held = set(seen)
-        for number, picture in enumerate(self._read(sources, problems)):
+        for number, picture in enumerate(watched(sources, problems, self.check)):
             if number % _A_GROUP == 0 and self.progress is not None:
                 self.progress(f"{stage} pictures", number, None)
             digest = digest_of(picture.pixels)
@@ -265,12 +187,6 @@ class _Build:
             else:
                 seen.add(digest)
                 yield digest, picture.pixels
-
-    def _read(self, sources: Sequence[Source], problems: Problems) -> Iterator[Picture]:
-        for number, picture in enumerate(read_pictures(sources, problems)):
-            if number % _A_GROUP == 0 and self.check is not None:
-                self.check()
-            yield picture
 
     def _how_split(self) -> str:
         if self.judging:
@@ -285,19 +201,3 @@ def _by_place(sources: Sequence[Source]) -> list[tuple[str, int]]:
         place = str(source.file if source.member else source.file.parent)
         places[place] = places.get(place, 0) + 1
     return list(places.items())
-
-
-def _in_channels(pixels: Pixels, channels: int) -> Pixels:
-    if pixels.shape[-1] == channels:
-        return pixels
-    if channels == 3:
-        return pixels.repeat(3, axis=-1)
-    return (pixels @ _GREY).round().astype(np.uint8)[..., None]
-
-
-def _statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of each channel, in shares of white; rounded, so that they can be written down."""
-    some = pixels[:: max(1, len(pixels) // 5000)].astype(np.float64) / 255.0
-    mean, deviation = some.mean(axis=(0, 1, 2)), some.std(axis=(0, 1, 2))
-    rounded = lambda values: tuple(round(float(value), 4) for value in values)  # noqa: E731
-    return rounded(mean), rounded(np.maximum(deviation, 1e-3))

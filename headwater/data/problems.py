@@ -1,6 +1,7 @@
 """Rows that could not be used: counted by reason, the first of them kept with their place."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 KEPT_PER_REASON = 20
@@ -92,6 +93,19 @@ class Problems:
             "notes": dict(self.notes),
             "first": [problem._asdict() for kept in self._kept.values() for problem in kept],
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Problems":
+        """The reverse of ``to_dict``."""
+        found = cls()
+        found.rows = values["rows"]
+        found.notes.update(values["notes"])
+        for problem in (Problem(**first) for first in values["first"]):
+            found._kept.setdefault(problem.reason, []).append(problem)
+        for reason, kept in found._kept.items():
+            counts = found._row_counts if kept[0].row else found._file_counts
+            counts[reason] = values["by_reason"][reason]
+        return found
 
     def __str__(self) -> str:
         return self.summary()

@@ -102,7 +102,7 @@ def measured_seconds(start: StartingPoint, task: Task, settings: RunSettings) ->
     training, device = settings.training, device_of(settings)
     model = start.model("classification", seed=0, classes=len(task.labels)).to(device)
     learner = build_learner(model, Classification(task.labels), training)
-    batches = task.train.batches(start.tokenizer, training)
+    batches = task.train.batches(start.sequencer, training)
     step = seconds_a_step(learner, batches.batch, build_plan(settings, device, World()), steps=2)
     judged = len(task.validation) + len(task.test)
     forward = step / 3  # of as many rows
@@ -131,9 +131,9 @@ class Trial:
         length = self.settings.training.length
         assert length is not None, "the settings of a cell are derived"
         reader = Reader(
-            model=model, tokenizer=self.start.tokenizer, length=length, device=device_of(self.settings)
+            model=model, sequencer=self.start.sequencer, length=length, device=device_of(self.settings)
         )
-        return reader.scores(self.objective, rows.tokens)
+        return reader.scores(self.objective, rows.inputs)
 
 
 def train_cell(cell: Cell, trial: Trial, rates: Sequence[float]) -> CellResult:
@@ -171,7 +171,7 @@ def _attempt(trial: Trial, rate: float) -> Attempt:
     training, device = settings.training, device_of(settings)
     model = start.model(trial.objective.name, seed=training.seed, classes=len(task.labels)).to(device)
     learner = build_learner(model, trial.objective, training)
-    batches = task.train.take(trial.rows).batches(start.tokenizer, training)
+    batches = task.train.take(trial.rows).batches(start.sequencer, training)
     plan = build_plan(settings, device, World())
     records: list[StepRecord] = []
     for record in train(learner, batches.batch, plan):

@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.splits import Fingerprints
+from headwater.data.cutting import Cut
+from headwater.data.sequencers import Patches
 from headwater.data.store import cache_folder
 from headwater.experiments.arms import (
     Task,
@@ -20,7 +21,7 @@ from headwater.experiments.arms import (
     starting_points,
     train_cell,
 )
-from headwater.experiments.floor import LabelledTexts, fit_floor
+from headwater.experiments.floor import Labelled, fit_floor
 from headwater.experiments.frozen import ProbeScore, probe_scores
 from headwater.experiments.plan import (
     Budget,
@@ -33,7 +34,7 @@ from headwater.experiments.plan import (
     cell_key,
     draw_rows,
 )
-from headwater.experiments.rows import GainRows, digests_of, gain_rows
+from headwater.experiments.rows import GainRows, Pool, digests_of, gain_rows
 from headwater.run.deriving import derive_finetuning, derive_machine, derive_rhythm
 from headwater.run.fitting import EncodedRows
 from headwater.run.learning import use_machine
@@ -69,12 +70,14 @@ class Question:
         plain: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
         return cls(**plain)
 
-    def rows(self, pool: Fingerprints | None = None) -> GainRows:
+    def rows(self, pool: Pool | None = None) -> GainRows:
         """The rows of the files; those of the test that stand in ``pool`` are named as leaks."""
+        sequencer = StartingPoint.of_run(self.run).sequencer
         return gain_rows(
             Path(self.train),
             Path(self.test),
             pool=pool,
+            cut=Cut.like(sequencer) if isinstance(sequencer, Patches) else None,
             text=self.text,
             label=self.label,
             validation=None if self.validation is None else Path(self.validation),
@@ -108,7 +111,7 @@ class Experiment:
         settings = settings.having(machine={"threads": settings.machine.threads or machine.usable_cores})
         settings = derive_machine(settings, machine)
         use_machine(settings.having(machine={"threads": 1}).machine)
-        encode = lambda part: EncodedRows.of(part, rows.names, start.tokenizer)  # noqa: E731
+        encode = lambda part: EncodedRows.of(part, rows.names, start.sequencer)  # noqa: E731
         task = Task(
             train=encode(rows.train),
             validation=encode(rows.validation),
@@ -200,11 +203,11 @@ class Experiment:
         rows = self.rows
         chosen = [rows.train[row] for row in drawn]
         result = fit_floor(
-            LabelledTexts([row.text for row in chosen], rows.numbers(chosen).tolist()),
-            LabelledTexts([row.text for row in rows.validation], rows.numbers(rows.validation).tolist()),
-            [row.text for row in rows.test],
+            Labelled([row.content for row in chosen], rows.numbers(chosen).tolist()),
+            Labelled([row.content for row in rows.validation], rows.numbers(rows.validation).tolist()),
+            [row.content for row in rows.test],
             num_classes=len(rows.names),
-            shifted_texts=None if rows.shifted is None else [row.text for row in rows.shifted],
+            shifted=None if rows.shifted is None else [row.content for row in rows.shifted],
             seed=cell.seed,
         )
         shifted = result.shifted_predictions

@@ -49,8 +49,8 @@ def probe_scores(
     judged = np.asarray(scored_rows)
     learnt, asked = task.train.take(used), task.test.take(judged)
     model = start.model("classification", seed=0, classes=len(task.labels)).to(device)
-    reader = Reader(model=model, tokenizer=start.tokenizer, length=start.length, device=device)
-    vectors = reader.vectors([*learnt.tokens, *asked.tokens])
+    reader = Reader(model=model, sequencer=start.sequencer, length=start.length, device=device)
+    vectors = reader.vectors([*learnt.inputs, *asked.inputs])
     found: list[ProbeScore] = []
     for budget, seeds in draws.items():
         for name, predict in PROBES.items():

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from headwater.analysis.report import write_gain_report
 from headwater.data.splits import Fingerprints
 from headwater.errors import UsageError
@@ -24,7 +26,7 @@ from headwater.experiments.plan import (
     short_classes,
 )
 from headwater.experiments.reporting import gain_facts
-from headwater.experiments.rows import GainRows
+from headwater.experiments.rows import GainRows, Pool
 from headwater.experiments.workers import train_cells
 from headwater.run.verbs import Run, open_run
 from headwater.training.progress import Progress
@@ -85,7 +87,6 @@ def gain(
     only = None if arms is None else _parsed_arms(arms)
     _refuse_nothing(seeds, minutes)
     run = open_run(run)
-    pool = run.path / "fingerprints.arrow"
     question = Question(
         run=str(run.path),
         train=str(train),
@@ -98,7 +99,7 @@ def gain(
         seeds=seeds,
         assign=tuple(assign),
     )
-    rows = question.rows(Fingerprints.load(pool) if pool.is_file() else None)
+    rows = question.rows(_pool(run))
     refuse_leaks(len(rows.test), rows.leaks)  # known before hours are spent on training
     with Progress(quiet=quiet) as progress, StopRequests() as stop:
         experiment = Experiment.of(question, rows)
@@ -112,6 +113,7 @@ def gain(
         shifted_labels=None if rows.shifted is None else rows.numbers(rows.shifted).tolist(),
         all_labels_per_class=len(rows.train) / len(rows.names),
         pretraining=_pretraining(run),
+        floor="pixels" if rows.of_pictures else "bag-of-words",
     )
     probes = experiment.probes(plan, judgement.scored_rows)
     return _report(run, judgement, probes, rows, plan, Path(train).parent.name or Path(train).stem)
@@ -145,6 +147,14 @@ def _refuse_nothing(seeds: int, minutes: float | None) -> None:
         raise UsageError(f"minutes = {minutes}; expected a number above 0")
 
 
+def _pool(run: Run) -> Pool | None:
+    """What the run was pre-trained on, where it is known."""
+    texts, pictures = run.path / "fingerprints.arrow", run.path / "digests.npy"
+    if texts.is_file():
+        return Fingerprints.load(texts)
+    return frozenset(np.load(pictures).tolist()) if pictures.is_file() else None
+
+
 def _told(plan: Plan, rows: GainRows) -> str:
     kept = f", {len(plan.finished)} of them kept from before" if plan.finished else ""
     lines = [
@@ -165,6 +175,7 @@ def _pretraining(run: Run) -> Pretraining:
     trained = card.get("trained", {})
     size = facts.get("bytes")
     return Pretraining(
+        pictures=facts.get("pictures"),
         megabytes=None if size is None else size / 1e6,
         seconds=trained.get("seconds"),
         tokens=trained.get("tokens"),
@@ -185,5 +196,7 @@ def _report(
     (reports / "gain.json").write_text(
         json.dumps(result.to_dict(), ensure_ascii=False, indent=1), encoding="utf-8"
     )
-    write_gain_report(page, judgement, gain_facts(judgement, rows, plan, f"{run.path.name} on {task}"))
+    shown = tuple((picture.stem, picture.read_bytes()) for picture in sorted(reports.glob("*.png")))
+    facts = gain_facts(judgement, rows, plan, f"{run.path.name} on {task}", shown)
+    write_gain_report(page, judgement, facts)
     return result

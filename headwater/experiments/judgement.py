@@ -78,8 +78,9 @@ class Pretraining:
     """What stage one was, for the sentence and the cost table; None where it is not known."""
 
     megabytes: float | None = None
+    """Of text."""
+    pictures: int | None = None
     seconds: float | None = None
-    what: str = "text"
     tokens: int | None = None
     flops: float | None = None
     peak_memory: int | None = None

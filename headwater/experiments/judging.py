@@ -218,7 +218,7 @@ def refuse_leaks(count: int, leaks: Leaks) -> None:
     leaked = len(set(leaks.rows))
     if leaked > MAX_LEAKED_SHARE * count:
         raise BadDataError(
-            f"found {leaked} of {count} test rows in the text the model was pre-trained on; expected "
+            f"found {leaked} of {count} test rows in what the model was pre-trained on; expected "
             f"at most half; "
             "pre-train again with --hold-out and the test file, or give another test file"
         )
@@ -265,15 +265,16 @@ def judge(
     shifted_labels: Sequence[int] | None = None,
     all_labels_per_class: float | None = None,
     pretraining: Pretraining | None = None,
+    floor: str = "bag-of-words",
     seed: int = 0,
 ) -> Gain:
     """The judgement over finished cells: pre-trained against scratch, row by row on the same test rows.
 
     ``test_labels`` are the true label numbers of the N test rows; a label that no training row had may be
     any number that no arm predicts. Leaked rows are left out of every score. ``all_labels_per_class`` is
-    the size of the budget "all", for the label equivalence. ``seed`` keys the resampling: the same cells
-    always give the same judgement. Raises UsageError when the pretrained and scratch arms share no cell,
-    BadDataError when over half of the test leaks.
+    the size of the budget "all", for the label equivalence; ``floor`` is what the floor sees. ``seed`` keys the
+    resampling: the same cells always give the same judgement. Raises UsageError when the pretrained and scratch
+    arms share no cell, BadDataError when over half of the test leaks.
     """
     leaks, pretraining = leaks or Leaks(), pretraining or Pretraining()
     cells = sorted(cells, key=lambda cell: (ARMS.index(cell.arm), budget_order(cell.budget), cell.seed))
@@ -296,6 +297,7 @@ def judge(
             pretraining=pretraining,
             equivalence=equivalence,
             against_floor=against_floor,
+            floor=floor,
             against_parent=against_parent,
         ),
         cells=tuple(cells),

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.analysis.gain_facts import Confusion, CostRow, Example, GainFacts, Sweep
+from headwater.analysis.pictures import png
 from headwater.experiments.judgement import Pretraining
 from headwater.experiments.judging import Gain
 from headwater.experiments.plan import Budget, CellResult, Plan, short_classes
@@ -15,8 +16,10 @@ EXAMPLES_A_SIDE = 4
 LONGEST_EXAMPLE = 400
 
 
-def gain_facts(gain: Gain, rows: GainRows, plan: Plan, title: str) -> GainFacts:
-    """What the page tells besides the judgement itself."""
+def gain_facts(
+    gain: Gain, rows: GainRows, plan: Plan, title: str, shown: tuple[tuple[str, bytes], ...] = ()
+) -> GainFacts:
+    """What the page tells besides the judgement itself; ``shown`` are pictures that pre-training left, by name."""
     return GainFacts(
         title=title,
         label_names=rows.names,
@@ -30,6 +33,8 @@ def gain_facts(gain: Gain, rows: GainRows, plan: Plan, title: str) -> GainFacts:
         ),
         confusions=_confusions(gain, rows),
         examples=_examples(gain, rows),
+        shown=shown,
+        **({"floor": "logistic regression on pixels"} if rows.of_pictures else {}),
         footer="Measured by headwater gain; the numbers stand in gain.json beside this page.",
     )
 
@@ -137,6 +142,7 @@ def _won(winner: CellResult, loser: CellResult, rows: GainRows, counted: NDArray
             right_arm=winner.arm,
             wrong_arm=loser.arm,
             wrong_label=rows.names[wrong[place]],
+            picture=b"" if (pixels := rows.test[place].pixels) is None else png(pixels),
         )
         for place in surest[:EXAMPLES_A_SIDE]
     ]

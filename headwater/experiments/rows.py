@@ -7,19 +7,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.examples import Example, LabelledSet
+from headwater.data.cutting import Cut
+from headwater.data.examples import Example
 from headwater.data.files import Split
-from headwater.data.readers import read_labelled
-from headwater.data.splits import Fingerprints, text_digest
+from headwater.data.splits import Fingerprints, content_digest
 from headwater.errors import BadDataError
 from headwater.experiments.judgement import Leaks
 from headwater.experiments.plan import rows_apart, take_validation
 from headwater.run.labelled import left_out
+from headwater.run.tasks import ClassificationTask
+
+Pool = Fingerprints | frozenset[int]
+"""What a run was pre-trained on: the fingerprints of texts, or the digests of pictures."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GainRows:
-    """Training, validation, test and shifted test rows, disjoint by text, over the same labels."""
+    """Training, validation, test and shifted test rows, disjoint by content, over the same labels."""
 
     train: Sequence[Example]
     validation: Sequence[Example]
@@ -32,13 +36,18 @@ class GainRows:
     notes: tuple[str, ...]
 
     @property
+    def of_pictures(self) -> bool:
+        """Whether the rows are pictures."""
+        return self.test[0].pixels is not None
+
+    @property
     def train_labels(self) -> list[str]:
         """The label of each training row."""
         return [example.label or "" for example in self.train]
 
     @property
     def train_digests(self) -> list[int]:
-        """The digest of each training row's text."""
+        """The digest of each training row."""
         return digests_of(self.train)
 
     def numbers(self, rows: Sequence[Example]) -> NDArray[np.int64]:
@@ -50,26 +59,26 @@ def gain_rows(
     train: Path,
     test: Path,
     *,
-    pool: Fingerprints | None,
+    pool: Pool | None,
+    cut: Cut | None = None,
     text: Sequence[str] | None = None,
     label: str | None = None,
     validation: Path | None = None,
     shifted: Path | None = None,
 ) -> GainRows:
-    """Read the files and draw the borders between them.
+    """Read the files, as pictures where there is a ``cut``, and draw the borders between them.
 
     Training rows that equal a test or validation row are dropped. Without a validation file, a tenth of each class is
-    taken out of the training rows before any budget is drawn. ``pool`` holds the fingerprints of the
-    text that the run was pre-trained on: test rows found there have leaked.
+    taken out of the training rows before any budget is drawn. Test rows found in ``pool`` have leaked.
     """
-    given = read_labelled(train, text=text, label=label, split="train")
+    given = ClassificationTask.read_rows(train, text=text, label=label, split="train", cut=cut)
     notes = left_out(given.problems)
     names = given.labels
     if len(names) < 2:
         raise BadDataError(
             f"{train} holds {len(names)} label(s): {', '.join(names)}; gain needs at least two"
         )
-    columns = _Columns(given)
+    columns = _Columns(text=given.text_columns, label=label if cut else given.label_column, cut=cut)
     judged = columns.read(test, "test", names, notes)
     other = None if shifted is None else columns.read(shifted, "test", names, notes)
     checked = [] if validation is None else columns.read(validation, "validation", names, notes)
@@ -103,17 +112,19 @@ def gain_rows(
 
 def digests_of(rows: Sequence[Example]) -> list[int]:
     """The content digest of each row."""
-    return [text_digest(example.text) for example in rows]
+    return [content_digest(example) for example in rows]
 
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
     """Reads further files with the columns that the training file has."""
 
-    train: LabelledSet
+    text: tuple[str, ...]
+    label: str | None
+    cut: Cut | None
 
     def read(self, path: Path, split: Split, names: Sequence[str], notes: list[str]) -> list[Example]:
-        part = read_labelled(path, text=self.train.text_columns, label=self.train.label_column, split=split)
+        part = ClassificationTask.read_rows(path, text=self.text, label=self.label, split=split, cut=self.cut)
         notes += left_out(part.problems)
         known = [example for example in part.examples if example.label in names]
         if len(known) < len(part.examples):
@@ -130,9 +141,12 @@ class _Columns:
         return known
 
 
-def _leaks(test: Sequence[Example], pool: Fingerprints | None, dropped: int) -> Leaks:
+def _leaks(test: Sequence[Example], pool: Pool | None, dropped: int) -> Leaks:
     if pool is None:
         return Leaks(dropped_train_rows=dropped)
+    if isinstance(pool, frozenset):
+        known = tuple(row for row, digest in enumerate(digests_of(test)) if digest in pool)
+        return Leaks(exact=known, dropped_train_rows=dropped)
     found = pool.matches_many([example.text for example in test])
     return Leaks(
         exact=tuple(row for row, match in enumerate(found) if match == "exact"),

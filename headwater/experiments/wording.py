@@ -27,6 +27,8 @@ def _difference(verdict: Verdict) -> str:
 
 
 def _subject(pretraining: Pretraining) -> str:
+    if pretraining.pictures is not None:
+        return f"Pre-training on {pretraining.pictures:,} of your pictures"
     if pretraining.megabytes is None:
         return "Pre-training"
     size = pretraining.megabytes
@@ -35,7 +37,7 @@ def _subject(pretraining: Pretraining) -> str:
         if 1 <= size < 1000
         else (f"{size / 1000:.1f} GB" if size >= 1000 else f"{size:.2f} MB")
     )
-    return f"Pre-training on {amount} of your {pretraining.what}"
+    return f"Pre-training on {amount} of your text"
 
 
 def _cost(pretraining: Pretraining) -> str:
@@ -68,12 +70,13 @@ def gain_sentence(
     pretraining: Pretraining,
     equivalence: LabelEquivalence | None = None,
     against_floor: Verdict | None = None,
+    floor: str = "bag-of-words",
     against_parent: Verdict | None = None,
 ) -> str:
     """What the numbers say at the headline budget; a second sentence where floor or parent matter."""
     sentences = [_main_sentence(verdict, pretraining, equivalence)]
     sentences += [_parent_sentence(against_parent)] if against_parent else []
-    sentences += [_floor_sentence(against_floor)] if against_floor else []
+    sentences += [_floor_sentence(against_floor, floor)] if against_floor else []
     return " ".join(sentence for sentence in sentences if sentence)
 
 
@@ -113,17 +116,17 @@ def _parent_sentence(verdict: Verdict) -> str:
     )
 
 
-def _floor_sentence(verdict: Verdict) -> str:
+def _floor_sentence(verdict: Verdict, floor: str) -> str:
     """Pre-trained minus floor: silent when the pre-trained arm is more than a point above."""
     if verdict.verdict == "hurt":
         above = f"{points(-verdict.difference)} points ({interval_words(-verdict.high, -verdict.low)})"
-        return f"The bag-of-words floor scores {above} above it: this task may not need a Transformer."
+        return f"The {floor} floor scores {above} above it: this task may not need a Transformer."
     if abs(verdict.difference) <= FLOOR_IS_NEAR:
-        return "The bag-of-words floor is within 1 point: this task may not need a Transformer."
+        return f"The {floor} floor is within 1 point: this task may not need a Transformer."
     if verdict.difference < 0:
         above = f"{points(-verdict.difference, signed=True)} points, "
         above += interval_words(-verdict.high, -verdict.low)
-        return f"The bag-of-words floor keeps up with it ({above}): this task may not need a Transformer."
+        return f"The {floor} floor keeps up with it ({above}): this task may not need a Transformer."
     return ""
 
 

@@ -5,13 +5,14 @@ from headwater.models.building import build_backbone
 from headwater.models.bundle import Bundle, load_bundle, save_bundle
 from headwater.models.cost import Cost, body_parameters, cost_of
 from headwater.models.heads import HeadSettings
-from headwater.models.model import Model, build_model
+from headwater.models.model import Model, begin_with_grid, build_model
 from headwater.models.settings import (
     BackboneSettings,
     ConvolutionalSettings,
     EncoderDecoderSettings,
     PatchSettings,
     RecurrentSettings,
+    ResidualSettings,
     TransformerSettings,
 )
 from headwater.models.sizes import (
@@ -43,7 +44,9 @@ __all__ = [
     "Model",
     "PatchSettings",
     "RecurrentSettings",
+    "ResidualSettings",
     "TransformerSettings",
+    "begin_with_grid",
     "bert_settings",
     "body_parameters",
     "build_backbone",

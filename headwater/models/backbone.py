@@ -6,7 +6,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from headwater.errors import SettingsError
 from headwater.nn.block import BlockCache
+from headwater.nn.embedding import TokenEmbedding
 from headwater.sequence import SequenceLayout
 
 Reads = Literal["both", "past"]
@@ -27,9 +29,12 @@ class Backbone(nn.Module, ABC):
     longest_row: int | None = None
 
     @property
-    @abstractmethod
     def token_embedding(self) -> nn.Embedding:
-        """The table that embeds tokens, (V, C): what a tied head decodes with."""
+        """The table that embeds tokens, (V, C): what a tied head decodes with. SettingsError where there are none."""
+        embedding = self._modules["embedding"]
+        if isinstance(embedding, TokenEmbedding) and isinstance(embedding.tokens, nn.Embedding):
+            return embedding.tokens
+        raise SettingsError("a model of pictures has no table of tokens; choose a head that needs none")
 
     @abstractmethod
     def embed(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:

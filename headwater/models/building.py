@@ -4,11 +4,13 @@ from headwater.errors import SettingsError
 from headwater.models.backbone import Backbone
 from headwater.models.convolutional import ConvolutionalBackbone
 from headwater.models.recurrent import RecurrentBackbone
+from headwater.models.residual import ResidualBackbone
 from headwater.models.settings import (
     BackboneSettings,
     ConvolutionalSettings,
     EncoderDecoderSettings,
     RecurrentSettings,
+    ResidualSettings,
     TransformerSettings,
 )
 from headwater.models.transformer import TransformerBackbone, TransformerEncoderDecoder
@@ -26,6 +28,8 @@ def build_backbone(settings: BackboneSettings, *, seed: int | None = None) -> Ba
             backbone = RecurrentBackbone(settings)
         case ConvolutionalSettings():
             backbone = ConvolutionalBackbone(settings)
+        case ResidualSettings():
+            backbone = ResidualBackbone(settings)
         case _:
             raise SettingsError(f"there is no backbone for {type(settings).__name__}")
     if seed is not None:

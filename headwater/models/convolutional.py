@@ -73,11 +73,6 @@ class ConvolutionalBackbone(Backbone):
         self.blocks = nn.ModuleList(ConvolutionalBlock(settings, number) for number in range(settings.depth))
         self.final_norm = build_norm("layer_without_bias", settings.width, 1e-5)
 
-    @property
-    def token_embedding(self) -> nn.Embedding:
-        """The table that embeds tokens."""
-        return self.embedding.tokens
-
     def embed(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T) → (B, T, C)
         """Token vectors; order enters through the kernels alone."""
         return self.embedding(inputs, layout)

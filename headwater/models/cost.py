@@ -13,11 +13,14 @@ from torch import nn
 
 from headwater.models.backbone import Backbone
 from headwater.models.building import build_backbone
+from headwater.models.residual import MOST_HALVINGS, Convolution
 from headwater.models.settings import (
     BackboneSettings,
     ConvolutionalSettings,
     EncoderDecoderSettings,
+    PatchSettings,
     RecurrentSettings,
+    ResidualSettings,
     TransformerSettings,
 )
 
@@ -68,7 +71,7 @@ def cost_of(
     built = backbone if isinstance(backbone, Backbone) else _on_paper(backbone)
     settings = backbone if isinstance(backbone, BackboneSettings) else _settings_of(backbone)
     loss_positions = loss_share * length
-    matrices = 2.0 * length * _matrix_weights(built)
+    matrices = 2.0 * length * _matrix_weights(built) + _convolution_flops(built)
     output = 2.0 * loss_positions * built.token_embedding.weight.numel() if loss_positions else 0.0
     held = (length * _held_per_token(settings) + _held_scores(settings, length)) * value_bytes
     # The loss keeps the logits and their log-softmax, both in single precision.
@@ -113,6 +116,12 @@ def _matrix_weights(module: nn.Module) -> int:
     return sum(
         weight.numel() for layer in layers for weight in layer.parameters(recurse=False) if weight.dim() > 1
     )
+
+
+def _convolution_flops(module: nn.Module) -> float:
+    """Of a whole picture: each square of a stage passes the weights once."""
+    layers = (part for part in module.modules() if isinstance(part, Convolution))
+    return sum(2.0 * layer.places * layer.weight.numel() for layer in layers)
 
 
 def _table_weights(module: nn.Module) -> int:
@@ -178,5 +187,11 @@ def _held_per_token(settings: BackboneSettings) -> int:
             return settings.depth * directions * kept * settings.hidden_width + 3 * C
         case ConvolutionalSettings():
             return settings.depth * (2 * C + 3 * settings.hidden_width) + 2 * C
+        case ResidualSettings(patches=PatchSettings() as patches):
+            # Of a block: what enters, its two normed and rectified forms, what lies between; a stage has twice the
+            # channels of the one before at a quarter of the places, so each holds half as much.
+            halvings = next(n for n in range(MOST_HALVINGS, -1, -1) if patches.side % 2**n == 0)
+            stages = sum(settings.hidden_width << (2 * halvings - stage) for stage in range(halvings + 1))
+            return 7 * settings.depth * stages + 4 * C
         case _:
             raise TypeError(f"the activations of {type(settings).__name__} are not known")

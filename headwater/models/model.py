@@ -8,9 +8,11 @@ from torch import Tensor, nn
 from headwater.models.backbone import Backbone, EncoderDecoder
 from headwater.models.building import build_backbone
 from headwater.models.heads import HeadSettings, build_head, usual_head
-from headwater.models.settings import BackboneSettings
+from headwater.models.settings import BackboneSettings, TransformerSettings
+from headwater.nn.embedding import PatchEmbedding
 from headwater.nn.heads import TokenHead
 from headwater.nn.initialization import initialize
+from headwater.nn.positions import grid_sinusoids
 from headwater.sequence import Batch
 
 
@@ -74,3 +76,19 @@ def build_model(settings: BackboneSettings, *, head: str | None = None, seed: in
     if head is not None:
         model.add_head(head, seed=seed, **options)
     return model
+
+
+@torch.no_grad()
+def begin_with_grid(model: Model) -> None:
+    """Let the learnt positions of a fresh Transformer of pictures know which patches are neighbours; others stay."""
+    embedding, settings = (
+        getattr(model.backbone, "embedding", None),
+        getattr(model.backbone, "settings", None),
+    )
+    if (
+        isinstance(embedding, PatchEmbedding)
+        and isinstance(settings, TransformerSettings)
+        and settings.patches
+    ):
+        table = embedding.positions.table.weight
+        table[1:] = grid_sinusoids(settings.patches.rows, settings.patches.columns, settings.width)

@@ -11,7 +11,7 @@ from headwater.models.backbone import Backbone
 from headwater.models.settings import RecurrentSettings
 from headwater.nn.attention import AdditiveAttention, AttentionMask
 from headwater.nn.documents import over_documents
-from headwater.nn.embedding import TokenEmbedding
+from headwater.nn.embedding import PatchEmbedding, TokenEmbedding
 from headwater.nn.norm import build_norm
 from headwater.sequence import SequenceLayout
 
@@ -48,7 +48,13 @@ class RecurrentBackbone(Backbone):
         self.settings = settings
         self.width, self.vocabulary_size = settings.width, settings.vocabulary_size
         self.reads = "both" if settings.bidirectional else "past"
-        self.embedding = TokenEmbedding(nn.Embedding(settings.vocabulary_size, settings.width))
+        self.longest_row = None if settings.patches is None else settings.patches.count + 1
+        patches = settings.patches
+        self.embedding: TokenEmbedding[nn.Embedding] | PatchEmbedding = (
+            TokenEmbedding(nn.Embedding(settings.vocabulary_size, settings.width))
+            if patches is None
+            else PatchEmbedding(patches.features, patches.count, settings.width)
+        )
         self.recurrence = CELLS[settings.cell](
             settings.width,
             settings.hidden_width,
@@ -66,13 +72,8 @@ class RecurrentBackbone(Backbone):
         self.projection = nn.Linear(states * (2 if reads_states else 1), settings.width, bias=False)
         self.final_norm = build_norm("layer_without_bias", settings.width, 1e-5)
 
-    @property
-    def token_embedding(self) -> nn.Embedding:
-        """The table that embeds tokens."""
-        return self.embedding.tokens
-
     def embed(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T) → (B, T, C)
-        """Token vectors; order enters through the recurrence alone."""
+        """Vectors of tokens, whose order enters through the recurrence alone, or of patches in their places."""
         return self.embedding(inputs, layout)
 
     def encode(self, embedded: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T, C) → (B, T, C)

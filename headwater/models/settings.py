@@ -1,13 +1,14 @@
-"""What a user decides about a backbone: three frozen classes that check themselves.
+"""What a user decides about a backbone: frozen classes that check themselves.
 
 Shape letters: C width, H heads, K key-value heads, D head width, V vocabulary.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, cast, get_args
 
 from headwater.errors import SettingsError
+from headwater.models.checks import LARGEST, check_choice, check_counts, check_positive, check_shares
 from headwater.nn.block import NORM_POSITIONS, NormPosition
 from headwater.nn.feed_forward import FEED_FORWARD_KINDS, FeedForwardKind
 from headwater.nn.norm import NORM_KINDS, NormKind
@@ -28,24 +29,6 @@ Positions = Literal[
 ClassicLayout = Literal["bert", "electra", "gpt2"]
 Cell = Literal["lstm", "gru"]
 RecurrentAttention = Literal["none", "additive"]
-
-# Far above anything that is trained, far below what would exhaust a machine: a settings file from elsewhere
-# is refused before a single weight is allocated.
-LARGEST = {
-    "vocabulary_size": 1 << 22,
-    "width": 1 << 16,
-    "embedding_width": 1 << 16,
-    "hidden_width": 1 << 18,
-    "feed_forward_width": 1 << 18,
-    "depth": 1024,
-    "num_heads": 1024,
-    "num_key_value_heads": 1024,
-    "head_dim": 1 << 12,
-    "max_length": 1 << 24,
-    "relative_buckets": 1 << 16,
-    "relative_distance": 1 << 24,
-    "kernel": 1 << 10,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,19 +60,30 @@ class PatchSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneSettings:
-    """What every backbone has: a vocabulary, a width, a depth."""
+    """What every backbone has: a vocabulary, a width, a depth.
+
+    With ``patches`` it reads pictures: there is no vocabulary (0, and no padding).
+    """
 
     vocabulary_size: int
     width: int
     depth: int
     pad_token: int | None = 0
+    patches: PatchSettings | None = None
 
     def __post_init__(self) -> None:
-        _check_counts(self, ("width", "depth"))
+        check_counts(self, ("width", "depth"))
         self._check_vocabulary()
 
     def _check_vocabulary(self) -> None:
-        _check_counts(self, ("vocabulary_size",))
+        if self.patches is not None:
+            if self.vocabulary_size or self.pad_token is not None:
+                raise SettingsError(
+                    f"patches are no tokens: found vocabulary_size={self.vocabulary_size} and "
+                    f"pad_token={self.pad_token} beside them; expected 0 and None"
+                )
+            return
+        check_counts(self, ("vocabulary_size",))
         if self.pad_token is not None and not 0 <= self.pad_token < self.vocabulary_size:
             raise SettingsError(
                 f"pad_token={self.pad_token} is not in the vocabulary of {self.vocabulary_size} tokens; "
@@ -99,8 +93,11 @@ class BackboneSettings:
     def to_dict(self) -> dict[str, Any]:
         """Every setting by name, as JSON knows it."""
         return {
-            name: list(cast(tuple[object, ...], value)) if isinstance(value, tuple) else value
-            for name, value in vars(self).items()
+            **{
+                name: list(cast(tuple[object, ...], value)) if isinstance(value, tuple) else value
+                for name, value in vars(self).items()
+            },
+            "patches": None if self.patches is None else vars(self.patches),
         }
 
     @classmethod
@@ -121,8 +118,7 @@ class TransformerSettings(BackboneSettings):
     ``num_key_value_heads`` None means one per head, ``head_dim`` None means width / heads, ``embedding_width`` None a
     table of tokens as wide as the model. ``layout`` names the published layout whose heads and tensor names the model
     takes where its parts do not tell (BERT's and ELECTRA's bodies are the same); None: the one that fits, or our own.
-    With ``patches`` it reads pictures: there is no vocabulary (0, and no padding), and a learnt position for [CLS] and
-    for each patch.
+    With ``patches`` there is a learnt position for [CLS] and for each patch.
     """
 
     num_heads: int
@@ -154,20 +150,19 @@ class TransformerSettings(BackboneSettings):
     stochastic_depth: float = 0.0
     max_length: int = 2048
     layout: ClassicLayout | None = None
-    patches: PatchSettings | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_counts(self, ("num_heads", "feed_forward_width", "num_key_value_heads", "head_dim"))
-        _check_counts(self, ("embedding_width", "max_length", "relative_buckets", "relative_distance"))
-        _check_choice(self, "feed_forward", FEED_FORWARD_KINDS)
-        _check_choice(self, "norm", NORM_KINDS)
-        _check_choice(self, "norm_position", NORM_POSITIONS)
-        _check_choice(self, "positions", get_args(Positions))
+        check_counts(self, ("num_heads", "feed_forward_width", "num_key_value_heads", "head_dim"))
+        check_counts(self, ("embedding_width", "max_length", "relative_buckets", "relative_distance"))
+        check_choice(self, "feed_forward", FEED_FORWARD_KINDS)
+        check_choice(self, "norm", NORM_KINDS)
+        check_choice(self, "norm_position", NORM_POSITIONS)
+        check_choice(self, "positions", get_args(Positions))
         if self.layout is not None:
-            _check_choice(self, "layout", get_args(ClassicLayout))
-        _check_shares(self, [name for name in vars(self) if name.endswith("dropout")] + ["stochastic_depth"])
-        _check_positive(
+            check_choice(self, "layout", get_args(ClassicLayout))
+        check_shares(self, [name for name in vars(self) if name.endswith("dropout")] + ["stochastic_depth"])
+        check_positive(
             self, ("norm_epsilon", "rotary_theta", "local_rotary_theta", "attention_scale", "embedding_scale")
         )
         self._check_heads()
@@ -208,19 +203,11 @@ class TransformerSettings(BackboneSettings):
         local = self.window_of(block) is not None and self.local_rotary_theta is not None
         return self.local_rotary_theta if local and self.local_rotary_theta else self.rotary_theta
 
-    def to_dict(self) -> dict[str, Any]:
-        """Every setting by name, the patches as a table of their own."""
-        return {**super().to_dict(), "patches": None if self.patches is None else vars(self.patches)}
-
     def _check_vocabulary(self) -> None:
+        super()._check_vocabulary()
         if self.patches is None:
-            super()._check_vocabulary()
-        elif self.vocabulary_size or self.pad_token is not None:
-            raise SettingsError(
-                f"patches are no tokens: found vocabulary_size={self.vocabulary_size} and pad_token={self.pad_token} "
-                "beside them; expected 0 and None"
-            )
-        elif self.positions != "learned" or self.max_length != self.patches.count + 1 or self.causal:
+            return
+        if self.positions != "learned" or self.max_length != self.patches.count + 1 or self.causal:
             raise SettingsError(
                 f"a picture of {self.patches.count} patches has as many learnt positions and one for [CLS], and is "
                 f"read whole; found positions={self.positions!r}, max_length={self.max_length}, causal={self.causal}"
@@ -325,10 +312,10 @@ class RecurrentSettings(BackboneSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_counts(self, ("hidden_width",))
-        _check_choice(self, "cell", get_args(Cell))
-        _check_choice(self, "attention", get_args(RecurrentAttention))
-        _check_shares(self, ("dropout",))
+        check_counts(self, ("hidden_width",))
+        check_choice(self, "cell", get_args(Cell))
+        check_choice(self, "attention", get_args(RecurrentAttention))
+        check_shares(self, ("dropout",))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -347,42 +334,27 @@ class ConvolutionalSettings(BackboneSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_counts(self, ("hidden_width", "kernel", "dilation_cycle"))
-        _check_shares(self, ("dropout",))
+        check_counts(self, ("hidden_width", "kernel", "dilation_cycle"))
+        check_shares(self, ("dropout",))
         if not self.causal and self.kernel % 2 == 0:
             raise SettingsError(
                 f"kernel={self.kernel} has no middle; a centred convolution is odd: {self.kernel + 1}"
             )
 
 
-def _check_counts(settings: BackboneSettings, names: Sequence[str]) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if value is None:
-            continue
-        if type(value) is not int or value < 1:
-            raise SettingsError(f"{name}={value!r}; expected a whole number above 0")
-        if value > LARGEST.get(name, value):
-            raise SettingsError(
-                f"{name}={value} is beyond what this program will allocate; the most is {LARGEST[name]}"
-            )
+@dataclass(frozen=True, kw_only=True)
+class ResidualSettings(BackboneSettings):
+    """A residual network over the pixels of pictures, down to one vector a patch: ``depth`` blocks a stage.
 
+    ``hidden_width`` are the channels of the first stage; every further one has twice as many and half the lines.
+    """
 
-def _check_choice(settings: BackboneSettings, name: str, choices: Sequence[str]) -> None:
-    value = getattr(settings, name)
-    if value not in choices:
-        raise SettingsError(f"{name}={value!r} does not exist; choose one of {', '.join(choices)}")
+    hidden_width: int
+    dropout: float = 0.0
 
-
-def _check_shares(settings: BackboneSettings, names: Sequence[str]) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if not 0.0 <= value < 1.0:  # also refuses nan
-            raise SettingsError(f"{name}={value!r} is not a probability below 1; choose 0 … 0.99")
-
-
-def _check_positive(settings: BackboneSettings, names: Sequence[str]) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and not 0.0 < value < float("inf"):
-            raise SettingsError(f"{name}={value!r}; expected a number above 0")
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(self, ("hidden_width",))
+        check_shares(self, ("dropout",))
+        if self.patches is None:
+            raise SettingsError("a residual network reads pictures; give patches, or choose another backbone")

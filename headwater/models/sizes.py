@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from headwater.errors import SettingsError
 from headwater.models.cost import body_parameters
@@ -12,6 +12,7 @@ from headwater.models.settings import (
     EncoderDecoderSettings,
     PatchSettings,
     RecurrentSettings,
+    ResidualSettings,
     TransformerSettings,
 )
 from headwater.nn.feed_forward import GATED, FeedForwardKind
@@ -318,31 +319,32 @@ def matched_settings(
     width: int | None = None,
     depth: int | None = None,
     causal: bool = False,
-) -> RecurrentSettings | ConvolutionalSettings:
+    patches: PatchSettings | None = None,
+) -> RecurrentSettings | ConvolutionalSettings | ResidualSettings:
     """A baseline with ``target_parameters`` besides its embeddings, within 5 %.
 
     The width stays that of the Transformer, so that embeddings and heads match too; the hidden width is
     searched. Without ``width``, that of the named size nearest to the target. Two recurrent layers by
-    default, as many convolutions as the nearest size has blocks.
+    default, as many convolutions as the nearest size has blocks; over ``patches`` a residual network of two blocks a
+    stage.
     """
     nearest = min(SIZES.values(), key=lambda size: abs(12 * size.depth * size.width**2 - target_parameters))
-    own_width = nearest.width if width is None else width
+    shared: dict[str, Any] = {
+        "vocabulary_size": vocabulary_size,
+        "width": nearest.width if width is None else width,
+        "patches": patches,
+        **({} if patches is None else {"pad_token": None}),
+    }
 
-    def with_hidden(hidden_width: int) -> RecurrentSettings | ConvolutionalSettings:
+    def with_hidden(hidden_width: int) -> RecurrentSettings | ConvolutionalSettings | ResidualSettings:
         if kind == "recurrent":
             return RecurrentSettings(
-                vocabulary_size=vocabulary_size,
-                width=own_width,
-                depth=2 if depth is None else depth,
-                hidden_width=hidden_width,
-                bidirectional=not causal,
+                **shared, depth=depth or 2, hidden_width=hidden_width, bidirectional=not causal
             )
+        if patches is not None:
+            return ResidualSettings(**shared, depth=depth or 2, hidden_width=hidden_width)
         return ConvolutionalSettings(
-            vocabulary_size=vocabulary_size,
-            width=own_width,
-            depth=nearest.depth if depth is None else depth,
-            hidden_width=hidden_width,
-            causal=causal,
+            **shared, depth=depth or nearest.depth, hidden_width=hidden_width, causal=causal
         )
 
     if kind not in ("recurrent", "convolutional"):
@@ -351,7 +353,7 @@ def matched_settings(
     error = abs(body_parameters(found) / target_parameters - 1)
     if error > 0.05:
         raise SettingsError(
-            f"no {kind} backbone of width {own_width} comes within 5 % of {target_parameters:,} parameters "
+            f"no {kind} backbone of width {found.width} comes within 5 % of {target_parameters:,} parameters "
             f"(nearest: {body_parameters(found):,}); give another width or depth"
         )
     return found

@@ -10,9 +10,8 @@ from typing import Any, TypeVar, cast
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
 
-from headwater.errors import SettingsError
 from headwater.models.backbone import Backbone, EncoderDecoder
-from headwater.models.settings import EncoderDecoderSettings, PatchSettings, TransformerSettings
+from headwater.models.settings import EncoderDecoderSettings, TransformerSettings
 from headwater.nn.attention import AttentionMask, MultiHeadAttention, PositionBias
 from headwater.nn.block import Block, BlockCache, BlockNorms
 from headwater.nn.borrowed import Borrowed
@@ -40,17 +39,15 @@ class TransformerBackbone(Backbone):
         self.embedding: TokenEmbedding[nn.Embedding] | PatchEmbedding = (
             build_embedding(settings, nn.Embedding(settings.vocabulary_size, settings.table_width))
             if settings.patches is None
-            else build_patch_embedding(settings, settings.patches)
+            else PatchEmbedding(
+                settings.patches.features,
+                settings.patches.count,
+                settings.width,
+                dropout=settings.embedding_dropout,
+            )
         )
         self.blocks = build_blocks(settings)
         self.final_norm = build_final_norm(settings)
-
-    @property
-    def token_embedding(self) -> nn.Embedding:
-        """The table that embeds tokens; SettingsError where patches are read."""
-        if isinstance(self.embedding, PatchEmbedding):
-            raise SettingsError("a model of pictures has no table of tokens; choose a head that needs none")
-        return self.embedding.tokens
 
     def embed(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T) or (B, T, P) → (B, T, C)
         """The vectors of tokens or patches, with absolute positions where the settings have them."""
@@ -124,11 +121,6 @@ class TransformerEncoderDecoder(EncoderDecoder):
         self.decoder_blocks = build_blocks(decoder, reads_memory=True)
         self.decoder_norm = build_final_norm(decoder)
 
-    @property
-    def token_embedding(self) -> nn.Embedding:
-        """The table that embeds source and target tokens."""
-        return self.embedding.tokens
-
     def embed(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T) → (B, T, C)
         """Token vectors of a source."""
         return self.embedding(inputs, layout)
@@ -188,12 +180,6 @@ def build_embedding(settings: TransformerSettings, tokens: Table) -> TokenEmbedd
         scale=settings.embedding_scale,
         dropout=settings.embedding_dropout,
     )
-
-
-def build_patch_embedding(settings: TransformerSettings, patches: PatchSettings) -> PatchEmbedding:
-    """A linear map of each patch, [CLS], and a learnt position for each."""
-    positions = LearnedPositions(settings.max_length, settings.width)
-    return PatchEmbedding(patches.features, settings.width, positions, dropout=settings.embedding_dropout)
 
 
 def build_blocks(settings: TransformerSettings, *, reads_memory: bool = False) -> nn.ModuleList:

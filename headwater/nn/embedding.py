@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from headwater.nn.positions import LearnedPositions
 from headwater.sequence import SequenceLayout
 
 Table = TypeVar("Table", bound=nn.Module)
@@ -55,16 +56,17 @@ class TokenEmbedding(nn.Module, Generic[Table]):
 class PatchEmbedding(nn.Module):
     """``dropout(x + P(position))``, x the vector of [CLS] at position 0 and ``W patch + b`` elsewhere.
 
-    A picture that lacks patches is embedded as well: a patch's position says where in the picture it stands.
+    A position is learnt for each of ``count`` patches, and for [CLS]. A picture that lacks patches is embedded as well:
+    a patch's position says where in the picture it stands.
 
     Source: Dosovitskiy et al. 2021, equation 1, arXiv:2010.11929.
     """
 
-    def __init__(self, features: int, width: int, positions: nn.Module, *, dropout: float = 0.0) -> None:
+    def __init__(self, features: int, count: int, width: int, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.projection = nn.Linear(features, width)
         self.first = nn.Embedding(1, width)
-        self.positions = positions
+        self.positions = LearnedPositions(count + 1, width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, patches: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T, P) → (B, T, C)

@@ -8,7 +8,7 @@
 | classifiers | truncated normal, σ = 0.02: a new head begins by guessing |
 | linear maps that write into the stream (``out``, ``outer``) | the same divided by √(updates in the model) |
 | queries where scores are not divided by √D (T5) | divided by √D themselves: the first scores are the usual ones |
-| convolutions | truncated normal, σ = √(1 / inputs·kernel) |
+| convolutions | truncated normal, σ = √(1 / inputs·kernel); in front of a ReLU (pictures) √(2 / inputs·kernel) |
 | LSTM and GRU, gate by gate | input maps Xavier uniform, recurrent maps orthogonal |
 | an LSTM's forget gate | bias 1: open |
 | norms | 1; every bias 0, T5's relative biases too |
@@ -123,9 +123,13 @@ def _initialize_part(part: nn.Module, deviation: float, generators: _Generators)
             inputs = part.in_channels // part.groups * part.kernel_size[0]
             _truncated_normal(part.weight, math.sqrt(1.0 / inputs), generators["weight"])
             _zero(part.bias)
+        case nn.Conv2d():
+            inputs = part.in_channels * part.kernel_size[0] * part.kernel_size[1]
+            _truncated_normal(part.weight, math.sqrt(2.0 / inputs), generators["weight"])
+            _zero(part.bias)
         case nn.LSTM() | nn.GRU():
             _initialize_recurrent(part, generators)
-        case nn.LayerNorm() | nn.RMSNorm():
+        case nn.LayerNorm() | nn.RMSNorm() | nn.GroupNorm():
             nn.init.ones_(part.weight)
             _zero(getattr(part, "bias", None))
         case TiedDecoder():

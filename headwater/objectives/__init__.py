@@ -5,8 +5,10 @@ from headwater.objectives.colorization import Colorization
 from headwater.objectives.continuation import Continuation
 from headwater.objectives.denoising import Denoising
 from headwater.objectives.geometric_transform import GeometricTransform
+from headwater.objectives.jigsaw import Jigsaw
 from headwater.objectives.masked_autoencoding import MaskedAutoencoding
 from headwater.objectives.masked_patch import MaskedPatches
+from headwater.objectives.masked_patch_classes import MaskedPatchClasses
 from headwater.objectives.masked_prediction import MaskedTokens
 from headwater.objectives.mixed import Mixed
 from headwater.objectives.multi_label import MultiLabel
@@ -14,6 +16,7 @@ from headwater.objectives.next_item import NextItem
 from headwater.objectives.next_sentence import NextSentence
 from headwater.objectives.next_token import NextToken
 from headwater.objectives.objective import LabelledObjective, LossTerm, Objective, Task
+from headwater.objectives.picture_distillation import PictureDistillation
 from headwater.objectives.question_answering import QuestionAnswering
 from headwater.objectives.regression import Regression
 from headwater.objectives.replaced_token import ReplacedToken
@@ -24,7 +27,9 @@ from headwater.objectives.sentence_order import SentenceOrder
 from headwater.objectives.sequence_to_sequence import SequenceToSequence
 from headwater.objectives.similarity import Similarity
 from headwater.objectives.span_corruption import SpanCorruption
+from headwater.objectives.super_resolution import SuperResolution
 from headwater.objectives.tagging import Tagging
+from headwater.objectives.view_contrast import ViewContrast
 
 __all__ = [
     "Classification",
@@ -32,9 +37,11 @@ __all__ = [
     "Continuation",
     "Denoising",
     "GeometricTransform",
+    "Jigsaw",
     "LabelledObjective",
     "LossTerm",
     "MaskedAutoencoding",
+    "MaskedPatchClasses",
     "MaskedPatches",
     "MaskedTokens",
     "Mixed",
@@ -43,6 +50,7 @@ __all__ = [
     "NextSentence",
     "NextToken",
     "Objective",
+    "PictureDistillation",
     "QuestionAnswering",
     "Regression",
     "ReplacedToken",
@@ -53,6 +61,8 @@ __all__ = [
     "SequenceToSequence",
     "Similarity",
     "SpanCorruption",
+    "SuperResolution",
     "Tagging",
     "Task",
+    "ViewContrast",
 ]

@@ -14,7 +14,8 @@ from headwater.models.settings import TransformerSettings
 from headwater.models.transformer import build_blocks, build_final_norm
 from headwater.nn.initialization import initialize
 from headwater.nn.positions import grid_sinusoids
-from headwater.objectives.painting import Painting, PaintingTask, patches_of, taken
+from headwater.objectives.hiding_patches import HidingTask, taken
+from headwater.objectives.painting import Painting, patches_of
 from headwater.randomness import Draws
 from headwater.sequence import Batch, SequenceLayout
 
@@ -23,7 +24,7 @@ NARROWEST_DECODER = 64
 
 
 @dataclass(frozen=True, slots=True)
-class FewSeen(PaintingTask):
+class FewSeen(HidingTask):
     """A task of which the encoder reads what is in sight alone."""
 
     @property
@@ -69,7 +70,7 @@ class MaskedAutoencoding(Painting):
         task = super().prepare(batch, draws)
         return FewSeen(task.batch, task.counts, task.seen, task.hidden)
 
-    def painted(self, model: Model, task: PaintingTask) -> Tensor:
+    def painted(self, model: Model, task: HidingTask) -> Tensor:
         """The hidden patches from those in sight: (B, N − S, P)."""
         backbone, rows = model.backbone, len(task.seen)
         layout = SequenceLayout(torch.zeros_like(task.seen), task.seen, uniform=True)

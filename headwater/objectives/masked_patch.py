@@ -4,13 +4,13 @@ Xie et al. 2022 (SimMIM), arXiv:2111.09886. Shape letters: B pictures, N patches
 patch, C width.
 """
 
-import torch
 from torch import Tensor, nn
 
 from headwater.models.model import Model
 from headwater.models.settings import TransformerSettings
 from headwater.nn.initialization import initialize
-from headwater.objectives.painting import Painting, PaintingTask, patches_of
+from headwater.objectives.hiding_patches import HidingTask, hidden_states
+from headwater.objectives.painting import Painting, patches_of
 
 
 class MaskedPatches(Painting):
@@ -28,14 +28,6 @@ class MaskedPatches(Painting):
         self.exit = nn.Linear(settings.width, patches_of(settings, self.name).features)
         initialize(self, seed=seed, name="objective")
 
-    def painted(self, model: Model, task: PaintingTask) -> Tensor:
+    def painted(self, model: Model, task: HidingTask) -> Tensor:
         """The hidden patches from the hidden states at their places: (B, N − S, P)."""
-        backbone, batch = model.backbone, task.batch
-        rows, length = batch.inputs.shape[:2]
-        hidden = torch.zeros(rows, length, dtype=torch.bool, device=batch.inputs.device)
-        hidden = hidden.scatter(1, task.hidden, True)[..., None]
-        embedded = backbone.embed(batch.inputs.masked_fill(hidden, 0.0), batch.layout)
-        embedded = embedded + hidden * self.missing.weight[0]
-        places = (task.hidden + length * torch.arange(rows, device=hidden.device)[:, None]).flatten()
-        states = backbone.encode_places(embedded, batch.layout, places)
-        return self.exit(states).view(rows, task.hidden.shape[1], -1)
+        return self.exit(hidden_states(model, task, self.missing)).view(*task.hidden.shape, -1)

@@ -6,15 +6,14 @@ letters: B texts, T tokens, C width.
 
 from typing import ClassVar
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
 from headwater.models.model import Model
 from headwater.nn.initialization import initialize
 from headwater.nn.pooling import MeanPooling
+from headwater.objectives.contrast import Projection, contrast
 from headwater.objectives.objective import LossTerm, Objective, Task
 from headwater.objectives.rewriting import documents_of, rewritten
 from headwater.randomness import Draws
@@ -47,7 +46,7 @@ class SentenceContrast(Objective):
             )
         self.tokenizer, self.share, self.temperature = tokenizer, share, temperature
         self.pooling = MeanPooling()
-        self.projection = nn.ModuleList([nn.Linear(width, width), nn.Linear(width, width)])
+        self.projection = Projection(width)
         initialize(self.projection, seed=seed, name="objective.projection")
 
     def prepare(self, batch: Batch, draws: Draws) -> Task:
@@ -64,15 +63,7 @@ class SentenceContrast(Objective):
 
     def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
         """The mean over both views of every text."""
-        views = F.normalize(self._vectors(model, task.batch), dim=-1)
-        count = len(views)
-        cosines = (views @ views.T).float() / self.temperature
-        itself = torch.eye(count, dtype=torch.bool, device=views.device)
-        cosines = cosines.masked_fill(itself, float("-inf"))
-        partner = (torch.arange(count, device=views.device) + count // 2) % count
-        total = F.cross_entropy(cosines, partner, reduction="sum")
-        return (LossTerm(self.name, total, count, right=(cosines.argmax(dim=-1) == partner).sum()),)
+        return (contrast(self.name, self.projection(self._vectors(model, task.batch)), self.temperature),)
 
     def _vectors(self, model: Model, batch: Batch) -> Tensor:  # (2B, C)
-        first, second = self.projection
-        return second(F.gelu(first(self.pooling(model.encode(batch), batch.layout))))
+        return self.pooling(model.encode(batch), batch.layout)

@@ -3,7 +3,7 @@
 import io
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, islice
 from pathlib import Path
@@ -12,16 +12,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.data.cutting import Cut, digest_of
 from headwater.data.decoding import flaw
-from headwater.data.examples import Example
+from headwater.data.examples import Content, Example, texts_in
+from headwater.data.labelled_pictures import read_labelled_pictures
 from headwater.data.problems import Problem, Problems
 from headwater.data.readers import read_labelled
 from headwater.data.readers.columns import listed
 from headwater.data.readers.histories import history_of
 from headwater.data.readers.json_rows import as_cell
+from headwater.data.readers.pictures import Pixels, decoded
 from headwater.data.readers.questions import missing_part
+from headwater.data.sequencers import Patches
 from headwater.errors import BadDataError, UsageError
-from headwater.run.fitting import encode
+from headwater.run.fitting import inputs_of
 from headwater.run.folder import RunFolder
 from headwater.run.foretelling import judge_foretelling
 from headwater.run.labelled import left_out
@@ -35,13 +39,24 @@ ROWS_AT_A_TIME = 1024
 Texts = Sequence[tuple[str, ...]]
 AskedRow = Example | Problem
 """A row to answer, or the reason why it cannot be."""
-RowKind = Literal["texts", "questions"]
-"""Texts without the blanks around them, one of which may be empty; or a question and its context, as written."""
+RowKind = Literal["texts", "questions", "pictures"]
+"""Texts without the blanks around them, one of which may be empty; a question and its context, as written; pictures."""
+Asked = str | Path | Sequence[str] | NDArray[np.uint8]
+"""What Python asks about: a text, several texts of one row, or a picture as a file or as an array (H, W, K)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Which rows a model answers: of text, in which columns; of pictures, how they are cut."""
+
+    kind: RowKind = "texts"
+    text: tuple[str, ...] | None = None
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answerer:
-    """A shipped model that reads texts."""
+    """A shipped model that reads texts or pictures."""
 
     path: Path
     reader: Reader
@@ -58,27 +73,47 @@ class Answerer:
         """The text columns that the run was trained on, where it knows them."""
         return tuple(self.card["text"]) if self.card.get("text") else None
 
+    def asking(self, text: Sequence[str] | None) -> Asking:
+        """Which rows the model answers; ``text`` names other columns than it was trained on."""
+        if self.cut is not None:
+            return Asking("pictures", cut=self.cut)
+        task = TASKS.get(str(self.card.get("task")))
+        columns = tuple(text) if text else self.text_columns
+        return Asking("texts" if task is None or task.labels_are != "answers" else "questions", columns)
+
     @property
-    def rows_are(self) -> RowKind:
-        """What a row is that the model answers."""
-        kind = TASKS.get(str(self.card.get("task")))
-        return "texts" if kind is None or kind.labels_are != "answers" else "questions"
+    def cut(self) -> Cut | None:
+        """How pictures are cut, where the model reads them."""
+        sequencer = self.reader.sequencer
+        return Cut.like(sequencer) if isinstance(sequencer, Patches) else None
+
+    def contents(self, asked: Iterable[Asked]) -> list[Content]:
+        """What Python asks about, as the model reads it; BadDataError for a file that is no picture."""
+        if self.cut is None:
+            return [(str(row),) if isinstance(row, str | Path) else tuple(map(str, row)) for row in asked]
+        found: list[Content] = []
+        for row in asked:
+            if isinstance(row, str | Path):
+                found.append(_picture(str(row), self.cut))
+            else:
+                pixels = np.asarray(row, np.uint8)
+                found.append(self.cut.square(pixels[..., None] if pixels.ndim == 2 else pixels))
+        return found
 
     @property
     def width(self) -> int:
         """Numbers in a vector."""
         return self.reader.model.backbone.width
 
-    def predict(self, texts: Texts) -> Iterator[dict[str, Any]]:
-        """The answer to each text, as its task answers."""
-        return self._task().answers(self.reader, texts)
+    def predict(self, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
+        """The answer to each row, as its task answers."""
+        return self._task().answers(self.reader, contents)
 
-    def embed(self, texts: Texts) -> NDArray[np.float32]:
-        """One vector a text: (texts, width)."""
-        whole = ["\n".join(text) for text in texts]
-        if self.reader.tokenizer.unknown is not None:
-            whole = [history_of(text) for text in whole]
-        return self.reader.vectors(encode(whole, self.reader.tokenizer))
+    def embed(self, contents: Sequence[Content]) -> NDArray[np.float32]:
+        """One vector a row: (rows, width)."""
+        if self.cut is None and self.reader.tokenizer.unknown is not None:
+            contents = [(history_of("\n".join(text)),) for text in texts_in(contents)]
+        return self.reader.vectors(inputs_of(contents, self.reader.sequencer))
 
     def evaluate(
         self, test: Path, *, text: Sequence[str] | None, label: str | None, progress: Progress
@@ -88,11 +123,12 @@ class Answerer:
             columns = tuple(text) if text else None
             return judge_foretelling(self.reader, test, text=columns, progress=progress)
         task = self._task().in_run(RunFolder(self.path))
-        given = task.read(
+        given = task.read_rows(
             test,
             text=text or task.judged_columns or self.text_columns,
-            label=label or self.card.get("label"),
+            label=label or (self.card.get("label") if self.cut is None else None),
             split="test",
+            cut=self.cut,
         )
         for line in left_out(given.problems):
             progress.say(line)
@@ -109,7 +145,7 @@ class Answerer:
             self.card.get("task") not in TASKS and WORD_HEAD in model.heads and model.backbone.reads == "past"
         )
 
-    def _task(self) -> Task:
+    def _task(self) -> Task[Any]:
         name = str(self.card.get("task"))
         if name not in TASKS:
             raise UsageError(
@@ -141,33 +177,28 @@ def _checked_card(card: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     return card
 
 
-def read_rows(
-    rows: str, *, text: Sequence[str] | None, problems: Problems, kind: RowKind = "texts"
-) -> Iterator[list[AskedRow]]:
+def read_rows(rows: str, asking: Asking, problems: Problems) -> Iterator[list[AskedRow]]:
     """Rows of a file or of standard input, about a thousand at a time.
 
-    Standard input is JSON lines with the text columns, or plain text, one row a line; a line that cannot be
-    used stands in its place as a Problem. What a file loses is only counted in ``problems``.
+    Standard input is JSON lines with the text columns, or plain text, one row a line; of pictures, the name of a file a
+    line. A line that cannot be used stands in its place as a Problem. What a file loses is only counted in
+    ``problems``.
     """
-    asked = (
-        _from_standard_input(text or ("text",), problems, kind)
-        if rows == "-"
-        else _from_file(rows, text, problems, kind)
-    )
+    asked = _from_standard_input(asking, problems) if rows == "-" else _from_file(rows, asking, problems)
     while part := list(islice(asked, ROWS_AT_A_TIME)):
         yield part
 
 
-def texts_of(part: Sequence[AskedRow]) -> list[tuple[str, ...]]:
-    """The texts of the rows that can be answered."""
-    return [row.texts for row in part if isinstance(row, Example)]
+def contents_of(part: Sequence[AskedRow]) -> list[Content]:
+    """What the rows hold that can be answered."""
+    return [row.content for row in part if isinstance(row, Example)]
 
 
 def with_errors(part: Sequence[AskedRow], answers: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The answers in the order of the rows; a row that has none says why in its place."""
     for row in part:
         if isinstance(row, Example):
-            yield next(answers)
+            yield next(answers) if row.pixels is None else {"path": row.path, "row": row.row, **next(answers)}
         else:
             yield {"row": row.row, "error": f"{row.reason}{f' ({row.detail})' if row.detail else ''}"}
 
@@ -180,16 +211,17 @@ def refuse_unanswered(problems: Problems) -> None:
         )
 
 
-def _from_file(
-    rows: str, text: Sequence[str] | None, problems: Problems, kind: RowKind
-) -> Iterator[AskedRow]:
-    labels = "answers" if kind == "questions" else "class"
-    found = read_labelled(Path(rows), text=text, need_labels=False, labels=labels)
+def _from_file(rows: str, asking: Asking, problems: Problems) -> Iterator[AskedRow]:
+    if asking.cut is not None:
+        found = read_labelled_pictures(rows, need_labels=False, cut=asking.cut)
+    else:
+        labels = "answers" if asking.kind == "questions" else "class"
+        found = read_labelled(Path(rows), text=asking.text, need_labels=False, labels=labels)
     problems.absorb(found.problems)
     yield from found.examples
 
 
-def _from_standard_input(text: Sequence[str], problems: Problems, kind: RowKind) -> Iterator[AskedRow]:
+def _from_standard_input(asking: Asking, problems: Problems) -> Iterator[AskedRow]:
     if isinstance(sys.stdin, io.TextIOWrapper):
         # Whatever the locale says; what is not UTF-8 is marked, so that one bad byte costs one line.
         sys.stdin.reconfigure(encoding="utf-8-sig", errors="headwater.mark")
@@ -197,13 +229,17 @@ def _from_standard_input(text: Sequence[str], problems: Problems, kind: RowKind)
         if not line.strip():
             continue
         problems.rows += 1
-        row = _from_line(line.strip(), number, text, kind)
+        row = _from_line(line.strip(), number, asking)
         if isinstance(row, Problem):
             problems.add(*row)
         yield row
 
 
-def _from_line(line: str, number: int, text: Sequence[str], kind: RowKind) -> AskedRow:
+def _from_line(line: str, number: int, asking: Asking) -> AskedRow:
+    if asking.cut is not None:
+        return _from_name(line, number, asking.cut)
+    text, kind = asking.text or ("text",), asking.kind
+
     def unusable(reason: str, detail: str = "") -> Problem:
         return Problem("standard input", number, reason, detail)
 
@@ -219,6 +255,25 @@ def _from_line(line: str, number: int, text: Sequence[str], kind: RowKind) -> As
     texts = tuple(cell or "" if kind == "questions" else (cell or "").strip() for cell in cells)
     reason = next(filter(None, map(flaw, texts)), None) or _missing(texts, kind)
     return unusable(reason) if reason else Example(texts, None, "standard input", number)
+
+
+def _from_name(name: str, number: int, cut: Cut) -> AskedRow:
+    """The picture of that name."""
+    try:
+        pixels = _picture(name, cut)
+    except BadDataError as problem:
+        return Problem("standard input", number, "no picture", str(problem))
+    return Example((), None, name, number, pixels, digest_of(pixels))
+
+
+def _picture(name: str, cut: Cut) -> Pixels:
+    try:
+        with Path(name).open("rb") as stream:
+            return cut.square(decoded(stream))
+    except OSError as problem:
+        raise BadDataError(f"{name} cannot be read: {problem.strerror}") from problem
+    except BadDataError as problem:
+        raise BadDataError(f"{name}: {problem}") from problem
 
 
 def _missing(texts: tuple[str, ...], kind: RowKind) -> str | None:

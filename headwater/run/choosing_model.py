@@ -4,19 +4,21 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from headwater.data.tokenizer import Tokenizer
+from headwater.data.sequencers import Patches, Tokenizer
 from headwater.errors import SettingsError
 from headwater.models import (
     BackboneSettings,
     EncoderDecoderSettings,
     HeadSettings,
     Model,
+    PatchSettings,
     TransformerSettings,
     build_model,
     cost_of,
     encoder_decoder_settings,
     load_bundle,
     matched_settings,
+    picture_settings,
 )
 from headwater.models.layouts import has_home
 from headwater.models.sizes import (
@@ -67,11 +69,39 @@ def chosen_settings(
     return matched_to(transformer, model.backbone)
 
 
+def chosen_picture_settings(model: ModelSettings, patches: Patches) -> BackboneSettings:
+    """A Transformer in ViT's layout over such patches, with what the user knows better, or a baseline of its size."""
+    if model.layout is not None:
+        raise SettingsError(f"model.layout = '{model.layout}' reads no patches; leave it out for pictures")
+    shape = PatchSettings(
+        rows=patches.rows, columns=patches.columns, side=patches.side, channels=patches.channels
+    )
+    usual = picture_settings(model.size, shape)
+    width, dropout = model.width or usual.width, model.dropout or 0.0
+    transformer = dataclasses.replace(
+        usual,
+        width=width,
+        depth=model.depth or usual.depth,
+        num_heads=model.num_heads or usual.num_heads,
+        feed_forward_width=model.feed_forward_width or 4 * width,
+        residual_dropout=dropout,
+        embedding_dropout=dropout,
+    )
+    return transformer if model.backbone == "transformer" else matched_to(transformer, model.backbone)
+
+
 def matched_to(settings: BackboneSettings, kind: BaselineKind) -> BackboneSettings:
     """A baseline of another kind: the same vocabulary and width, parameters besides embeddings within 5 %."""
     target = cost_of(settings, length=1).body_parameters
     causal = isinstance(settings, TransformerSettings) and settings.causal
-    return matched_settings(target, kind, settings.vocabulary_size, width=settings.width, causal=causal)
+    return matched_settings(
+        target,
+        kind,
+        settings.vocabulary_size,
+        width=settings.width,
+        causal=causal,
+        patches=settings.patches,
+    )
 
 
 def pretraining_model(

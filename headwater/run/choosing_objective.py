@@ -4,27 +4,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from headwater.data.files import Modality, sources_of
-from headwater.data.sequencers.patches import Patches
-from headwater.data.tokenizer import Tokenizer
+from torch import Tensor
+
+from headwater.data.files import Modality, modality_of, sources_of
+from headwater.data.sequencers import Patches, Sequencer, Tokenizer, patches_in, vocabulary_in
 from headwater.errors import SettingsError
 from headwater.models import Model, TransformerSettings
 from headwater.objectives import (
     Colorization,
     Denoising,
     GeometricTransform,
+    Jigsaw,
     MaskedAutoencoding,
+    MaskedPatchClasses,
     MaskedPatches,
     MaskedTokens,
     Mixed,
     NextSentence,
     NextToken,
     Objective,
+    PictureDistillation,
     ReplacedToken,
     SelfDistillation,
     SentenceContrast,
     SentenceOrder,
     SpanCorruption,
+    SuperResolution,
+    ViewContrast,
 )
 from headwater.objectives.objective import Reads
 from headwater.run.settings import ObjectiveSettings
@@ -35,22 +41,26 @@ from headwater.settings import unknown_choice
 class Given:
     """What an objective may be made from."""
 
-    sequencer: Tokenizer | Patches
+    sequencer: Sequencer
     settings: ObjectiveSettings
     model: Model
     seed: int
+    sample: Callable[[], Tensor]
+
+    @property
+    def width(self) -> int:
+        """Numbers of a hidden state."""
+        return self.model.backbone.width
 
     @property
     def tokenizer(self) -> Tokenizer:
         """The vocabulary of a run on text."""
-        assert isinstance(self.sequencer, Tokenizer), "a pretext task of text is given text"
-        return self.sequencer
+        return vocabulary_in(self.sequencer, "this run")
 
     @property
     def patches(self) -> Patches:
         """How pictures are cut in a run on pictures."""
-        assert isinstance(self.sequencer, Patches), "a pretext task of pictures is given pictures"
-        return self.sequencer
+        return patches_in(self.sequencer, "this run")
 
     @property
     def backbone(self) -> TransformerSettings:
@@ -71,7 +81,7 @@ class Choice(NamedTuple):
     build: Callable[[Given], Objective]
 
 
-PRETEXT_OBJECTIVES: Mapping[str, Choice] = {
+_OF_TEXT: Mapping[str, Choice] = {
     "masked_tokens": Choice(
         MaskedTokens, lambda g: MaskedTokens(g.tokenizer, share=g.share(0.3), kept=g.settings.kept)
     ),
@@ -94,19 +104,32 @@ PRETEXT_OBJECTIVES: Mapping[str, Choice] = {
         SelfDistillation,
         lambda g: SelfDistillation(g.tokenizer, g.model.backbone, share=g.share(0.3), seed=g.seed),
     ),
+}
+_OF_PICTURES: Mapping[str, Choice] = {
     "masked_autoencoding": Choice(
         MaskedAutoencoding, lambda g: MaskedAutoencoding(g.backbone, share=g.share(0.75), seed=g.seed)
-    ),
-    "colorization": Choice(
-        Colorization, lambda g: Colorization(g.patches, g.model.backbone.width, seed=g.seed)
-    ),
-    "geometric_transform": Choice(
-        GeometricTransform, lambda g: GeometricTransform(g.patches, g.model.backbone, seed=g.seed)
     ),
     "masked_patch": Choice(
         MaskedPatches, lambda g: MaskedPatches(g.backbone, share=g.share(0.6), seed=g.seed)
     ),
+    "masked_patch_classes": Choice(
+        MaskedPatchClasses,
+        lambda g: MaskedPatchClasses(g.patches, g.width, g.sample(), share=g.share(0.6), seed=g.seed),
+    ),
+    "colorization": Choice(Colorization, lambda g: Colorization(g.patches, g.width, seed=g.seed)),
+    "super_resolution": Choice(SuperResolution, lambda g: SuperResolution(g.patches, g.width, seed=g.seed)),
+    "jigsaw": Choice(Jigsaw, lambda g: Jigsaw(g.patches, g.width, seed=g.seed)),
+    "geometric_transform": Choice(
+        GeometricTransform, lambda g: GeometricTransform(g.patches, g.model.backbone, seed=g.seed)
+    ),
+    "view_contrast": Choice(ViewContrast, lambda g: ViewContrast(g.patches, g.width, seed=g.seed)),
+    "self_distillation": Choice(
+        PictureDistillation,
+        lambda g: PictureDistillation(g.patches, g.model.backbone, share=g.share(0.6), seed=g.seed),
+    ),
 }
+PRETEXT_OBJECTIVES: Mapping[Modality, Mapping[str, Choice]] = {"text": _OF_TEXT, "image": _OF_PICTURES}
+"""The pretext tasks of each modality; one of the same name asks the same of each."""
 USUAL: Mapping[Modality, str] = {"text": "masked_tokens", "image": "masked_autoencoding"}
 """The pretext task of a modality where the user names none."""
 
@@ -124,20 +147,25 @@ READS: Mapping[Reads, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Pretext:
-    """The objectives of a run with their weights, and what they need together."""
+    """The objectives of a run with their weights, what they read, and what they need together."""
 
     weights: Mapping[str, float]
+    modality: Modality
 
     @classmethod
-    def named(cls, name: str) -> "Pretext":
-        """``masked_tokens``, or several with weights: ``masked_tokens=1,sentence_order=0.3``."""
+    def named(cls, name: str, paths: Sequence[str] = ()) -> "Pretext":
+        """``masked_tokens``, or several with weights: ``masked_tokens=1,sentence_order=0.3``.
+
+        Names that more than one modality knows mean that of the data behind ``paths``.
+        """
         weights: dict[str, float] = {}
+        every = [objective for known in PRETEXT_OBJECTIVES.values() for objective in known]
         for part in name.split(","):
             objective, equals, weight = (piece.strip() for piece in part.partition("="))
-            if objective not in PRETEXT_OBJECTIVES:
-                raise SettingsError(unknown_choice("objective.name", objective, list(PRETEXT_OBJECTIVES)))
+            if objective not in every:
+                raise SettingsError(unknown_choice("objective.name", objective, list(dict.fromkeys(every))))
             weights[objective] = _number(part, weight) if equals else 1.0
-        found = cls(weights)
+        found = cls(weights, _modality(list(weights), paths))
         found._check()
         return found
 
@@ -147,11 +175,6 @@ class Pretext:
         needs: list[Reads] = [kind.needs for kind in self._kinds if kind.needs != "any"]
         return needs[0] if needs else "both"
 
-    @property
-    def modality(self) -> Modality:
-        """What all of them read."""
-        return self._kinds[0].modality
-
     def require(self, paths: Sequence[str]) -> str:
         """Refuse data that hold nothing of what these pretext tasks read; what is passed over, in words, or ""."""
         name, others = next(iter(self.weights)), dict(MODALITIES)
@@ -159,7 +182,7 @@ class Pretext:
         (other,) = others
         passed_over = sources_of(paths, other)
         if passed_over and not sources_of(paths, self.modality):
-            fitting = [task for task, choice in PRETEXT_OBJECTIVES.items() if choice.kind.modality == other]
+            fitting = list(PRETEXT_OBJECTIVES[other])
             raise SettingsError(
                 f"{name} reads {MODALITIES[self.modality]}, and {paths[0]} holds {MODALITIES[other]}; choose "
                 f"--objective {' or '.join(fitting)}"
@@ -191,22 +214,16 @@ class Pretext:
 
     def build(self, given: Given) -> Objective:
         """The objective, mixed where there are several."""
-        parts = {name: PRETEXT_OBJECTIVES[name].build(given) for name in self.weights}
+        parts = {name: PRETEXT_OBJECTIVES[self.modality][name].build(given) for name in self.weights}
         if len(parts) == 1:
             return next(iter(parts.values()))
         return Mixed(parts, self.weights)
 
     @property
     def _kinds(self) -> list[type[Objective]]:
-        return [PRETEXT_OBJECTIVES[name].kind for name in self.weights]
+        return [PRETEXT_OBJECTIVES[self.modality][name].kind for name in self.weights]
 
     def _check(self) -> None:
-        if len({kind.modality for kind in self._kinds}) > 1:
-            read = ", ".join(
-                f"{name} reads {MODALITIES[kind.modality]}"
-                for name, kind in zip(self.weights, self._kinds, strict=True)
-            )
-            raise SettingsError(f"{read}; one run reads one kind of data: choose objectives of one kind")
         needs: dict[Reads, str] = {
             kind.needs: name for name, kind in zip(self.weights, self._kinds, strict=True)
         }
@@ -217,6 +234,25 @@ class Pretext:
                 f"{first[1]} needs a model that reads {READS[first[0]]} and {second[1]} one that reads "
                 f"{READS[second[0]]}; one model cannot be both: choose objectives of one kind"
             )
+
+
+def _modality(names: Sequence[str], paths: Sequence[str]) -> Modality:
+    """What all of these tasks read."""
+    common: list[Modality] = [
+        modality for modality, known in PRETEXT_OBJECTIVES.items() if set(names) <= set(known)
+    ]
+    if not common:
+        read = ", ".join(
+            f"{name} reads "
+            + " or ".join(
+                MODALITIES[modality] for modality, known in PRETEXT_OBJECTIVES.items() if name in known
+            )
+            for name in names
+        )
+        raise SettingsError(f"{read}; one run reads one kind of data: choose objectives of one kind")
+    if len(common) > 1 and paths and (found := modality_of(paths)) in common:
+        return found
+    return common[0]
 
 
 def _number(part: str, weight: str) -> float:

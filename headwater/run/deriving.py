@@ -1,8 +1,10 @@
 """Every number that a user did not give, derived from the size and the budget by rules that stand here."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from headwater.data.sequencers import Patches
 from headwater.errors import SettingsError
 from headwater.run.settings import RunSettings
 from headwater.run.starting import StartingPoint
@@ -72,6 +74,8 @@ class Habits:
 
 
 CLASSIFYING = Habits()
+LOOKING: Mapping[str, Any] = {"rows": 32, "parts": 1, "steps": 300, "epochs": 10}
+"""What is different of pictures: all are as long, and many views of them can be shown."""
 
 
 def size_rule(size: str) -> Rule:
@@ -119,6 +123,8 @@ def derive_finetuning(
     Rows are read as far as the windows of pre-training were long: beyond that no position was ever trained.
     """
     mine = settings.training
+    if isinstance(start.sequencer, Patches):
+        habits = replace(habits, **LOOKING)
     batch_rows = min(mine.batch_rows or habits.rows, rows)
     derived: dict[str, Any] = {
         "steps": mine.steps if mine.steps or mine.minutes else habits.steps_for(rows, batch_rows),

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
-from headwater.data.tokenizer import Tokenizer
+from headwater.data.cutting import Cut
+from headwater.data.files import modality_of
+from headwater.data.sequencers import Patches, Sequencer
 from headwater.errors import SettingsError
 from headwater.objectives import Objective
-from headwater.run.choosing_model import chosen_settings
+from headwater.run.choosing_model import chosen_picture_settings, chosen_settings
 from headwater.run.deriving import derive_finetuning, derive_rhythm, size_rule
 from headwater.run.driving import Drive
 from headwater.run.folder import RunFolder
@@ -46,18 +49,19 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
     with StopRequests(remedy=folder.resume_line) as stop:
         settings = agreed_machine(folder.settings(), world)
         device = use_machine(settings.machine)
-        data = LabelledData.read(settings.data, settings.task or "classification")
+        known = None if settings.start_from is None else StartingPoint.of_run(settings.start_from)
+        data = LabelledData.read(settings.data, settings.task or "classification", _cut(settings, known))
         world.on_first(lambda: folder.write_json("data.json", data.facts()))
         check = stop.for_all(world)
         check()
         progress.say("\n".join(data.remarks()))
-        start = _starting_point(settings, data, stop)
+        start = _starting_point(settings, data, known, stop)
         check()
         task = data.task.suited_to(start, settings.start_from or "scratch")
         data = replace(data, task=task)
         amount = task.amount(data.train, settings.training.length or start.length)
         settings = derive_finetuning(settings, amount, start, task.habits)
-        objective = task.objective(settings.objective, start.tokenizer)
+        objective = task.objective(settings.objective, start.sequencer)
         model = start.model(task.head, seed=settings.training.seed, **task.head_options).to(device)
         refuse_long_rows(model, settings.training)
         _refuse_what_cannot_learn(objective, task, settings.training)
@@ -67,12 +71,12 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         learner = build_learner(model, objective, settings.training)
 
         training = settings.training
-        rows = task.rows(data.train.examples, start.tokenizer)
-        if said := task.unread(data.train.examples, start.tokenizer, training.length or DEFAULT_LENGTH):
+        rows = task.rows(data.train.examples, start.sequencer)
+        if said := task.unread(data.train.examples, start.sequencer, training.length or DEFAULT_LENGTH):
             progress.say(said)
         if settings.start_from is None and settings.model.token_vectors == "counted":
             task.begin(model, rows, check)
-        batches = rows.batches(start.tokenizer, training)
+        batches = rows.batches(start.sequencer, training)
         if training.steps is None:
             trial = build_plan(
                 derive_rhythm(settings.having(training={"steps": 1000}), evaluate=False), device, world
@@ -81,7 +85,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
             settings = settings.having(training={"steps": steps_in(training.minutes or 1.0, seconds)})
         settings = derive_rhythm(settings, evaluate=data.validation is not None)
         world.on_first(lambda: folder.write_settings(settings))
-        reader = _reader(settings, start.tokenizer, learner, device, stop.check)
+        reader = _reader(settings, start.sequencer, learner, device, stop.check)
 
         drive = Drive(
             folder=folder,
@@ -98,11 +102,27 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         world.on_first(lambda: _finish(folder, reader, start, settings, journey, data, progress))
 
 
-def _starting_point(settings: RunSettings, data: LabelledData, stop: StopRequests) -> StartingPoint:
+def _cut(settings: RunSettings, known: StartingPoint | None) -> Cut | None:
+    """How pictures are cut: as the run that is begun from reads them, or as they suggest; None of text."""
+    if known is not None:
+        return Cut.like(known.sequencer) if isinstance(known.sequencer, Patches) else None
+    if modality_of(settings.data.paths) == "text":
+        return None
+    return Cut(settings.data.side, settings.model.patch)
+
+
+def _starting_point(
+    settings: RunSettings, data: LabelledData, known: StartingPoint | None, stop: StopRequests
+) -> StartingPoint:
     task, model = data.task, settings.model
-    if settings.start_from is not None:
-        start = StartingPoint.of_run(settings.start_from)
-        return start.with_dropout(task.habits.dropout if model.dropout is None else model.dropout)
+    if known is not None:
+        return known.with_dropout(task.habits.dropout if model.dropout is None else model.dropout)
+    if cut := data.train.facts.get("cut"):
+        patches = Cut(*cut).patches(
+            np.stack([row.pixels for row in data.train.examples if row.pixels is not None])
+        )
+        chosen = chosen_picture_settings(model, patches)
+        return StartingPoint(chosen, patches, {"size": model.size, "length": patches.length})
     tokenizer = task.vocabulary(data.train.examples, model.vocabulary_size, stop.check)
     if model.dropout is None:
         model = replace(model, dropout=task.habits.fresh_dropout)
@@ -115,7 +135,7 @@ def _starting_point(settings: RunSettings, data: LabelledData, stop: StopRequest
     )
 
 
-def _refuse_what_cannot_learn(objective: Objective, task: Task, training: TrainingSettings) -> None:
+def _refuse_what_cannot_learn(objective: Objective, task: Task[Any], training: TrainingSettings) -> None:
     if objective.couples_examples:
         refuse_parts(task.name, training)
     if task.head is None and training.adapt == "head":
@@ -126,7 +146,7 @@ def _refuse_what_cannot_learn(objective: Objective, task: Task, training: Traini
 
 def _reader(
     settings: RunSettings,
-    tokenizer: Tokenizer,
+    sequencer: Sequencer,
     learner: Learner,
     device: torch.device,
     check: Callable[[], None],
@@ -134,7 +154,7 @@ def _reader(
     """What judges the model as it is; ``check`` is asked after every batch, and raises to stop."""
     return Reader(
         model=learner.model,
-        tokenizer=tokenizer,
+        sequencer=sequencer,
         length=settings.training.length or DEFAULT_LENGTH,
         precision=settings.machine.precision or "fp32",
         device=device,

@@ -1,49 +1,54 @@
-"""Labelled rows as token arrays, and the batches that a run trains on."""
+"""Labelled rows as a model reads them, and the batches that a run trains on or reads once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.assembly import Example as EncodedExample
-from headwater.data.batches import LabelledBatches
-from headwater.data.examples import Example
+from headwater.data.batches import BatchStream, LabelledBatches, evaluation_batches
+from headwater.data.examples import Content, Example, texts_in
+from headwater.data.picture_batches import PictureBatches, Views, pictures_once
+from headwater.data.readers.pictures import Pixels
+from headwater.data.sequencers import Sequencer, Tokenizer
 from headwater.data.targets import LabelledTexts, Labels, Targets, TargetTexts, WithinTheText
-from headwater.data.tokenizer import Tokenizer
 from headwater.run.settings import TrainingSettings
 from headwater.run.starting import DEFAULT_LENGTH
+from headwater.sequence import Batch
 
 Tokens = NDArray[np.unsignedinteger]
+Input = EncodedExample | Pixels
+"""What a model reads of a row: token arrays, or a picture."""
+BATCH_TOKENS = 8_192
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedRows:
     """Rows with one number each: the number of its label (-1: a label not known), or a quantity."""
 
-    tokens: Sequence[EncodedExample]
+    inputs: Sequence[Input]
     labels: NDArray[Any]
 
     @classmethod
-    def of(cls, examples: Sequence[Example], names: Sequence[str], tokenizer: Tokenizer) -> "EncodedRows":
-        """Encode rows; several text columns are read as one text, as they were in pre-training."""
+    def of(cls, examples: Sequence[Example], names: Sequence[str], sequencer: Sequencer) -> "EncodedRows":
+        """Encode rows and number their labels."""
         number = {name: index for index, name in enumerate(names)}
         labels = [number.get(example.label or "", -1) for example in examples]
-        return cls(
-            encode([example.text for example in examples], tokenizer), np.array(labels, dtype=np.int64)
-        )
+        inputs = inputs_of([example.content for example in examples], sequencer)
+        return cls(inputs, np.array(labels, dtype=np.int64))
 
     def take(self, rows: NDArray[np.int64]) -> "EncodedRows":
         """Some of the rows, in the order asked for."""
-        return EncodedRows([self.tokens[row] for row in rows], self.labels[rows])
+        return EncodedRows([self.inputs[row] for row in rows], self.labels[rows])
 
-    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> LabelledBatches:
+    def batches(self, sequencer: Sequencer, training: TrainingSettings) -> BatchStream:
         """Training batches over these rows, as a run's settings say."""
-        return labelled_batches(self.tokens, Labels(self.labels), tokenizer, training)
+        return labelled_batches(self.inputs, Labels(self.labels), sequencer, training)
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return len(self.inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class ComparedTexts:
     second: Sequence[Tokens]
     labels: NDArray[Any]
 
-    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> LabelledBatches:
+    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> BatchStream:
         """Training batches over these rows, as a run's settings say."""
         texts = TargetTexts.of(self.second, tokenizer, training.length or DEFAULT_LENGTH)
         return labelled_batches(self.first, LabelledTexts(texts, Labels(self.labels)), tokenizer, training)
@@ -70,7 +75,7 @@ class EncodedTexts:
     sources: Sequence[Tokens]
     targets: Sequence[Tokens]
 
-    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> LabelledBatches:
+    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> BatchStream:
         """Training batches over these rows, as a run's settings say."""
         texts = TargetTexts.of(self.targets, tokenizer, training.length or DEFAULT_LENGTH)
         return labelled_batches(self.sources, texts, tokenizer, training)
@@ -85,7 +90,7 @@ class JoinedTexts:
 
     texts: Sequence[tuple[Tokens, Tokens]]
 
-    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> LabelledBatches:
+    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> BatchStream:
         """Training batches over these rows, as a run's settings say."""
         return labelled_batches(self.texts, WithinTheText(len(self.texts)), tokenizer, training)
 
@@ -94,18 +99,50 @@ class JoinedTexts:
 
 
 def labelled_batches(
-    tokens: Sequence[EncodedExample], targets: Targets, tokenizer: Tokenizer, training: TrainingSettings
-) -> LabelledBatches:
+    inputs: Sequence[Input], targets: Targets, sequencer: Sequencer, training: TrainingSettings
+) -> BatchStream:
     """Training batches over rows and their targets, as a run's settings say."""
+    rows, parts = training.batch_rows or len(inputs), training.micro_batches or 1
+    if not isinstance(sequencer, Tokenizer):
+        return PictureBatches(
+            cast(Sequence[Pixels], inputs),
+            sequencer,
+            rows=max(1, rows // parts),
+            seed=training.seed,
+            views=views_of(training, sequencer.channels),
+            targets=targets,
+        )
     return LabelledBatches(
-        tokens,
+        cast(Sequence[EncodedExample], inputs),
         targets,
-        tokenizer,
-        rows=training.batch_rows or len(tokens),
+        sequencer,
+        rows=rows,
         length=training.length or DEFAULT_LENGTH,
         seed=training.seed,
-        parts=training.micro_batches or 1,
+        parts=parts,
     )
+
+
+def views_of(training: TrainingSettings, channels: int) -> Views:
+    """How pictures are shown in training: moved, and mirrored unless they are grey, as digits and letters are."""
+    return Views(
+        shift=training.moved, mirrored=channels > 1 if training.mirrored is None else training.mirrored
+    )
+
+
+def read_once(inputs: Sequence[Input], sequencer: Sequencer, length: int) -> Iterator[Batch]:
+    """Every row once; ``items`` of each batch are the numbers of its rows."""
+    if not isinstance(sequencer, Tokenizer):
+        return pictures_once(cast(Sequence[Pixels], inputs), sequencer)
+    tokens = cast(Sequence[EncodedExample], inputs)
+    return evaluation_batches(tokens, sequencer, tokens_per_batch=BATCH_TOKENS, length=length)
+
+
+def inputs_of(contents: Sequence[Content], sequencer: Sequencer) -> list[Input]:
+    """Rows as a model reads them; several texts of a row are read as one, as they were in pre-training."""
+    if not isinstance(sequencer, Tokenizer):
+        return [content for content in contents if not isinstance(content, tuple)]
+    return list(encode(["\n".join(filter(None, text)) for text in texts_in(contents)], sequencer))
 
 
 def encode(texts: Sequence[str], tokenizer: Tokenizer) -> list[Tokens]:
@@ -131,7 +168,7 @@ def said_of_long(texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer, length:
     )
 
 
-def encode_pairs(texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer) -> list[EncodedExample]:
+def encode_pairs(contents: Sequence[Content], tokenizer: Tokenizer) -> list[Input]:
     """The texts of each row for themselves: they are framed as [CLS] first [SEP] second [SEP]."""
-    columns = [encode(list(column), tokenizer) for column in zip(*texts, strict=True)]
+    columns = [encode(list(column), tokenizer) for column in zip(*texts_in(contents), strict=True)]
     return [tuple(row) for row in zip(*columns, strict=True)]

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from headwater.data.cutting import Cut
 from headwater.data.examples import LabelledSet
 from headwater.data.problems import Problems
-from headwater.data.splits import text_digest
+from headwater.data.splits import content_digest
 from headwater.errors import UsageError
 from headwater.run.settings import DataSettings
 from headwater.run.tasks import Task, task_kind
@@ -18,26 +19,30 @@ class LabelledData:
     ``test`` are rows that the task itself held out; they are asked once, when training is over.
     """
 
-    task: Task
+    task: Task[Any]
     train: LabelledSet
     validation: LabelledSet | None
     test: LabelledSet | None = None
 
     @classmethod
-    def read(cls, data: DataSettings, task: str) -> "LabelledData":
-        """Read the training file, and the validation file where the user has one."""
+    def read(cls, data: DataSettings, task: str, cut: Cut | None = None) -> "LabelledData":
+        """Read the training file, and the validation file where the user has one; ``cut`` makes them pictures."""
         if len(data.paths) != 1:
             raise UsageError(
                 f"fine-tuning takes one training file or folder; found {len(data.paths)}: {', '.join(data.paths)}"
             )
         kind = task_kind(task)
-        given = kind.read(data.paths[0], text=data.text, label=data.label, split="train")
+        given = kind.read_rows(data.paths[0], text=data.text, label=data.label, split="train", cut=cut)
         train, validation, test = kind.parts(given, validate=data.validation is None)
         learnt = kind.learnt_from(task, train)
         if data.validation is None:
             return cls(learnt, train, validation, test)
-        validation = kind.read(
-            data.validation, text=train.text_columns, label=train.label_column, split="validation"
+        validation = kind.read_rows(
+            data.validation,
+            text=train.text_columns,
+            label=data.label if cut else train.label_column,
+            split="validation",
+            cut=cut and Cut(*train.facts["cut"]),
         )
         learnt.check(validation, data.validation)
         return cls(learnt, train, validation, test)
@@ -47,8 +52,8 @@ class LabelledData:
         found = [self.task.remark(self.train), *left_out(self.train.problems)]
         if self.validation is not None and self.validation.problems is not self.train.problems:
             found += left_out(self.validation.problems)
-            learnt = {text_digest(example.text) for example in self.train.examples}
-            if seen := sum(text_digest(example.text) in learnt for example in self.validation.examples):
+            learnt = {content_digest(example) for example in self.train.examples}
+            if seen := sum(content_digest(example) in learnt for example in self.validation.examples):
                 found.append(
                     f"{seen:,} of {len(self.validation):,} validation rows stand in the training file too: their score "
                     "says nothing about new rows"

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from headwater.data.batches import BatchStream
 from headwater.data.problems import Problem
-from headwater.data.sequencers.patches import Patches
-from headwater.data.tokenizer import Tokenizer
+from headwater.data.sequencers import Sequencer
 from headwater.models import Model
 from headwater.run.choosing_objective import Pretext
 from headwater.run.folder import RunFolder
@@ -23,7 +23,7 @@ class Matter(Protocol):
     """Prepared examples: how they become batches, and how a model of them begins."""
 
     @property
-    def sequencer(self) -> Tokenizer | Patches:
+    def sequencer(self) -> Sequencer:
         """How an example becomes a sequence; it is shipped with the model."""
         ...
 
@@ -65,6 +65,10 @@ class Matter(Protocol):
 
     def mean_length(self, settings: RunSettings) -> int:
         """Positions of a usual sequence."""
+        ...
+
+    def sample(self) -> Tensor:
+        """Some of what is learnt from, in the numbers that a model reads; SettingsError where it reads none."""
         ...
 
     def look(self, learner: Learner, held_out: HeldOut, reports: Path) -> None:

@@ -6,18 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from headwater.analysis.pictures import draw_rows
-from headwater.data.picture_batches import PictureBatches, Views
-from headwater.data.picture_pool import Cut, PicturePool, build_picture_pool
+from headwater.data.cutting import Cut
+from headwater.data.picture_batches import PictureBatches
+from headwater.data.picture_pool import PicturePool, build_picture_pool
 from headwater.data.sequencers.patches import Patches
 from headwater.errors import SettingsError
-from headwater.models import Model, PatchSettings, build_model, picture_settings
-from headwater.nn.embedding import PatchEmbedding
-from headwater.nn.positions import grid_sinusoids
-from headwater.objectives.colorization import Colorization, ColouringTask
-from headwater.objectives.painting import Painting, PaintingTask
+from headwater.models import Model, begin_with_grid, build_model
+from headwater.objectives.picture_objective import PictureObjective
+from headwater.run.choosing_model import chosen_picture_settings
 from headwater.run.choosing_objective import Pretext
+from headwater.run.fitting import views_of
 from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut
 from headwater.run.matter import left_out_of
@@ -30,10 +31,10 @@ from headwater.training.progress import Progress
 ROWS = 128
 """Pictures a step."""
 JUDGED_ROWS = 256
-SHIFT = 0.125
-"""How far a picture may be moved, as a share of its side."""
 DRAWN = 8
 """Pictures in a report."""
+SAMPLED = 50_000
+"""Patches that show what patches there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Pictures:
         data, patches = settings.data, parent.patches if parent else None
         pool = build_picture_pool(
             data.paths,
-            cut=Cut(patches.height, patches.side) if patches else Cut(data.side, settings.model.patch),
+            cut=Cut.like(patches) if patches else Cut(data.side, settings.model.patch),
             hold_out=data.hold_out,
             keep_duplicates=data.keep_duplicates,
             seed=settings.training.seed,
@@ -58,11 +59,6 @@ class Pictures:
             progress=progress.report,
             check=check,
         )
-        if patches is not None and patches.channels != pool.patches.channels:
-            raise SettingsError(
-                f"the pictures have {pool.patches.channels} channel(s), and {settings.start_from} reads "
-                f"{patches.channels}; continue a run on pictures of the same kind"
-            )
         return cls(pool if patches is None else replace(pool, patches=patches))
 
     @property
@@ -101,50 +97,29 @@ class Pictures:
     def model(self, settings: RunSettings, pretext: Pretext) -> Model:
         """A Transformer in ViT's layout."""
         del pretext
-        patches, mine = self.pool.patches, settings.model
-        if mine.backbone != "transformer" or mine.layout is not None:
+        if settings.model.backbone != "transformer":
             raise SettingsError(
-                f"model.{'layout' if mine.layout else 'backbone'} = '{mine.layout or mine.backbone}' reads no patches; "
-                "leave it out for pictures"
+                f"model.backbone = '{settings.model.backbone}' does not pre-train on pictures; leave it out"
             )
-        shape = PatchSettings(
-            rows=patches.rows, columns=patches.columns, side=patches.side, channels=patches.channels
+        return build_model(
+            chosen_picture_settings(settings.model, self.pool.patches), seed=settings.training.seed
         )
-        backbone = picture_settings(mine.size, shape)
-        width = mine.width or backbone.width
-        dropout = mine.dropout or 0.0
-        backbone = replace(
-            backbone,
-            width=width,
-            depth=mine.depth or backbone.depth,
-            num_heads=mine.num_heads or backbone.num_heads,
-            feed_forward_width=mine.feed_forward_width or 4 * width,
-            residual_dropout=dropout,
-            embedding_dropout=dropout,
-        )
-        return build_model(backbone, seed=settings.training.seed)
 
     def begin(self, model: Model, settings: RunSettings, check: Callable[[], None]) -> None:
         """Positions that know which patches are neighbours."""
         del settings, check
-        embedding = getattr(model.backbone, "embedding", None)
-        assert isinstance(embedding, PatchEmbedding)
-        table = embedding.positions.get_parameter("table.weight")
-        patches = self.pool.patches
-        with torch.no_grad():
-            table[1:] = grid_sinusoids(patches.rows, patches.columns, table.shape[1])
+        begin_with_grid(model)
 
     def batches(self, settings: RunSettings, pretext: Pretext) -> PictureBatches:
         """Batches of views."""
         del pretext
-        training, colour = settings.training, self.pool.patches.channels > 1
-        mirrored = colour if settings.data.mirrored is None else settings.data.mirrored
+        training = settings.training
         return PictureBatches(
             self.pool.train,
             self.pool.patches,
             rows=max(1, (training.batch_rows or ROWS) // (training.micro_batches or 1)),
             seed=training.seed,
-            views=Views(shift=SHIFT, mirrored=mirrored),
+            views=views_of(training, self.pool.patches.channels),
         )
 
     def judged(self, settings: RunSettings, pretext: Pretext) -> PictureBatches | None:
@@ -167,13 +142,16 @@ class Pictures:
         return self.pool.patches.length
 
     def look(self, learner: Learner, held_out: HeldOut, reports: Path) -> None:
-        """What was shown, what was made of it, and what it was, one row each."""
-        objective, task = learner.objective, held_out.tasks[0]
-        match objective, task:
-            case Painting(), PaintingTask():
-                found = objective.pictures(learner.model, task.first(DRAWN))
-            case Colorization(), ColouringTask():
-                found = objective.pictures(learner.model, task.first(DRAWN))
-            case _:
-                return  # an answer is no picture
-        draw_rows([self.pool.patches.pixels(patches) for patches in found], reports / f"{objective.name}.png")
+        """Draw the lines of pictures that the pretext task has, one below the other."""
+        objective = learner.objective
+        if isinstance(objective, PictureObjective):
+            found = objective.pictures(learner.model, held_out.tasks[0], DRAWN)
+            draw_rows(
+                [self.pool.patches.pixels(patches) for patches in found], reports / f"{objective.name}.png"
+            )
+
+    def sample(self) -> Tensor:
+        """Patches of some pictures to learn from: (B, N, P)."""
+        step = max(1, len(self.pool.train) * self.pool.patches.count // SAMPLED)
+        pixels = np.array(self.pool.train[::step])  # in memory: the file cannot be written to
+        return self.pool.patches.cut(self.pool.patches.normalised(pixels))

@@ -51,7 +51,7 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
     world = distributed.start()
     with StopRequests(remedy=folder.resume_line) as stop:
         settings = agreed_machine(folder.settings(), world)
-        pretext = Pretext.named(settings.objective.name)
+        pretext = Pretext.named(settings.objective.name, settings.data.paths)
         _refuse_parts(pretext, derive_pretraining(settings))
         if passed_over := pretext.require(settings.data.paths):
             progress.say(passed_over)
@@ -65,7 +65,7 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
         check()
 
         model = _model(settings, matter, pretext)
-        given = Given(matter.sequencer, settings.objective, model, settings.training.seed)
+        given = Given(matter.sequencer, settings.objective, model, settings.training.seed, matter.sample)
         objective = pretext.build(given)
         if settings.start_from is None:
             progress.stage("preparing the first weights")

@@ -59,10 +59,10 @@ class Probe:
         """The accuracy of a linear probe on the judged half."""
         reader = Reader(
             model=model,
-            tokenizer=self.tokenizer,
+            sequencer=self.tokenizer,
             length=self.length,
             precision=self.precision,
             device=self.device,
             check=check,
         )
-        return {"probe": linear_probe(reader.vectors(self.rows.tokens), self.rows.labels, self.judged)}
+        return {"probe": linear_probe(reader.vectors(self.rows.inputs), self.rows.labels, self.judged)}

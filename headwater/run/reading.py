@@ -1,4 +1,4 @@
-"""A model that reads rows of text: with which vocabulary, how far, in which precision, on which device."""
+"""A model that reads rows, texts or pictures: with which sequencer, how far, in which precision, on which device."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,20 +9,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headwater.data.assembly import Example as EncodedExample
-from headwater.data.batches import evaluation_batches
 from headwater.data.excerpts import Excerpts
-from headwater.data.tokenizer import Tokenizer
+from headwater.data.sequencers import Sequencer, Tokenizer, vocabulary_in
 from headwater.data.vector_store import VectorBlock, unit
 from headwater.errors import BadDataError
 from headwater.models import Model, load_bundle
 from headwater.objectives import LabelledObjective
+from headwater.run.fitting import Input, read_once
 from headwater.run.folder import RunFolder
-from headwater.run.starting import DEFAULT_LENGTH, model_folder, vocabulary_of
+from headwater.run.starting import DEFAULT_LENGTH, model_folder, sequencer_of
 from headwater.sequence import Batch
 from headwater.training.precision import autocast, count_free_cores, tune_allocator, use_threads
 
-BATCH_TOKENS = 8_192
 CPU = torch.device("cpu")
 
 
@@ -34,7 +32,7 @@ class Reader:
     """
 
     model: Model
-    tokenizer: Tokenizer
+    sequencer: Sequencer
     length: int
     precision: str = "fp32"
     device: torch.device = CPU
@@ -52,18 +50,23 @@ class Reader:
                 f"{folder.path / 'model' / 'headwater.json'} is missing or was edited: 'length' is {length!r}; "
                 "restore the file, or make the run again"
             )
-        tokenizer = vocabulary_of(bundle)
+        sequencer = sequencer_of(bundle)
         return cls(
-            model=bundle.model.eval(), tokenizer=tokenizer, length=length or DEFAULT_LENGTH
+            model=bundle.model.eval(), sequencer=sequencer, length=length or DEFAULT_LENGTH
         ), bundle.card
 
-    def scores(self, objective: LabelledObjective, tokens: Sequence[EncodedExample]) -> NDArray[np.float32]:
-        """The objective's scores of every row: (rows, labels)."""
-        return self.of_every_row(lambda batch: objective.scores(self.model, batch), tokens)
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The vocabulary; SettingsError where pictures are read."""
+        return vocabulary_in(self.sequencer, "this run")
 
-    def vectors(self, tokens: Sequence[EncodedExample]) -> NDArray[np.float32]:
+    def scores(self, objective: LabelledObjective, rows: Sequence[Input]) -> NDArray[np.float32]:
+        """The objective's scores of every row: (rows, labels)."""
+        return self.of_every_row(lambda batch: objective.scores(self.model, batch), rows)
+
+    def vectors(self, rows: Sequence[Input]) -> NDArray[np.float32]:
         """The mean of each row's last hidden states: (rows, width)."""
-        return self.of_every_row(self._means, tokens)
+        return self.of_every_row(self._means, rows)
 
     def windows(self, texts: Sequence[str], *, first: int = 0) -> VectorBlock:
         """The windows of texts of any length, numbered from ``first``, and a vector of length 1 for each."""
@@ -71,13 +74,11 @@ class Reader:
         return VectorBlock(windows.texts + first, windows.spans, unit(self.vectors(windows.tokens)))
 
     @torch.no_grad()
-    def of_every_row(
-        self, answer: Callable[[Batch], Tensor], tokens: Sequence[EncodedExample]
-    ) -> NDArray[np.float32]:
+    def of_every_row(self, answer: Callable[[Batch], Tensor], rows: Sequence[Input]) -> NDArray[np.float32]:
         """What ``answer`` gives for each row of a batch, in the order of the rows."""
         parts: list[NDArray[np.float32]] = []
         places: list[NDArray[np.int64]] = []
-        for batch in self._batches(tokens):
+        for batch in self._batches(rows):
             with autocast(self.precision, self.device):
                 parts.append(answer(batch).float().cpu().numpy())
             places.append(batch.items.numpy())
@@ -89,22 +90,18 @@ class Reader:
         return ordered
 
     @torch.no_grad()
-    def each_row(
-        self, answer: Callable[[Batch], Tensor], tokens: Sequence[EncodedExample]
-    ) -> list[NDArray[np.float32]]:
+    def each_row(self, answer: Callable[[Batch], Tensor], rows: Sequence[Input]) -> list[NDArray[np.float32]]:
         """What ``answer`` gives for each row of a batch where rows differ in size, padding included."""
         found: dict[int, NDArray[np.float32]] = {}
-        for batch in self._batches(tokens):
+        for batch in self._batches(rows):
             with autocast(self.precision, self.device):
-                rows = answer(batch).float().cpu().numpy()
-            found.update(zip(batch.items.tolist(), rows, strict=True))
-        return [found[number] for number in range(len(tokens))]
+                answers = answer(batch).float().cpu().numpy()
+            found.update(zip(batch.items.tolist(), answers, strict=True))
+        return [found[number] for number in range(len(rows))]
 
-    def _batches(self, tokens: Sequence[EncodedExample]) -> Iterator[Batch]:
+    def _batches(self, rows: Sequence[Input]) -> Iterator[Batch]:
         self.model.eval()
-        for batch in evaluation_batches(
-            tokens, self.tokenizer, tokens_per_batch=BATCH_TOKENS, length=self.length
-        ):
+        for batch in read_once(rows, self.sequencer, self.length):
             if self.check is not None:
                 self.check()
             yield batch.to(self.device)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headwater.data.decoding import flaw
+from headwater.data.examples import texts_in
 from headwater.data.files import find_sources
 from headwater.data.problems import Problems
 from headwater.data.readers.sources import open_table
@@ -14,7 +15,7 @@ from headwater.data.vector_store import unit
 from headwater.data.windows import FRAME
 from headwater.errors import UsageError
 from headwater.models.weights import WEIGHTS
-from headwater.run.answering import Texts, read_rows, refuse_unanswered, texts_of, with_errors
+from headwater.run.answering import Asking, Texts, contents_of, read_rows, refuse_unanswered, with_errors
 from headwater.run.fitting import encode
 from headwater.run.folder import RunFolder
 from headwater.run.indexing import Corpus, Index, Indexing
@@ -136,8 +137,10 @@ def search_rows(
     searcher, problems = Searcher.load(folder), Problems()
     with Progress(quiet=quiet) as progress:
         index = searcher.index(corpus, text=text, progress=progress)
-        for part in read_rows("-", text=searcher.query_columns, problems=problems):
-            yield from with_errors(part, searcher.answers(index, texts_of(part), top, progress.say))
+        for part in read_rows("-", Asking(text=searcher.query_columns), problems):
+            yield from with_errors(
+                part, searcher.answers(index, texts_in(contents_of(part)), top, progress.say)
+            )
     refuse_unanswered(problems)
 
 

@@ -32,7 +32,6 @@ class DataSettings:
     probe: str | None = None
     cache: str | None = None
     side: int | None = None  # of pictures, in pixels
-    mirrored: bool | None = None  # whether pictures may be shown mirrored; None: those in colour
 
     def __post_init__(self) -> None:
         _positive("data", side=self.side)
@@ -106,6 +105,8 @@ class TrainingSettings:
     early_stopping: int | None = None
     stop_when_flat: bool = False
     activation_checkpointing: bool = False
+    moved: float = 0.125  # how far a picture may be shown moved, as a share of its side
+    mirrored: bool | None = None  # whether pictures may be shown mirrored; None: those in colour
     checkpoint_steps: int | None = None
     evaluation_steps: int | None = None
 
@@ -124,6 +125,10 @@ class TrainingSettings:
             checkpoint_steps=self.checkpoint_steps,
             evaluation_steps=self.evaluation_steps,
         )
+        if not 0.0 <= self.moved < 1.0:
+            raise SettingsError(
+                f"training.moved = {self.moved}; expected a share of the side from 0 to below 1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headwater.data.sequencers.patches import Patches
-from headwater.data.tokenizer import Tokenizer
-from headwater.errors import SettingsError
+from headwater.data.sequencers import Patches, Sequencer, Tokenizer, patches_in, vocabulary_in
 from headwater.evaluation.forgetting import Forgetting
 from headwater.evaluation.stopping import Advice
-from headwater.models import Model, PatchSettings, load_bundle, save_bundle
+from headwater.models import Model, load_bundle, save_bundle
 from headwater.models.adapter_file import save_adapter
 from headwater.nn.adapters import merge
 from headwater.run.folder import RunFolder
 from headwater.run.journey import Journey
 from headwater.run.labelled import LabelledData
 from headwater.run.settings import RunSettings
-from headwater.run.starting import StartingPoint, model_folder
+from headwater.run.starting import StartingPoint, model_folder, sequencer_of
 from headwater.training.precision import peak_memory
 from headwater.version import VERSION
 
@@ -28,24 +26,18 @@ class Parent:
     """The run that this one goes on from."""
 
     path: Path
-    sequencer: Tokenizer | Patches
+    sequencer: Sequencer
     card: Mapping[str, Any]
 
     @property
     def tokenizer(self) -> Tokenizer:
         """Its vocabulary; SettingsError where it reads pictures."""
-        if isinstance(self.sequencer, Patches):
-            raise SettingsError(f"{self.path} reads pictures, and the data are text; continue a run on text")
-        return self.sequencer
+        return vocabulary_in(self.sequencer, self.path)
 
     @property
     def patches(self) -> Patches:
         """How it cuts pictures; SettingsError where it reads text."""
-        if isinstance(self.sequencer, Tokenizer):
-            raise SettingsError(
-                f"{self.path} reads text, and the data are pictures; continue a run on pictures"
-            )
-        return self.sequencer
+        return patches_in(self.sequencer, self.path)
 
     @classmethod
     def of(cls, path: str | None) -> "Parent | None":
@@ -53,16 +45,13 @@ class Parent:
         if path is None:
             return None
         bundle = load_bundle(model_folder(Path(path)))
-        patches = getattr(bundle.settings, "patches", None)
-        if isinstance(patches, PatchSettings):
-            return cls(Path(path), Patches.load(bundle.folder, **vars(patches)), bundle.card)
-        return cls(Path(path), Tokenizer.load(bundle.tokenizer_path), bundle.card)
+        return cls(Path(path), sequencer_of(bundle), bundle.card)
 
 
 def ship_pretrained(
     folder: RunFolder,
     model: Model,
-    sequencer: Tokenizer | Patches,
+    sequencer: Sequencer,
     settings: RunSettings,
     journey: Journey,
     *,
@@ -72,8 +61,7 @@ def ship_pretrained(
 ) -> None:
     """Write the model folder of a pre-training run; ``flops`` are those of all its steps."""
     card = {
-        **_card(settings, journey, flops=flops),
-        "sequencer": "tokens" if isinstance(sequencer, Tokenizer) else "patches",
+        **_card(settings, journey, sequencer, flops=flops),
         "task": settings.objective.name,
         "size": settings.model.size,
         "advice": advice.to_dict(),
@@ -93,7 +81,7 @@ def ship_finetuned(
 ) -> None:
     """Write the model folder of a fine-tuning run; ``test`` is what was found of rows that the task held out."""
     card = {
-        **_card(settings, journey),
+        **_card(settings, journey, start.sequencer),
         "task": settings.task,
         "size": start.size,
         "text": list(data.train.text_columns),
@@ -106,14 +94,14 @@ def ship_finetuned(
         adapter = settings.adapter
         save_adapter(folder.path / "adapter", model, rank=adapter.rank, alpha=adapter.alpha, base=base)
         merge(model.backbone)
-    save_bundle(folder.model, model, start.tokenizer, card)
+    save_bundle(folder.model, model, start.sequencer, card)
 
 
-def _card(settings: RunSettings, journey: Journey, **cost: float) -> dict[str, Any]:
+def _card(settings: RunSettings, journey: Journey, sequencer: Sequencer, **cost: float) -> dict[str, Any]:
     return {
         "headwater": VERSION,
         "kind": settings.kind,
-        "sequencer": "tokens",
+        "sequencer": "tokens" if isinstance(sequencer, Tokenizer) else "patches",
         "length": settings.training.length,
         "parent": _parent(settings.start_from),
         "trained": {

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from headwater.data.tokenizer import Tokenizer
-from headwater.errors import MissingInputError, UsageError
+from headwater.data.sequencers import Patches, Sequencer, Tokenizer, vocabulary_in
+from headwater.errors import MissingInputError
 from headwater.models import (
     BackboneSettings,
     Bundle,
@@ -17,6 +17,7 @@ from headwater.models import (
     HeadSettings,
     Model,
     TransformerSettings,
+    begin_with_grid,
     build_model,
     load_bundle,
 )
@@ -28,10 +29,10 @@ WORD_HEAD = "next_token"
 
 @dataclass(frozen=True, slots=True)
 class StartingPoint:
-    """Settings and tokenizer, and what another run learnt: the backbone's weights and the head for next words."""
+    """Settings and sequencer, and what another run learnt: the backbone's weights and the head for next words."""
 
     settings: BackboneSettings
-    tokenizer: Tokenizer
+    sequencer: Sequencer
     card: Mapping[str, Any]
     weights: Mapping[str, Tensor] | None = None
     word_head: HeadSettings | None = None
@@ -41,11 +42,11 @@ class StartingPoint:
     def of_run(cls, path: str | Path) -> "StartingPoint":
         """The shipped model of a run, or a model folder."""
         bundle = load_bundle(model_folder(Path(path)))
-        tokenizer, model = vocabulary_of(bundle), bundle.model
+        model = bundle.model
         head = model.head_settings.get(WORD_HEAD)
         return cls(
             settings=bundle.settings,
-            tokenizer=tokenizer,
+            sequencer=sequencer_of(bundle),
             card=bundle.card,
             weights=_weights_of(model.backbone),
             word_head=head,
@@ -53,10 +54,15 @@ class StartingPoint:
         )
 
     @property
+    def tokenizer(self) -> Tokenizer:
+        """Its vocabulary; SettingsError where it reads pictures."""
+        return vocabulary_in(self.sequencer, "this run")
+
+    @property
     def digest(self) -> str:
         """What a model that starts here depends on: its shape, its vocabulary, its weights."""
         found = hashlib.blake2b(digest_size=16)
-        found.update(f"{type(self.settings).__name__}{self.settings}{self.tokenizer.digest}".encode())
+        found.update(f"{type(self.settings).__name__}{self.settings}{self.sequencer.digest}".encode())
         for weights in (self.weights or {}, self.word_weights):
             for name, tensor in sorted(weights.items()):
                 found.update(name.encode())
@@ -74,12 +80,12 @@ class StartingPoint:
         return int(self.card.get("length") or DEFAULT_LENGTH)
 
     def without_weights(self) -> "StartingPoint":
-        """The same architecture and vocabulary with nothing learnt: the scratch arm."""
-        return StartingPoint(self.settings, self.tokenizer, self.card)
+        """The same architecture and sequencer with nothing learnt: the scratch arm."""
+        return StartingPoint(self.settings, self.sequencer, self.card)
 
     def having(self, settings: BackboneSettings) -> "StartingPoint":
-        """Another kind of backbone over the same vocabulary, with nothing learnt."""
-        return StartingPoint(settings, self.tokenizer, self.card)
+        """Another kind of backbone over the same sequences, with nothing learnt."""
+        return StartingPoint(settings, self.sequencer, self.card)
 
     def with_dropout(self, share: float) -> "StartingPoint":
         """The same start of a Transformer that drops a share of every update and of the embeddings as it learns."""
@@ -94,18 +100,17 @@ class StartingPoint:
         if self.weights is not None:
             model.backbone.load_state_dict(dict(self.weights))
             model.begin_outputs_as_tables()
+        else:
+            begin_with_grid(model)
         if learnt is not None:
             model.heads[WORD_HEAD].load_state_dict(dict(self.word_weights))
         return model
 
 
-def vocabulary_of(bundle: Bundle) -> Tokenizer:
-    """The vocabulary of a model of text; UsageError where it reads pictures."""
-    if getattr(bundle.settings, "patches", None) is not None:
-        raise UsageError(
-            f"{bundle.folder} reads pictures, and this verb reads text so far: open it with transformers' "
-            "AutoModel.from_pretrained, or go on with it: headwater pretrain PICTURES --continue RUN"
-        )
+def sequencer_of(bundle: Bundle) -> Sequencer:
+    """How examples become sequences for a shipped model."""
+    if (patches := bundle.settings.patches) is not None:
+        return Patches.load(bundle.folder, **vars(patches))
     return Tokenizer.load(bundle.tokenizer_path)
 
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from headwater.data.batches import TokenBatches
 from headwater.data.pool import Pool, build_pool
 from headwater.data.tokenizer import Tokenizer
 from headwater.data.windows import Windows
-from headwater.errors import BadDataError
+from headwater.errors import BadDataError, SettingsError
 from headwater.models import Model
 from headwater.nn.initialization import begin_with_company
 from headwater.run.choosing_model import pretraining_model
@@ -137,6 +138,10 @@ class Texts:
         """Tokens of a usual window."""
         assert settings.training.length is not None
         return round(float(self.pool.windows(settings.training.length).lengths.mean()))
+
+    def sample(self) -> Tensor:
+        """Texts are no numbers."""
+        raise SettingsError("texts have words, not patches; choose an --objective for texts")
 
     def look(self, learner: Learner, held_out: HeldOut, reports: Path) -> None:
         """Texts are read, not looked at."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.data.examples import texts_in
 from headwater.data.files import modality_of
 from headwater.data.problems import Problems
 from headwater.errors import (
@@ -23,10 +24,12 @@ from headwater.errors import (
 )
 from headwater.run.answering import (
     Answerer,
+    Asked,
     AskedRow,
+    Asking,
+    contents_of,
     read_rows,
     refuse_unanswered,
-    texts_of,
     with_errors,
 )
 from headwater.run.choosing_objective import USUAL
@@ -65,14 +68,15 @@ class Run:
         """What the run is, how far it is, how good."""
         return summary_of(self.folder)
 
-    def predict(self, texts: Sequence[str | Sequence[str]]) -> list[dict[str, Any]]:
-        """The answer to each text, or to each pair of texts, as its task answers."""
-        rows = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
-        return list(self._answerer().predict(rows))
+    def predict(self, rows: Sequence[Asked]) -> list[dict[str, Any]]:
+        """The answer to each text, pair of texts or picture (a file, or an array), as its task answers."""
+        answerer = self._answerer()
+        return list(answerer.predict(answerer.contents(rows)))
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One vector a text: the mean of its last hidden states. Shape (texts, width)."""
-        return self._answerer().embed([(text,) for text in texts])
+    def embed(self, rows: Sequence[Asked]) -> NDArray[np.float32]:
+        """One vector a text or picture: the mean of its last hidden states. Shape (rows, width)."""
+        answerer = self._answerer()
+        return answerer.embed(answerer.contents(rows))
 
     def evaluate(
         self,
@@ -96,7 +100,7 @@ class Run:
         """
         answerer, problems = self._answerer(), Problems()
         for part in self._watched_rows(answerer, rows, text, problems, quiet):
-            yield from with_errors(part, answerer.predict(texts_of(part)))
+            yield from with_errors(part, answerer.predict(contents_of(part)))
         refuse_unanswered(problems)
 
     def embed_rows(
@@ -105,7 +109,7 @@ class Run:
         """The vector of each row of a file, or of standard input."""
         answerer, problems = self._answerer(), Problems()
         for part in self._watched_rows(answerer, rows, text, problems, quiet):
-            vectors = answerer.embed(texts_of(part))
+            vectors = answerer.embed(contents_of(part))
             yield from with_errors(
                 part, ({"vector": [round(float(number), 6) for number in vector]} for vector in vectors)
             )
@@ -121,7 +125,7 @@ class Run:
         problems = Problems()
         vectors = np.zeros((0, answerer.width), np.float32)
         for part in self._watched_rows(answerer, rows, text, problems, quiet):
-            vectors = np.concatenate([vectors, answerer.embed(texts_of(part))])
+            vectors = np.concatenate([vectors, answerer.embed(contents_of(part))])
         with storage(out), out.open("wb") as file:
             np.save(file, vectors)
         refuse_unanswered(problems)
@@ -177,8 +181,8 @@ class Run:
         with Progress(quiet=quiet) as progress:
             progress.stage("texts")
             done = 0
-            for part in read_rows(rows, text=text or author.text_columns, problems=problems):
-                prompts = ["\n".join(filter(None, row)) for row in texts_of(part)]
+            for part in read_rows(rows, Asking(text=tuple(text) if text else author.text_columns), problems):
+                prompts = ["\n".join(filter(None, row)) for row in texts_in(contents_of(part))]
                 written = author.answer(
                     prompts, decoding, lambda number, before=done: progress.update(before + number)
                 )
@@ -193,8 +197,7 @@ class Run:
         done = 0
         with Progress(quiet=quiet) as progress:
             progress.stage("rows")
-            columns, kind = text or answerer.text_columns, answerer.rows_are
-            for part in read_rows(rows, text=columns, problems=problems, kind=kind):
+            for part in read_rows(rows, answerer.asking(text), problems):
                 yield part
                 done += len(part)
                 progress.update(done)

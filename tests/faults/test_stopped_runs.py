@@ -131,7 +131,7 @@ def test_fine_tuning_hears_a_stop_while_it_judges(
 ) -> None:
     out = tmp_path / "tuned"
     labelled = [attacked / "train.csv", "--validation", attacked / "validation.csv"]
-    judging = ["headwater.run.reading:evaluation_batches", 1, [INT]]
+    judging = ["headwater.run.reading:read_once", 1, [INT]]
     ended = headwater("finetune", parent_run, *labelled, "--out", out, "--steps", 20, "--quiet", at=judging)
     assert ended.code == 130, ended.said
     assert "stopped and saved at step 2 of 20" in ended.said

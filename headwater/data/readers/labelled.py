@@ -75,7 +75,7 @@ def read_labelled(
     for source in chosen:
         rows = _rows_of(source, columns, problems, labels, use_label=use_label, need_label=need_labels)
         if labels == "number" and use_label:
-            rows = _with_numbers(rows, problems)
+            rows = with_numbers(rows, problems)
         examples.extend(guarded(rows, source, problems, max_bad=max_bad))
     if need_labels and labels == "class":
         _refuse_quantities(examples, columns, chosen)
@@ -90,8 +90,8 @@ def read_labelled(
     )
 
 
-def _with_numbers(rows: Iterator[Example], problems: Problems) -> Iterator[Example]:
-    """The rows that hold as many numbers as the first one."""
+def with_numbers(rows: Iterator[Example], problems: Problems) -> Iterator[Example]:
+    """The rows that hold as many numbers as the first one; the others are reported."""
     expected = 0
     for row in rows:
         found = () if row.label is None else numbers_in(row.label)
@@ -105,10 +105,13 @@ def _with_numbers(rows: Iterator[Example], problems: Problems) -> Iterator[Examp
 
 
 def sources_of_split(sources: list[Source], split: Split | None) -> list[Source]:
-    """The sources of one part of a folder; a file that the user named is used whatever its name."""
-    if sources[0].named:
-        return sources
+    """The sources of one part of a folder; what the user named is used whatever its name."""
     parts = {source.split for source in sources}
+    whole = (
+        sources[0].named or sources[0].kind == "picture"
+    )  # who names the folder test/ of pictures means it
+    if whole and len(parts) == 1:
+        return sources
     if parts == {None}:  # no name speaks of parts, so all of it is the one part that was asked for
         return sources
     wanted = split or ("train" if "train" in parts else None)

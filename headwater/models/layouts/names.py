@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from headwater.errors import BadDataError
+from headwater.models.checks import LARGEST
 from headwater.models.heads import HeadSettings
-from headwater.models.settings import LARGEST, BackboneSettings, TransformerSettings
+from headwater.models.settings import BackboneSettings, TransformerSettings
 
 Config = Mapping[str, Any]
 

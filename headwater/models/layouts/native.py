@@ -19,6 +19,7 @@ from headwater.models.settings import (
     ConvolutionalSettings,
     EncoderDecoderSettings,
     RecurrentSettings,
+    ResidualSettings,
     TransformerSettings,
 )
 from headwater.settings import from_mapping
@@ -28,6 +29,7 @@ KINDS: dict[str, type[BackboneSettings]] = {
     "headwater_encoder_decoder": EncoderDecoderSettings,
     "headwater_recurrent": RecurrentSettings,
     "headwater_convolutional": ConvolutionalSettings,
+    "headwater_residual": ResidualSettings,
 }
 
 

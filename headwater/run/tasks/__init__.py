@@ -1,5 +1,7 @@
 """The tasks that a model can be fine-tuned for, one file a kind."""
 
+from typing import Any
+
 from headwater.errors import SettingsError
 from headwater.run.generating import WRITING_TASKS
 from headwater.run.tasks.classification import ClassificationTask, PairClassificationTask
@@ -14,7 +16,7 @@ from headwater.run.tasks.task import Task
 from headwater.run.tasks.writing import WritingTask
 from headwater.settings import unknown_choice
 
-TASKS: dict[str, type[Task]] = {
+TASKS: dict[str, type[Task[Any]]] = {
     "classification": ClassificationTask,
     "multi_label_classification": MultiLabelTask,
     "pair_classification": PairClassificationTask,
@@ -29,7 +31,7 @@ TASKS: dict[str, type[Task]] = {
 }
 
 
-def task_kind(name: str) -> type[Task]:
+def task_kind(name: str) -> type[Task[Any]]:
     """The kind of that name."""
     if name not in TASKS:
         raise SettingsError(unknown_choice("task", name, list(TASKS)))

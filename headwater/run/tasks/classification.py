@@ -6,31 +6,32 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from headwater.data.examples import Example, LabelledSet
-from headwater.data.tokenizer import Tokenizer
+from headwater.data.examples import Content, Example, LabelledSet
+from headwater.data.sequencers import Sequencer, vocabulary_in
 from headwater.errors import BadDataError
 from headwater.evaluation.metrics import ClassificationReport, classification_report
 from headwater.objectives import Classification
-from headwater.run.fitting import EncodedRows, encode, encode_pairs
+from headwater.run.fitting import EncodedRows, Input, encode_pairs, inputs_of
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings
 from headwater.run.tasks.task import Say, Task
 
 
 @dataclass(frozen=True)
-class ClassificationTask(Task):
+class ClassificationTask(Task[Sequencer]):
     """One label a row, chosen among those of the training rows."""
 
     labels: tuple[str, ...]
 
     head: ClassVar[str] = "classification"
+    reads_pictures: ClassVar[bool] = True
 
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
         """The labels of the training rows: at least two."""
         if len(rows.labels) < 2:
             raise BadDataError(
-                f"{rows.examples[0].path} holds {len(rows.labels)} label(s) in column '{rows.label_column}': "
+                f"{rows.examples[0].path} holds {len(rows.labels)} label(s) {where_labels_stand(rows)}: "
                 f"{', '.join(rows.labels)}; classification needs at least two"
             )
         return cls(name, rows.labels)
@@ -61,28 +62,26 @@ class ClassificationTask(Task):
     def remark(self, rows: LabelledSet) -> str:
         """How many rows carry each label."""
         counts = ", ".join(f"{name} {count:,}" for name, count in list(rows.label_counts().items())[:8])
-        return (
-            f"{len(rows):,} rows with {len(self.labels)} labels in column '{rows.label_column}' ({counts}); "
-            f"text: {', '.join(rows.text_columns)}"
-        )
+        where = where_labels_stand(rows)
+        return f"{len(rows):,} rows with {len(self.labels)} labels {where} ({counts}){texts_told(rows)}"
 
-    def objective(self, settings: ObjectiveSettings, tokenizer: Tokenizer) -> Classification:
+    def objective(self, settings: ObjectiveSettings, sequencer: Sequencer) -> Classification:
         """Cross-entropy over the labels."""
-        del tokenizer
+        del sequencer
         return Classification(self.labels, label_smoothing=settings.label_smoothing or 0.0)
 
-    def rows(self, examples: Sequence[Example], tokenizer: Tokenizer) -> EncodedRows:
+    def rows(self, examples: Sequence[Example], sequencer: Sequencer) -> EncodedRows:
         """Several text columns are read as one text, as they were in pre-training."""
-        return EncodedRows.of(examples, self.labels, tokenizer)
+        return EncodedRows.of(examples, self.labels, sequencer)
 
     def judge(self, reader: Reader, examples: Sequence[Example]) -> Callable[[], dict[str, float]]:
         """The loss and the accuracy."""
-        rows = self.rows(examples, reader.tokenizer)
+        rows = self.rows(examples, reader.sequencer)
         known = np.flatnonzero(rows.labels >= 0)
         objective = self._plain_objective
 
         def judged() -> dict[str, float]:
-            probabilities = reader.scores(objective, rows.tokens)
+            probabilities = reader.scores(objective, rows.inputs)
             given = probabilities[known, rows.labels[known]]
             right = probabilities.argmax(axis=1) == rows.labels
             loss = float(-np.log(np.clip(given, 1e-9, 1.0)).mean())
@@ -92,7 +91,7 @@ class ClassificationTask(Task):
 
     def report(self, reader: Reader, given: LabelledSet, say: Say) -> ClassificationReport:
         """Rows whose label the model has never seen are counted as wrong, and said."""
-        rows = self.rows(given.examples, reader.tokenizer)
+        rows = self.rows(given.examples, reader.sequencer)
         unknown = sorted({example.label or "" for example in given.examples} - set(self.labels))
         if (rows.labels < 0).all():
             raise BadDataError(
@@ -104,19 +103,19 @@ class ClassificationTask(Task):
                 f"{int((rows.labels < 0).sum())} of {len(rows)} rows carry labels that the model never saw in "
                 f"training ({', '.join(unknown[:5])}); they count as wrong"
             )
-        probabilities = reader.scores(self._plain_objective, rows.tokens)
+        probabilities = reader.scores(self._plain_objective, rows.inputs)
         return classification_report(rows.labels, probabilities, self.labels)
 
-    def answers(self, reader: Reader, texts: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+    def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """The most probable label, and the probability of each."""
-        tokens = self._encode(texts, reader.tokenizer)
-        for probabilities in reader.scores(self._plain_objective, tokens):
+        inputs = self._encode(contents, reader.sequencer)
+        for probabilities in reader.scores(self._plain_objective, inputs):
             best = int(probabilities.argmax())
             shares = {name: round(float(p), 6) for name, p in zip(self.labels, probabilities, strict=True)}
             yield {"label": self.labels[best], "probabilities": shares}
 
-    def _encode(self, texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer) -> Sequence[Any]:
-        return encode(["\n".join(text) for text in texts], tokenizer)
+    def _encode(self, contents: Sequence[Content], sequencer: Sequencer) -> Sequence[Input]:
+        return inputs_of(contents, sequencer)
 
     @property
     def _plain_objective(self) -> Classification:
@@ -127,23 +126,40 @@ class ClassificationTask(Task):
 class PairClassificationTask(ClassificationTask):
     """One label for two texts that are read side by side: [CLS] first [SEP] second [SEP]."""
 
+    reads_pictures: ClassVar[bool] = False
+
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
         """Two text columns are needed."""
         require_pairs(rows)
         return super().learnt_from(name, rows)
 
-    def rows(self, examples: Sequence[Example], tokenizer: Tokenizer) -> EncodedRows:
+    def rows(self, examples: Sequence[Example], sequencer: Sequencer) -> EncodedRows:
         """Each text for itself."""
-        rows = super().rows(examples, tokenizer)
-        return EncodedRows(encode_pairs([example.texts for example in examples], tokenizer), rows.labels)
+        labels = super().rows(examples, sequencer).labels
+        return EncodedRows(self._encode([example.texts for example in examples], sequencer), labels)
 
     def read_as_one(self, example: Example) -> Sequence[tuple[str, ...]]:
         """Both texts in one row."""
         return [example.texts]
 
-    def _encode(self, texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer) -> Sequence[Any]:
-        return encode_pairs(texts, tokenizer)
+    def _encode(self, contents: Sequence[Content], sequencer: Sequencer) -> Sequence[Input]:
+        return encode_pairs(contents, vocabulary_in(sequencer, self.name))
+
+
+def where_labels_stand(rows: LabelledSet) -> str:
+    """The column of the labels; of pictures, their folders or the array beside them."""
+    if rows.text_columns:
+        return f"in column '{rows.label_column}'"
+    return "by folder" if rows.label_column == "folder" else "in the array beside them"
+
+
+def texts_told(rows: LabelledSet) -> str:
+    """Which columns are read as text; of pictures, at which size they are read."""
+    if rows.text_columns:
+        return f"; text: {', '.join(rows.text_columns)}"
+    side, _, channels = rows.facts["cut"]
+    return f"; pictures: {side} × {side}, {'grey' if channels == 1 else 'colour'}"
 
 
 def require_pairs(rows: LabelledSet) -> None:

@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.examples import Example, LabelledSet
+from headwater.data.examples import Content, Example, LabelledSet
 from headwater.data.readers.cells import parts_of
-from headwater.data.tokenizer import Tokenizer
+from headwater.data.sequencers import Sequencer
 from headwater.errors import BadDataError
 from headwater.evaluation.metrics.multi_label import MultiLabelReport, multi_label_report
 from headwater.objectives.multi_label import MultiLabel
-from headwater.run.fitting import EncodedRows, encode
+from headwater.run.fitting import EncodedRows, inputs_of
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings
 from headwater.run.tasks.task import Say, Task
@@ -25,7 +25,7 @@ THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
-class MultiLabelTask(Task):
+class MultiLabelTask(Task[Sequencer]):
     """A set of labels a row, among those of the training rows."""
 
     labels: tuple[str, ...]
@@ -34,6 +34,7 @@ class MultiLabelTask(Task):
 
     head: ClassVar[str] = "classification"
     labels_are: ClassVar = "classes"
+    reads_pictures: ClassVar[bool] = True
 
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
@@ -76,23 +77,23 @@ class MultiLabelTask(Task):
             f"({some}); text: {', '.join(rows.text_columns)}"
         )
 
-    def objective(self, settings: ObjectiveSettings, tokenizer: Tokenizer) -> MultiLabel:
+    def objective(self, settings: ObjectiveSettings, sequencer: Sequencer) -> MultiLabel:
         """Binary cross-entropy of every label."""
-        del settings, tokenizer
+        del settings, sequencer
         return MultiLabel(self.labels)
 
-    def rows(self, examples: Sequence[Example], tokenizer: Tokenizer) -> EncodedRows:
+    def rows(self, examples: Sequence[Example], sequencer: Sequencer) -> EncodedRows:
         """Texts, and a table of which labels each carries; labels that are not known are none."""
-        tokens = encode([example.text for example in examples], tokenizer)
-        return EncodedRows(tokens, self._table(examples).astype(np.float32))
+        inputs = inputs_of([example.content for example in examples], sequencer)
+        return EncodedRows(inputs, self._table(examples).astype(np.float32))
 
     def judge(self, reader: Reader, examples: Sequence[Example]) -> Callable[[], dict[str, float]]:
         """The loss a row, and the F1 of all decisions together."""
-        rows = self.rows(examples, reader.tokenizer)
+        rows = self.rows(examples, reader.sequencer)
         true = rows.labels > 0
 
         def judged() -> dict[str, float]:
-            shares = np.clip(reader.scores(MultiLabel(self.labels), rows.tokens), 1e-7, 1 - 1e-7)
+            shares = np.clip(reader.scores(MultiLabel(self.labels), rows.inputs), 1e-7, 1 - 1e-7)
             loss = -np.where(true, np.log(shares), np.log1p(-shares)).sum(axis=1).mean()
             given = shares >= THRESHOLD
             decided = int(true.sum() + given.sum())
@@ -107,14 +108,14 @@ class MultiLabelTask(Task):
             say(
                 f"the model never saw the labels {', '.join(unknown[:5])} in training; they are left out of the scores"
             )
-        tokens = encode([example.text for example in given.examples], reader.tokenizer)
-        shares = reader.scores(MultiLabel(self.labels), tokens)
+        inputs = inputs_of([example.content for example in given.examples], reader.sequencer)
+        shares = reader.scores(MultiLabel(self.labels), inputs)
         return multi_label_report(self._table(given.examples), shares >= THRESHOLD, self.labels)
 
-    def answers(self, reader: Reader, texts: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+    def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """The labels that are more likely than not, and the probability of each."""
-        tokens = encode(["\n".join(filter(None, text)) for text in texts], reader.tokenizer)
-        for row in reader.scores(MultiLabel(self.labels), tokens):
+        inputs = inputs_of(contents, reader.sequencer)
+        for row in reader.scores(MultiLabel(self.labels), inputs):
             shares = {name: round(float(p), 6) for name, p in zip(self.labels, row, strict=True)}
             given = [name for name, p in zip(self.labels, row, strict=True) if p >= THRESHOLD]
             yield {"labels": given, "probabilities": shares}

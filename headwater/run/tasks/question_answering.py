@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headwater.data.batches import LabelledBatches
-from headwater.data.examples import Example, LabelledSet
+from headwater.data.batches import BatchStream
+from headwater.data.examples import Content, Example, LabelledSet, texts_in
 from headwater.data.question_windows import OVERLAP, QuestionWindows
 from headwater.data.readers.questions import answers_of, missing_part
 from headwater.data.targets import Labels
@@ -58,7 +58,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True)
-class QuestionAnsweringTask(Task):
+class QuestionAnsweringTask(Task[Tokenizer]):
     """The part of a context that answers a question; or nothing, where some training rows had no answer.
 
     Nothing is answered where log p(answer) − log p(nothing) is not above ``threshold``: 0, or what validation rows say.
@@ -185,11 +185,12 @@ class QuestionAnsweringTask(Task):
         answers = self._texts(_found(reader, windows), texts)
         return answer_report(answers, references, [nearest_sentence(*pair) for pair in texts])
 
-    def answers(self, reader: Reader, texts: Texts) -> Iterator[dict[str, Any]]:
+    def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """The answer with its place in the context, in characters, or null where nothing is answered.
 
         ``score`` is the logarithm of how much likelier the answer is than nothing.
         """
+        texts = texts_in(contents)
         _require_questions(texts)
         windows = QuestionWindows.of(texts, reader.tokenizer, reader.length)
         found = _found(reader, windows)
@@ -219,7 +220,7 @@ class QuestionRows:
     texts: Texts
     borders: Sequence[Borders | None]
 
-    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> LabelledBatches:
+    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> BatchStream:
         """Training batches over windows as long as the model reads."""
         windows = QuestionWindows.of(self.texts, tokenizer, training.length or DEFAULT_LENGTH)
         learnable, targets = self.learnable(windows), windows.targets(self.borders)

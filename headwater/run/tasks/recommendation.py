@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from headwater.data.batches import TokenBatches
-from headwater.data.examples import Example, LabelledSet
+from headwater.data.examples import Content, Example, LabelledSet, texts_in
 from headwater.data.files import Split
 from headwater.data.readers.histories import ITEMS, history_of, item_name, items_in, read_histories
 from headwater.data.store import Store
@@ -47,7 +47,7 @@ JUDGED = 10_000
 
 
 @dataclass(frozen=True)
-class RecommendationTask(Task):
+class RecommendationTask(Task[Tokenizer]):
     """The next item of a history, among all items that occur in training."""
 
     columns: tuple[str, ...]
@@ -240,8 +240,9 @@ class RecommendationTask(Task):
             had_before=questions.had_before,
         )
 
-    def answers(self, reader: Reader, texts: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+    def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """Ten items for each history; ``unknown`` counts items of it that the model does not know."""
+        texts = texts_in(contents)
         histories = Histories.of([history_of(" ".join(text)) for text in texts], reader.tokenizer)
         found = Recommending(reader).best(histories)
         for items, unknown in zip(found, histories.unknown.tolist(), strict=True):

@@ -7,22 +7,22 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.examples import Example, LabelledSet
+from headwater.data.examples import Content, Example, LabelledSet
 from headwater.data.readers.cells import numbers_in
-from headwater.data.tokenizer import Tokenizer
+from headwater.data.sequencers import Sequencer, vocabulary_in
 from headwater.errors import BadDataError
 from headwater.evaluation.metrics import regression_report
 from headwater.evaluation.metrics.regression import NumbersReport, pearson
 from headwater.objectives.regression import Regression
-from headwater.run.fitting import EncodedRows, encode, encode_pairs
+from headwater.run.fitting import EncodedRows, Input, encode_pairs, inputs_of
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings
-from headwater.run.tasks.classification import require_pairs
+from headwater.run.tasks.classification import require_pairs, texts_told, where_labels_stand
 from headwater.run.tasks.task import Report, Say, Task
 
 
 @dataclass(frozen=True)
-class RegressionTask(Task):
+class RegressionTask(Task[Sequencer]):
     """As many numbers a row as the training rows have; the model learns each in units of its spread there."""
 
     mean: tuple[float, ...]
@@ -30,6 +30,7 @@ class RegressionTask(Task):
 
     head: ClassVar[str] = "regression"
     labels_are: ClassVar = "number"
+    reads_pictures: ClassVar[bool] = True
 
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
@@ -73,27 +74,24 @@ class RegressionTask(Task):
             for column in numbers_of(rows.examples).T
         )
         several = f"{len(self.mean)} numbers each, " if len(self.mean) > 1 else "numbers "
-        return (
-            f"{len(rows):,} rows with {several}{ranges} in column '{rows.label_column}'; "
-            f"text: {', '.join(rows.text_columns)}"
-        )
+        return f"{len(rows):,} rows with {several}{ranges} {where_labels_stand(rows)}{texts_told(rows)}"
 
-    def objective(self, settings: ObjectiveSettings, tokenizer: Tokenizer) -> Regression:
+    def objective(self, settings: ObjectiveSettings, sequencer: Sequencer) -> Regression:
         """Squared error in units of the spread."""
-        del settings, tokenizer
+        del settings, sequencer
         return Regression(mean=self.mean, spread=self.spread)
 
-    def rows(self, examples: Sequence[Example], tokenizer: Tokenizer) -> EncodedRows:
+    def rows(self, examples: Sequence[Example], sequencer: Sequencer) -> EncodedRows:
         """Several text columns are read as one text."""
-        tokens = self._encode([example.texts for example in examples], tokenizer)
-        return EncodedRows(tokens, numbers_of(examples).astype(np.float32))
+        inputs = self._encode([example.content for example in examples], sequencer)
+        return EncodedRows(inputs, numbers_of(examples).astype(np.float32))
 
     def judge(self, reader: Reader, examples: Sequence[Example]) -> Callable[[], dict[str, float]]:
         """The squared error in units of the spread, and the correlation."""
-        rows = self.rows(examples, reader.tokenizer)
+        rows = self.rows(examples, reader.sequencer)
 
         def judged() -> dict[str, float]:
-            predicted = self._predicted(reader, rows.tokens)
+            predicted = self._predicted(reader, rows.inputs)
             errors = (predicted - rows.labels) / np.array(self.spread)
             correlations = list(map(pearson, predicted.T, rows.labels.T))
             return {"loss": float((errors**2).mean()), "pearson": float(np.mean(correlations))}
@@ -103,28 +101,30 @@ class RegressionTask(Task):
     def report(self, reader: Reader, given: LabelledSet, say: Say) -> Report:
         """Correlations and errors of each number."""
         del say
-        rows = self.rows(given.examples, reader.tokenizer)
+        rows = self.rows(given.examples, reader.sequencer)
         refuse_other_count(given, len(self.mean), given.examples[0].path)
-        predicted = self._predicted(reader, rows.tokens)
+        predicted = self._predicted(reader, rows.inputs)
         found = list(map(regression_report, rows.labels.T, predicted.T))
         return found[0] if len(found) == 1 else NumbersReport(found)
 
-    def answers(self, reader: Reader, texts: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+    def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """The number, or all of them."""
-        for row in self._predicted(reader, self._encode(texts, reader.tokenizer)):
+        for row in self._predicted(reader, self._encode(contents, reader.sequencer)):
             values = [round(float(value), 6) for value in row]
             yield {"value": values[0]} if len(values) == 1 else {"values": values}
 
-    def _predicted(self, reader: Reader, tokens: Sequence[Any]) -> NDArray[np.float32]:
-        return reader.scores(Regression(mean=self.mean, spread=self.spread), tokens)
+    def _predicted(self, reader: Reader, inputs: Sequence[Input]) -> NDArray[np.float32]:
+        return reader.scores(Regression(mean=self.mean, spread=self.spread), inputs)
 
-    def _encode(self, texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer) -> Sequence[Any]:
-        return encode(["\n".join(filter(None, text)) for text in texts], tokenizer)
+    def _encode(self, contents: Sequence[Content], sequencer: Sequencer) -> Sequence[Input]:
+        return inputs_of(contents, sequencer)
 
 
 @dataclass(frozen=True)
 class PairRegressionTask(RegressionTask):
     """One number for two texts that are read side by side."""
+
+    reads_pictures: ClassVar[bool] = False
 
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
@@ -136,8 +136,8 @@ class PairRegressionTask(RegressionTask):
         """Both texts in one row."""
         return [example.texts]
 
-    def _encode(self, texts: Sequence[tuple[str, ...]], tokenizer: Tokenizer) -> Sequence[Any]:
-        return encode_pairs(texts, tokenizer)
+    def _encode(self, contents: Sequence[Content], sequencer: Sequencer) -> Sequence[Input]:
+        return encode_pairs(contents, vocabulary_in(sequencer, self.name))
 
 
 def numbers_of(examples: Sequence[Example]) -> NDArray[np.float64]:

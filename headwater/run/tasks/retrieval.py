@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.batches import LabelledBatches
-from headwater.data.examples import Example, LabelledSet
+from headwater.data.batches import BatchStream
+from headwater.data.examples import Content, Example, LabelledSet, texts_in
 from headwater.data.excerpts import Excerpts
 from headwater.data.targets import TargetPassages
 from headwater.data.tokenizer import Tokenizer
@@ -34,7 +34,7 @@ from headwater.run.tasks.task import Say, Task
 
 
 @dataclass(frozen=True)
-class RetrievalTask(Task):
+class RetrievalTask(Task[Tokenizer]):
     """One passage a query, found among all passages by the cosine of their vectors: those that ``embed`` gives.
 
     Nothing is added to the backbone. A passage longer than the model reads is as near as its nearest window.
@@ -110,8 +110,9 @@ class RetrievalTask(Task):
             pairs.scores(reader), lambda block: words.scores(pairs.queries[block]), pairs.relevance
         )
 
-    def answers(self, reader: Reader, texts: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+    def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """A query has no answer without the passages among which to look for it."""
+        texts = texts_in(contents)
         del reader, texts
         raise UsageError(
             f"a model for {self.name} answers with documents of a corpus; expected one: headwater search RUN CORPUS "
@@ -154,7 +155,7 @@ class QueryRows:
     def __len__(self) -> int:
         return len(self.queries)
 
-    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> LabelledBatches:
+    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> BatchStream:
         """Training batches over these rows; of a passage longer than the model reads, one window at a time."""
         if (training.batch_rows or 2) < 2:
             raise SettingsError(

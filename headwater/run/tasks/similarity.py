@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.examples import Example, LabelledSet
+from headwater.data.examples import Content, Example, LabelledSet, texts_in
 from headwater.data.tokenizer import Tokenizer
 from headwater.data.vector_store import unit
 from headwater.errors import BadDataError
@@ -26,7 +26,7 @@ from headwater.run.tasks.task import Say, Task
 
 
 @dataclass(frozen=True)
-class SimilarityTask(Task):
+class SimilarityTask(Task[Tokenizer]):
     """One number a pair of texts: ``low`` where their vectors stand at right angles, ``high`` where they are the same.
 
     Each text is read for itself and nothing is added to the backbone, so that the vectors of ``embed`` and the order
@@ -113,8 +113,9 @@ class SimilarityTask(Task):
         rows = self.rows(given.examples, reader.tokenizer)
         return regression_report(rows.labels, self._predicted(reader, rows.first, rows.second))
 
-    def answers(self, reader: Reader, texts: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+    def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """The number."""
+        texts = texts_in(contents)
         for value in self._predicted(reader, *_columns(texts, reader.tokenizer)):
             yield {"value": round(float(value), 6)}
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.batches import LabelledBatches
+from headwater.data.batches import BatchStream
 from headwater.data.characters import WITHOUT_BLANKS
-from headwater.data.examples import Example, LabelledSet
+from headwater.data.examples import Content, Example, LabelledSet, texts_in
 from headwater.data.files import Split
 from headwater.data.readers import read_labelled
 from headwater.data.readers.cells import parts_of
@@ -42,7 +42,7 @@ class Window(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TaggingTask(Task):
+class TaggingTask(Task[Tokenizer]):
     """One tag a word, among those of the training rows."""
 
     labels: tuple[str, ...]
@@ -153,8 +153,9 @@ class TaggingTask(Task):
         sentences = [listed(example.text) for example in given.examples]
         return span_report(true, self._tags(self._probabilities(reader, sentences)))
 
-    def answers(self, reader: Reader, texts: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+    def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """Every span with its kind and its place in the text, in characters."""
+        texts = texts_in(contents)
         whole = ["\n".join(filter(None, text)) for text in texts]
         places = [[match.span() for match in _word.finditer(text)] for text in whole]
         sentences = [[text[a:b] for a, b in spans] for text, spans in zip(whole, places, strict=True)]
@@ -195,7 +196,7 @@ class TaggedRows:
     sentences: Sequence[Words]
     tags: Sequence[Sequence[int]]
 
-    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> LabelledBatches:
+    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> BatchStream:
         """Training batches over windows as long as the model reads; a word's tag stands at its first token."""
         found = windows(self.sentences, tokenizer, training.length or DEFAULT_LENGTH)
         labels = TokenLabels([self._labels(window) for window in found])

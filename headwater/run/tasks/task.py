@@ -4,15 +4,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from headwater.data.batches import BatchStream
-from headwater.data.examples import Example, LabelledSet
+from headwater.data.cutting import Cut
+from headwater.data.examples import Content, Example, LabelledSet
 from headwater.data.files import Split
+from headwater.data.labelled_pictures import read_labelled_pictures
 from headwater.data.pool import vocabulary_size_for
 from headwater.data.readers import read_labelled
 from headwater.data.readers.columns import LabelKind
-from headwater.data.tokenizer import Tokenizer
+from headwater.data.sequencers import Sequencer, Tokenizer
+from headwater.errors import UsageError
 from headwater.models import Model
 from headwater.objectives import Objective
 from headwater.objectives.objective import Reads
@@ -26,11 +29,15 @@ from headwater.run.starting import StartingPoint
 Say = Callable[[str], None]
 
 
-class Rows(Protocol):
+S = TypeVar("S", bound=Sequencer)
+S_reads = TypeVar("S_reads", bound=Sequencer, contravariant=True)
+
+
+class Rows(Protocol[S_reads]):
     """Labelled rows as the model reads them."""
 
     def __len__(self) -> int: ...
-    def batches(self, tokenizer: Tokenizer, training: TrainingSettings) -> BatchStream:
+    def batches(self, sequencer: S_reads, training: TrainingSettings, /) -> BatchStream:
         """Training batches over these rows, as a run's settings say."""
         ...
 
@@ -52,14 +59,18 @@ class Parts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Task(ABC):
-    """One kind of labelled task, with what was learnt of it from the training rows."""
+class Task(ABC, Generic[S]):
+    """One kind of labelled task, with what was learnt of it from the training rows.
+
+    ``S`` is how its rows become sequences: a vocabulary, or patches as well.
+    """
 
     name: str
 
     head: ClassVar[str | None]
     labels_are: ClassVar[LabelKind] = "class"
     needs: ClassVar[Reads] = "any"
+    reads_pictures: ClassVar[bool] = False
     habits: ClassVar[Habits] = Habits()
 
     @classmethod
@@ -76,8 +87,28 @@ class Task(ABC):
     def read(
         cls, path: str | Path, *, text: Sequence[str] | None, label: str | None, split: Split
     ) -> LabelledSet:
-        """The usable rows of a file or of one part of a folder."""
+        """The usable rows of a file or of one part of a folder, where the task reads text."""
         return read_labelled(path, text=text, label=label, split=split, labels=cls.labels_are)
+
+    @classmethod
+    def read_rows(
+        cls,
+        path: str | Path,
+        *,
+        text: Sequence[str] | None,
+        label: str | None,
+        split: Split,
+        cut: Cut | None,
+    ) -> LabelledSet:
+        """The usable rows of a file or of one part of a folder: texts, or pictures where there is a ``cut``."""
+        if cut is None:
+            return cls.read(path, text=text, label=label, split=split)
+        if not cls.reads_pictures:
+            raise UsageError(
+                f"this task reads text, and {path} holds pictures; what they are is told by --task classification, "
+                "multi_label_classification or regression"
+            )
+        return read_labelled_pictures(path, label=label, split=split, labels=cls.labels_are, cut=cut)
 
     @classmethod
     def parts(cls, rows: LabelledSet, *, validate: bool) -> Parts:
@@ -131,7 +162,7 @@ class Task(ABC):
             texts += [example.label or "" for example in examples]
         return Tokenizer.learn(texts, size or vocabulary_size_for(sum(map(len, texts))), lambda *_: check())
 
-    def begin(self, model: Model, rows: Rows, check: Callable[[], None]) -> None:
+    def begin(self, model: Model, rows: Rows[S], check: Callable[[], None]) -> None:
         """What a model that begins with these rows is told before step 0; most begin at random."""
         del model, rows, check
 
@@ -141,17 +172,19 @@ class Task(ABC):
         return len(rows)
 
     @abstractmethod
-    def objective(self, settings: ObjectiveSettings, tokenizer: Tokenizer) -> Objective:
+    def objective(self, settings: ObjectiveSettings, sequencer: S, /) -> Objective:
         """What is trained."""
 
     @abstractmethod
-    def rows(self, examples: Sequence[Example], tokenizer: Tokenizer) -> Rows:
+    def rows(self, examples: Sequence[Example], sequencer: S, /) -> Rows[S]:
         """The rows as the model reads them."""
 
-    def unread(self, examples: Sequence[Example], tokenizer: Tokenizer, length: int) -> str:
+    def unread(self, examples: Sequence[Example], sequencer: S, length: int, /) -> str:
         """What of these rows is not read or not learnt at that length, in one line; "" where all of it is."""
+        if not isinstance(sequencer, Tokenizer):
+            return ""
         texts = [text for example in examples for text in self.read_as_one(example)]
-        return said_of_long(texts, tokenizer, length)
+        return said_of_long(texts, sequencer, length)
 
     def read_as_one(self, example: Example) -> Sequence[tuple[str, ...]]:
         """The parts of each text that is cut where it is too long; none where longer texts are read in windows."""
@@ -171,5 +204,5 @@ class Task(ABC):
         """How good the answers to test rows are, with intervals."""
 
     @abstractmethod
-    def answers(self, reader: Reader, texts: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
-        """The answer to each row of texts, in their order."""
+    def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
+        """The answer to each row, in their order."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headwater.data.examples import Example, LabelledSet
+from headwater.data.examples import Content, Example, LabelledSet, texts_in
 from headwater.data.targets import Targets, TargetTexts, WithinTheText
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
@@ -32,7 +32,7 @@ WATCHED = 100
 
 
 @dataclass(frozen=True)
-class WritingTask(Task):
+class WritingTask(Task[Tokenizer]):
     """One text a row, written from another."""
 
     by_decoder: bool = False
@@ -121,8 +121,9 @@ class WritingTask(Task):
         texts = self._written(reader, [example.texts for example in given.examples], Decoding(beam=5))
         return text_report(texts, [example.label or "" for example in given.examples])
 
-    def answers(self, reader: Reader, texts: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+    def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """What is written from each text, with five beams."""
+        texts = texts_in(contents)
         for answer in Author(reader, answers=True).answer(_joined(texts), Decoding(beam=5)):
             yield {"text": answer["text"], "score": answer["score"]}
 

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from headwater.data import picture_pool as module
-from headwater.data.picture_pool import Cut, build_picture_pool, digest_of, fitted_patch, square
+from headwater.data.cutting import Cut, digest_of, fitted_patch, square
+from headwater.data.picture_pool import build_picture_pool
 from headwater.errors import BadDataError, MissingInputError
 
 
@@ -48,7 +49,7 @@ def test_pictures_become_squares_of_one_size_without_repetitions(photos: Path, t
 
 def test_a_second_look_decodes_nothing(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = build_picture_pool([photos], cache=tmp_path / "cache")
-    monkeypatch.setattr(module, "read_pictures", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(module, "watched", lambda *_: pytest.fail("read again"))
     second = build_picture_pool([photos], cache=tmp_path / "cache")
     assert np.array_equal(first.train, second.train)
     assert first.facts == second.facts

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headwater.data.examples import Content
 from headwater.data.splits import text_digest
 from headwater.errors import BadDataError
-from headwater.experiments.floor import FloorResult, LabelledTexts, fit_floor, is_unspaced
+from headwater.experiments.floor import FloorResult, Labelled, fit_floor
+from headwater.experiments.plain_features import is_unspaced
 from headwater.experiments.plan import Budget, draw_rows
 
 ENGLISH = ["good fine lovely film", "a lovely story", "dull bad acting", "bad and boring plot"]
@@ -21,9 +23,16 @@ LABELS = [1, 1, 0, 0]
 def _fit(
     texts: Sequence[str], labels: Sequence[int], test: Sequence[str], num_classes: int = 2
 ) -> FloorResult:
-    return fit_floor(
-        LabelledTexts(texts, labels), LabelledTexts(texts, labels), test, num_classes=num_classes
-    )
+    rows = _labelled(texts, labels)
+    return fit_floor(rows, rows, _contents(test), num_classes=num_classes)
+
+
+def _labelled(texts: Sequence[str], labels: Sequence[int]) -> Labelled:
+    return Labelled(_contents(texts), labels)
+
+
+def _contents(texts: Sequence[str]) -> list[Content]:
+    return [(text,) for text in texts]
 
 
 def test_words_that_decide_are_found():
@@ -66,8 +75,10 @@ def test_the_regularisation_is_chosen_on_the_validation_rows():
 
 
 def test_a_second_test_set_is_answered_too():
-    rows = LabelledTexts(ENGLISH, LABELS)
-    found = fit_floor(rows, rows, ENGLISH, num_classes=2, shifted_texts=["lovely", "dull", "bad"])
+    rows = _labelled(ENGLISH, LABELS)
+    found = fit_floor(
+        rows, rows, _contents(ENGLISH), num_classes=2, shifted=_contents(["lovely", "dull", "bad"])
+    )
     assert found.shifted_predictions is not None
     assert list(found.shifted_predictions) == [1, 0, 0]
 
@@ -88,8 +99,8 @@ def test_empty_texts_are_refused_with_the_column_to_check():
 
 
 def test_texts_and_labels_of_different_number_are_refused():
-    with pytest.raises(BadDataError, match="4 training texts and 3 labels"):
-        fit_floor(LabelledTexts(ENGLISH, [1, 0, 1]), LabelledTexts(ENGLISH, LABELS), [], num_classes=2)
+    with pytest.raises(BadDataError, match="4 training rows and 3 labels"):
+        fit_floor(_labelled(ENGLISH, [1, 0, 1]), _labelled(ENGLISH, LABELS), [], num_classes=2)
 
 
 def _rows(folder: str, part: str, columns: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -121,11 +132,9 @@ def test_the_floor_is_at_least_the_simple_baseline_of_the_data_set(
     for seed in range(1):
         drawn = draw_rows(parts["train"][1], digests, budget, seed)
         found = fit_floor(
-            LabelledTexts(
-                [parts["train"][0][row] for row in drawn], [numbers["train"][row] for row in drawn]
-            ),
-            LabelledTexts(parts["valid"][0], numbers["valid"]),
-            parts["test"][0],
+            _labelled([parts["train"][0][row] for row in drawn], [numbers["train"][row] for row in drawn]),
+            _labelled(parts["valid"][0], numbers["valid"]),
+            _contents(parts["test"][0]),
             num_classes=len(names),
         )
         scores.append(float((found.predictions == np.array(numbers["test"])).mean()))

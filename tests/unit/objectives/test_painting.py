@@ -10,7 +10,8 @@ from headwater.data.sequencers.patches import Patches
 from headwater.errors import SettingsError
 from headwater.models import PatchSettings, build_model, encoder_settings, picture_settings
 from headwater.objectives import MaskedAutoencoding, MaskedPatches
-from headwater.objectives.painting import Painting, PaintingTask
+from headwater.objectives.hiding_patches import HidingTask
+from headwater.objectives.painting import Painting
 from headwater.randomness import Draws
 from headwater.sequence import Batch
 
@@ -33,7 +34,7 @@ def batch(count: int = 3, first: int = 0) -> Batch:
     return Batch(*PATCHES.sequences(pixels), torch.arange(first, first + count))
 
 
-def prepared(objective: Painting, given: Batch) -> PaintingTask:
+def prepared(objective: Painting, given: Batch) -> HidingTask:
     return objective.prepare(given, Draws(0, 0, given.items.numpy()))
 
 
@@ -79,7 +80,7 @@ def test_what_is_hidden_changes_nothing_that_is_painted(objective: Painting, mod
     task = prepared(objective, batch())
     inputs = task.batch.inputs.clone().requires_grad_()
     painted = objective.painted(
-        model, PaintingTask(Batch(inputs, task.batch.layout, task.batch.items), {}, task.seen, task.hidden)
+        model, HidingTask(Batch(inputs, task.batch.layout, task.batch.items), {}, task.seen, task.hidden)
     )
     (slope,) = torch.autograd.grad(painted.square().sum(), inputs)
     read = slope.abs().sum(dim=-1) > 0
@@ -90,7 +91,7 @@ def test_what_is_hidden_changes_nothing_that_is_painted(objective: Painting, mod
 @torch.no_grad()
 def test_pictures_show_what_was_seen_painted_and_true(objective: Painting, model: Any) -> None:
     task = prepared(objective, batch())
-    shown, painted, true = objective.pictures(model, task)
+    shown, painted, true = objective.pictures(model, task, 3)
     assert torch.equal(true, task.batch.inputs[:, 1:])
     for picture in range(3):
         seen = task.seen[picture, 1:] - 1

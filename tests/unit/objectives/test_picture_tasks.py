@@ -69,7 +69,7 @@ def test_grey_is_pillows_luminance_and_colour_is_what_is_missing(model: Any) -> 
     assert painted.total.item() / painted.count == pytest.approx(
         (added - missing).square().mean().item(), rel=1e-4
     )
-    shown, coloured, true = objective.pictures(model, task.first(2))
+    shown, coloured, true = objective.pictures(model, task, 2)
     assert torch.equal(true, batch(2).inputs[:, 1:])
     torch.testing.assert_close(coloured - shown, added[:2])
 

@@ -1,7 +1,9 @@
 """What the loop takes, made from settings."""
 
 import pytest
+import torch
 
+from headwater.data.files import Modality
 from headwater.data.sequencers.patches import Patches
 from headwater.data.tokenizer import Tokenizer
 from headwater.models import PatchSettings, build_model, picture_settings
@@ -18,16 +20,23 @@ def tokenizer() -> Tokenizer:
     return Tokenizer.learn(["a few words"] * 3, 262)
 
 
-@pytest.mark.parametrize("name", PRETEXT_OBJECTIVES)
-def test_what_an_objective_owns_is_on_the_models_device(tokenizer: Tokenizer, name: str) -> None:
-    pretext = Pretext.named(name)
-    if PRETEXT_OBJECTIVES[name].kind.modality == "image":
+@pytest.mark.parametrize(
+    ("modality", "name"),
+    [(modality, name) for modality, known in PRETEXT_OBJECTIVES.items() for name in known],
+)
+def test_what_an_objective_owns_is_on_the_models_device(
+    tokenizer: Tokenizer, modality: Modality, name: str
+) -> None:
+    pretext = Pretext({name: 1.0}, modality)
+    if modality == "image":
         patches = PatchSettings(rows=4, columns=4, side=2, channels=3)
         model = build_model(picture_settings("nano", patches), seed=0)
     else:
         model = pretraining_model(ModelSettings(size="nano"), tokenizer, pretext, length=64, seed=0)
-    sequencer = PATCHES if PRETEXT_OBJECTIVES[name].kind.modality == "image" else tokenizer
-    objective = pretext.build(Given(sequencer, ObjectiveSettings(name=name), model, 0))
+    sequencer = PATCHES if modality == "image" else tokenizer
+    objective = pretext.build(
+        Given(sequencer, ObjectiveSettings(name=name), model, 0, lambda: torch.randn(20, 16, 12))
+    )
     learner = build_learner(model.to("meta"), objective, TrainingSettings())
     tensors = [*learner.parameters, *objective.parameters(), *objective.buffers()]
     assert {tensor.device.type for tensor in tensors} == {"meta"}

@@ -1,0 +1,112 @@
+"""Labelled pictures: decoded once at the size that a model reads, and kept in the cache beside their labels."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from headwater.data.asides import is_whole, made_aside
+from headwater.data.cutting import AS_SUGGESTED, Cut, digest_of, watched
+from headwater.data.examples import Example, LabelledSet
+from headwater.data.files import PathLike, Source, Split, find_sources
+from headwater.data.picture_pool import told_apart
+from headwater.data.problems import Problems
+from headwater.data.readers.columns import LabelKind
+from headwater.data.readers.labelled import sources_of_split, with_numbers
+from headwater.data.readers.pictures import Pixels
+from headwater.data.store import cache_folder, store_key
+from headwater.errors import BadDataError, StorageError
+
+FORMAT = 1
+_FILES = ("pixels.npy", "rows.json")
+
+
+def read_labelled_pictures(
+    path: PathLike,
+    *,
+    label: str | None = None,
+    split: Split | None = None,
+    need_labels: bool = True,
+    labels: LabelKind = "class",
+    cut: Cut = AS_SUGGESTED,
+    check: Callable[[], None] | None = None,
+) -> LabelledSet:
+    """The usable pictures of a file, or of one part of a folder, as ``cut`` says, each with its label.
+
+    Labels are the names of the folders around the pictures, or stand in the array beside an array of them (``label``
+    names it). What cannot be decoded is reported, and the rest goes on. With ``need_labels=False`` pictures without a
+    label stay; with ``labels="number"`` those whose label is none are reported. ``facts["cut"]`` is the fitted cut.
+    Raises BadDataError where no picture is left or none has a label, MissingInputError for a part that is not there.
+    """
+    problems = Problems()
+    sources = sources_of_split(find_sources(path, modality="image", problems=problems), split)
+    cut = cut.fitted(sources, check)
+    folder = cache_folder() / "labelled-pictures" / _key(sources, cut, label)
+    if not is_whole(folder, _FILES):
+        try:
+            with made_aside(folder, _FILES) as aside:
+                _keep(aside, sources, cut, label, check)
+        except OSError as error:
+            raise StorageError(
+                f"pictures cannot be kept in {folder.parent}: {error}; make room or give access there, or name another "
+                "folder with HEADWATER_CACHE"
+            ) from error
+    kept = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
+    problems.absorb(Problems.from_dict(kept["problems"]))
+    pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+    rows = _examples(kept["rows"], pixels, problems, need_labels)
+    examples = list(with_numbers(rows, problems) if labels == "number" else rows)
+    if not examples:
+        raise BadDataError(f"{path}: {_why_none(kept['rows'], problems)}")
+    place = "array" if sources[0].kind == "array" else "folder"
+    return LabelledSet(
+        examples=examples,
+        text_columns=(),
+        label_column=label or place,
+        problems=problems,
+        facts={"modality": "image", "cut": list(cut)},
+    )
+
+
+def _key(sources: Sequence[Source], cut: Cut, label: str | None) -> str:
+    return store_key(
+        labelled=FORMAT, pictures=told_apart(sources), cut=list(cut), label=label, pillow=Image.__version__
+    )
+
+
+def _keep(
+    folder: Path, sources: Sequence[Source], cut: Cut, label: str | None, check: Callable[[], None] | None
+) -> None:
+    problems = Problems()
+    rows: list[list[Any]] = []
+    squares: list[Pixels] = []
+    for picture in watched(sources, problems, check, label=label):
+        rows.append([picture.label, picture.path, picture.row, digest_of(picture.pixels)])
+        squares.append(cut.square(picture.pixels))
+    np.save(folder / "pixels.npy", np.stack(squares) if squares else np.zeros((0, 1, 1, 1), np.uint8))
+    kept = {"problems": problems.to_dict(), "rows": rows}
+    (folder / "rows.json").write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
+
+
+def _examples(
+    rows: Sequence[Sequence[Any]], pixels: Pixels, problems: Problems, need_labels: bool
+) -> Iterator[Example]:
+    for (label, path, row, digest), values in zip(rows, pixels, strict=True):
+        if label is None and need_labels:
+            problems.add(path, row, "no label")
+        else:
+            yield Example((), label, path, row, values, digest)
+
+
+def _why_none(rows: Sequence[Sequence[Any]], problems: Problems) -> str:
+    if rows and "no label" not in problems.by_reason():
+        return f"no picture has a label that can be used; {problems.summary()}"
+    if rows:
+        return (
+            f"none of {len(rows):,} pictures has a label; put them into one folder for each class, or name the array "
+            "that holds their labels with --label"
+        )
+    return f"no picture can be read; {problems.summary()}"

@@ -1,0 +1,143 @@
+"""What the floor sees of a row: words and characters of a text, pixels of a picture, each as plain numbers."""
+
+import unicodedata
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from headwater.data.examples import Content, texts_in
+from headwater.errors import BadDataError
+
+UNSPACED_SHARE = 0.3
+LARGE_TRAINING_SET = 20_000
+"""Above this many texts, what occurs in one of them only is left out: most columns, none of the score."""
+LARGEST_SIDE = 32
+"""Pictures with more pixels a side are made smaller: a linear map gains nothing from them."""
+MAX_ITERATIONS = 200
+_SCRIPT_SAMPLE = 200
+_UNSPACED_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
+
+
+class Features(Protocol):
+    """Numbers of rows, fitted on those to learn from, and the linear classifier that suits them."""
+
+    @property
+    def names(self) -> str:
+        """What they are, in words."""
+        ...
+
+    def matrix(self, contents: Sequence[Content]) -> Any:
+        """(rows, features), sparse or dense."""
+        ...
+
+    def classifier(self, strength: float, seed: int) -> Any:
+        """A scikit-learn classifier that is not fitted; ``strength`` is C, large for little regularisation."""
+        ...
+
+
+class WordFeatures:
+    """TF-IDF weights: words and pairs of words beside characters in words; in scripts without blanks characters alone.
+
+    weight = (1 + log count) · log inverse document frequency, each kind of a row scaled to length 1. Kinds that find
+    nothing in the training texts are left out; where none finds anything, BadDataError.
+    """
+
+    def __init__(self, contents: Sequence[Content]) -> None:
+        texts = _joined(contents)
+        self.fitted: dict[str, Any] = {}
+        for name, vectorizer in _vectorizers(texts).items():
+            analyse = vectorizer.build_analyzer()
+            if any(analyse(text) for text in texts):
+                self.fitted[name] = vectorizer.fit(texts)
+        if not self.fitted:
+            raise BadDataError(
+                "found no word or character to learn from in the training texts; check the text column"
+            )
+
+    @property
+    def names(self) -> str:
+        """The kinds that were found."""
+        return " and ".join(self.fitted)
+
+    def matrix(self, contents: Sequence[Content]) -> Any:
+        """Sparse: (rows, features)."""
+        from scipy.sparse import hstack
+
+        texts = _joined(contents)
+        return hstack([vectorizer.transform(texts) for vectorizer in self.fitted.values()], format="csr")
+
+    def classifier(self, strength: float, seed: int) -> Any:
+        """One regression a label, solved in the dual: as good as one for all labels, and several times faster where
+        there are far more features than rows."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.multiclass import OneVsRestClassifier
+
+        one = LogisticRegression(
+            C=strength, solver="liblinear", dual=True, max_iter=MAX_ITERATIONS, random_state=seed
+        )
+        return OneVsRestClassifier(one)
+
+
+class PixelFeatures:
+    """(pixel − mean) / (√features · deviation of all pixels), pictures with more than 32 pixels a side made smaller.
+
+    A row has a mean square near 1 in all, whatever its size, so that one scale of regularisation suits every picture.
+    """
+
+    names = "pixels"
+
+    def __init__(self, contents: Sequence[Content]) -> None:
+        rows = _pixels(contents)
+        self.mean = rows.mean(axis=0)
+        self.scale = float((rows - self.mean).std()) * np.sqrt(rows.shape[1]) or 1.0
+
+    def matrix(self, contents: Sequence[Content]) -> Any:
+        """Dense: (rows, features)."""
+        return (_pixels(contents) - self.mean) / self.scale
+
+    def classifier(self, strength: float, seed: int) -> Any:
+        """One regression for all labels."""
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(C=strength, max_iter=MAX_ITERATIONS, random_state=seed)
+
+
+def is_unspaced(texts: Sequence[str]) -> bool:
+    """Whether words run together: at least 30 % of the letters are Han, kana, Thai and the like."""
+    letters = [letter for text in islice(texts, _SCRIPT_SAMPLE) for letter in text[:1000] if letter.isalpha()]
+    unspaced = sum(unicodedata.name(letter, "").startswith(_UNSPACED_SCRIPTS) for letter in letters)
+    return unspaced >= UNSPACED_SHARE * max(len(letters), 1)
+
+
+def _vectorizers(texts: Sequence[str]) -> dict[str, Any]:
+    """The kinds of features that fit the script of the texts."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    shared: dict[str, Any] = {"sublinear_tf": True, "min_df": 2 if len(texts) > LARGE_TRAINING_SET else 1}
+    if is_unspaced(texts):
+        return {"characters 1-3": TfidfVectorizer(analyzer="char", ngram_range=(1, 3), **shared)}
+    return {
+        # The default token pattern drops words of one letter, which are whole words in many scripts.
+        "words 1-2": TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **shared),
+        "characters 2-5": TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), **shared),
+    }
+
+
+def _joined(contents: Sequence[Content]) -> list[str]:
+    return ["\n".join(filter(None, text)) for text in texts_in(contents)]
+
+
+def _pixels(contents: Sequence[Content]) -> NDArray[np.float32]:
+    pictures = [content for content in contents if not isinstance(content, tuple)]
+    if pictures[0].shape[0] > LARGEST_SIDE:
+        pictures = [_smaller(pixels) for pixels in pictures]
+    return np.stack(pictures).reshape(len(pictures), -1).astype(np.float32)
+
+
+def _smaller(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    return np.asarray(image.resize((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.BOX))

@@ -1,0 +1,208 @@
+"""Labelled pictures become a model that answers, in every verb that text has."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from PIL import Image
+
+import headwater as hw
+from headwater.models import ResidualSettings, load_bundle
+
+ASSIGN = ["machine.threads=1", "training.batch_rows=16", "training.evaluation_steps=40"]
+CLASSES = {"disc": 0, "cross": 1}
+
+
+def picture(kind: str, seed: int) -> np.ndarray:
+    """A bright disc or a bright cross somewhere on a dark ground."""
+    rng = np.random.default_rng(1000 * CLASSES[kind] + seed)
+    down, right = np.mgrid[:16, :16] - rng.integers(5, 11, 2)[:, None, None]
+    inside = down**2 + right**2 < 12 if kind == "disc" else (abs(down) < 2) ^ (abs(right) < 2)
+    ground = rng.integers(0, 60, (16, 16, 3))
+    return np.where(inside[..., None], rng.integers(140, 256, 3), ground).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def shapes(workplace: Path) -> Path:
+    for part, count in (("train", 80), ("test", 30)):
+        for kind in CLASSES:
+            folder = workplace / "shapes" / part / kind
+            folder.mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                pixels = picture(kind, number + 500 * (part == "test"))
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    (workplace / "shapes" / "train" / "disc" / "broken.png").write_bytes(b"no picture")
+    return workplace / "shapes"
+
+
+@pytest.fixture(scope="module")
+def painter(workplace: Path, cache: object, shapes: Path) -> hw.Run:
+    return hw.pretrain(
+        shapes, out=workplace / "shape-painter", size="nano", steps=40, assign=ASSIGN, quiet=True
+    )
+
+
+@pytest.fixture(scope="module")
+def sorter(workplace: Path, painter: hw.Run, shapes: Path) -> hw.Run:
+    out = workplace / "sorter"
+    return hw.finetune(
+        painter, shapes / "train", out=out, validation=shapes / "test", steps=80, assign=ASSIGN, quiet=True
+    )
+
+
+def test_it_tells_discs_from_crosses(sorter: hw.Run, shapes: Path) -> None:
+    report = sorter.evaluate(shapes / "test").to_dict()
+    assert report["accuracy"]["value"] > 0.9
+    card = json.loads((sorter.path / "model" / "headwater.json").read_text())
+    assert (card["labels"], card["sequencer"]) == (["cross", "disc"], "patches")
+    facts = json.loads((sorter.path / "data.json").read_text())
+    assert facts["train"] == {"rows": 160, "labels": {"cross": 80, "disc": 80}}
+    assert facts["problems"]["by_reason"] == {"no picture": 1}
+
+
+def test_files_folders_and_arrays_are_answered_alike(sorter: hw.Run, shapes: Path) -> None:
+    folder = shapes / "test" / "cross"
+    answered = list(sorter.predict_rows(str(folder)))
+    assert [answer["path"] for answer in answered] == sorted(map(str, folder.iterdir()))
+    first = Path(answered[0]["path"])
+    by_name, by_array = sorter.predict([first, np.asarray(Image.open(first))])
+    assert by_name == by_array == {name: answered[0][name] for name in ("label", "probabilities")}
+    vectors = sorter.embed([first, first])
+    assert vectors.shape == (2, 128)
+    assert np.array_equal(vectors[0], vectors[1])
+
+
+def test_names_on_standard_input(sorter: hw.Run, shapes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [
+        str(shapes / "test" / "disc" / "0.png"),
+        str(shapes / "train" / "disc" / "broken.png"),
+        "none.png",
+    ]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(names)))
+    answers: list[dict[str, Any]] = []
+    with pytest.raises(hw.HeadwaterError, match="2 of 3 rows left out"):
+        answers.extend(sorter.predict_rows("-"))
+    assert answers[0]["path"] == names[0]
+    assert "no picture" in answers[1]["error"]
+    assert "No such file" in answers[2]["error"]
+
+
+@torch.no_grad()
+def test_transformers_gives_the_same_answers(sorter: hw.Run, shapes: Path) -> None:
+    theirs: Any = transformers.AutoModelForImageClassification.from_pretrained(sorter.path / "model").eval()
+    pixels = np.stack([picture("disc", 900), picture("cross", 901)])
+    bundle = load_bundle(sorter.path / "model")
+    from headwater.data.sequencers.patches import Patches
+
+    assert bundle.settings.patches is not None
+    patches = Patches.load(bundle.folder, **vars(bundle.settings.patches))
+    found = theirs(patches.normalised(pixels)).logits.softmax(-1)
+    for answer, shares in zip(sorter.predict(list(pixels)), found, strict=True):
+        expected = dict(zip(bundle.card["labels"], shares.tolist(), strict=True))
+        assert answer["probabilities"] == pytest.approx(expected, abs=2e-6)
+
+
+def test_gain_of_pictures(painter: hw.Run, shapes: Path) -> None:
+    result = hw.gain(
+        painter,
+        shapes / "train",
+        test=shapes / "test",
+        budgets="8",
+        seeds=1,
+        assign=["training.steps=20", "machine.threads=1"],
+        quiet=True,
+    )
+    found = result.to_dict()
+    assert {cell["arm"] for cell in found["cells"]} == {
+        "pretrained",
+        "scratch",
+        "recurrent",
+        "convolutional",
+        "floor",
+    }
+    assert found["leakage"]["exact"] == 0
+    page = result.report.read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") >= 2
+    assert "logistic regression on pixels" in page
+    assert "bag-of-words" not in page
+
+
+def test_test_pictures_that_were_learnt_from_are_left_out(
+    workplace: Path, shapes: Path, tmp_path: Path
+) -> None:
+    everything = hw.pretrain(
+        [shapes / "test" / "disc", shapes / "test" / "cross"],
+        out=tmp_path / "leaky",
+        size="nano",
+        steps=2,
+        assign=ASSIGN,
+        quiet=True,
+    )
+    with pytest.raises(hw.HeadwaterError, match="of 60 test rows in what the model"):
+        hw.gain(everything, shapes / "train", test=shapes / "test", budgets="8", seeds=1, quiet=True)
+
+
+@pytest.mark.parametrize("backbone", ["convolutional", "recurrent"])
+def test_baselines_of_pictures_are_fine_tuned_from_scratch(
+    backbone: str, shapes: Path, tmp_path: Path
+) -> None:
+    run = hw.finetune(
+        "scratch",
+        shapes / "train",
+        out=tmp_path / "run",
+        size="nano",
+        steps=30,
+        assign=[*ASSIGN, f"model.backbone={backbone}"],
+        quiet=True,
+    )
+    assert len(run.predict([picture("disc", 1)])) == 1
+    settings = load_bundle(run.path / "model").settings
+    assert isinstance(settings, ResidualSettings) == (backbone == "convolutional")
+
+
+def test_numbers_of_pictures_are_learnt(tmp_path: Path) -> None:
+    pictures = np.stack([np.full((8, 8), value, np.uint8) for value in range(0, 240, 4)])
+    np.savez(tmp_path / "grey.npz", x=pictures, y=np.arange(60))
+    run = hw.finetune(
+        "scratch",
+        tmp_path / "grey.npz",
+        task="regression",
+        out=tmp_path / "run",
+        size="nano",
+        steps=60,
+        assign=[*ASSIGN, "training.moved=0"],
+        quiet=True,
+    )
+    dark, bright = (answer["value"] for answer in run.predict([pictures[5], pictures[55]]))
+    assert dark < 25 < bright
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [("tagging", "this task reads text, and .* holds pictures"), ("regression", "label is not a number")],
+)
+def test_tasks_that_pictures_cannot_do_are_refused(
+    task: str, words: str, painter: hw.Run, shapes: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(hw.HeadwaterError, match=words):
+        hw.finetune(painter, shapes / "train", task=task, out=tmp_path / "run", steps=2, quiet=True)
+
+
+def test_pictures_without_labels_are_refused(painter: hw.Run, shapes: Path, tmp_path: Path) -> None:
+    with pytest.raises(hw.HeadwaterError, match="none of 80 pictures has a label; put them into one folder"):
+        hw.finetune(painter, shapes / "train" / "cross", out=tmp_path / "run", steps=2, quiet=True)
+
+
+def test_a_run_of_text_says_that_these_are_pictures(shapes: Path, tmp_path: Path) -> None:
+    rows = "\n".join(f"{'good' if n % 2 else 'bad'} thing number {n},{n % 2}" for n in range(40))
+    (tmp_path / "rows.csv").write_text(f"text,label\n{rows}\n")
+    run = hw.finetune(
+        "scratch", tmp_path / "rows.csv", out=tmp_path / "run", size="nano", steps=2, quiet=True
+    )
+    with pytest.raises(hw.HeadwaterError, match="there are pictures, and text is read here"):
+        hw.finetune(run, shapes / "train", out=tmp_path / "more", steps=2, quiet=True)
