@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from headwater.data.sequencers import Patches
 from headwater.errors import MissingInputError
 from headwater.experiments.plan import Cell, CellResult, Cost
 from headwater.models import Model, cost_of
 from headwater.objectives import Classification
 from headwater.run.choosing_model import matched_to
-from headwater.run.deriving import CLASSIFYING, finetuning_rate
+from headwater.run.deriving import CLASSIFYING, finetuning_rate, habits_of
 from headwater.run.fitting import EncodedRows
 from headwater.run.learning import build_learner, build_plan
 from headwater.run.measuring import seconds_a_step
@@ -31,13 +32,15 @@ RANDOM_STARTS: Mapping[str, tuple[float, ...]] = {
 }
 LEARNT_STARTS = (1 / 6, 1 / 3, 1.0)
 """Of the rate at which a model of that size is fine-tuned on many rows; fewer rows want smaller steps."""
+LEARNT_FROM_PICTURES = (1 / 3, 1.0, 3.0)
 
 
-def learning_rates(arm: str, size: str) -> tuple[float, ...]:
+def learning_rates(arm: str, start: StartingPoint) -> tuple[float, ...]:
     """The rates that an arm may choose from, on the validation rows: as many for each, around what suits it."""
     if arm in RANDOM_STARTS:
         return RANDOM_STARTS[arm]
-    return tuple(float(f"{share * finetuning_rate(size):.2g}") for share in LEARNT_STARTS)
+    shares = LEARNT_FROM_PICTURES if isinstance(start.sequencer, Patches) else LEARNT_STARTS
+    return tuple(float(f"{share * finetuning_rate(start.size):.2g}") for share in shares)
 
 
 def device_of(settings: RunSettings) -> torch.device:
@@ -78,7 +81,8 @@ def starting_points(run: StartingPoint, dropout: float | None = None) -> dict[st
     Without a ``dropout`` for all of them, those that learnt before learn with that of fine-tuning, and those that
     begin at random without, which suits each (docs/decisions/0011).
     """
-    learnt, fresh = (CLASSIFYING.dropout, 0.0) if dropout is None else (dropout, dropout)
+    usual = habits_of(CLASSIFYING, run.sequencer).dropout
+    learnt, fresh = (usual, 0.0) if dropout is None else (dropout, dropout)
     arms = {
         "pretrained": run.with_dropout(learnt),
         "scratch": run.without_weights().with_dropout(fresh),

@@ -227,7 +227,7 @@ class Experiment:
         return draw_rows(self.rows.train_labels, self.train_digests, budget, seed)
 
     def _rates(self, arm: str) -> tuple[float, ...]:
-        return learning_rates(arm, self.arms[arm].size)
+        return learning_rates(arm, self.arms[arm])
 
     def _settings(self, budget: Budget) -> RunSettings:
         """Equal effort for every neural arm: steps by the number of labelled rows alone."""

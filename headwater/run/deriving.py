@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from headwater.data.sequencers import Patches
+from headwater.data.sequencers import Patches, Sequencer
 from headwater.errors import SettingsError
 from headwater.run.settings import RunSettings
 from headwater.run.starting import StartingPoint
@@ -74,8 +74,13 @@ class Habits:
 
 
 CLASSIFYING = Habits()
-LOOKING: Mapping[str, Any] = {"rows": 32, "parts": 1, "steps": 300, "epochs": 10}
+LOOKING: Mapping[str, Any] = {"rows": 32, "parts": 1, "steps": 300, "epochs": 10, "dropout": 0.0}
 """What is different of pictures: all are as long, and many views of them can be shown."""
+
+
+def habits_of(habits: Habits, sequencer: Sequencer) -> Habits:
+    """How a task is fine-tuned on what becomes such sequences."""
+    return replace(habits, **LOOKING) if isinstance(sequencer, Patches) else habits
 
 
 def size_rule(size: str) -> Rule:
@@ -123,8 +128,7 @@ def derive_finetuning(
     Rows are read as far as the windows of pre-training were long: beyond that no position was ever trained.
     """
     mine = settings.training
-    if isinstance(start.sequencer, Patches):
-        habits = replace(habits, **LOOKING)
+    habits = habits_of(habits, start.sequencer)
     batch_rows = min(mine.batch_rows or habits.rows, rows)
     derived: dict[str, Any] = {
         "steps": mine.steps if mine.steps or mine.minutes else habits.steps_for(rows, batch_rows),

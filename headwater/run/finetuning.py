@@ -13,7 +13,7 @@ from headwater.data.sequencers import Patches, Sequencer
 from headwater.errors import SettingsError
 from headwater.objectives import Objective
 from headwater.run.choosing_model import chosen_picture_settings, chosen_settings
-from headwater.run.deriving import derive_finetuning, derive_rhythm, size_rule
+from headwater.run.deriving import derive_finetuning, derive_rhythm, habits_of, size_rule
 from headwater.run.driving import Drive
 from headwater.run.folder import RunFolder
 from headwater.run.journey import Journey
@@ -116,7 +116,8 @@ def _starting_point(
 ) -> StartingPoint:
     task, model = data.task, settings.model
     if known is not None:
-        return known.with_dropout(task.habits.dropout if model.dropout is None else model.dropout)
+        usual = habits_of(task.habits, known.sequencer).dropout
+        return known.with_dropout(usual if model.dropout is None else model.dropout)
     if cut := data.train.facts.get("cut"):
         patches = Cut(*cut).patches(
             np.stack([row.pixels for row in data.train.examples if row.pixels is not None])
