@@ -12,21 +12,28 @@ from headwater.errors import StorageError
 
 SMALLEST_SIDE = 96
 """Pixels of a drawn picture: small ones are drawn larger."""
+WIDEST = 2400
+"""Pixels of a line, unless one picture alone is wider."""
 _GAP = 4
 
 
 def draw_rows(rows: Sequence[NDArray[np.uint8]], path: Path) -> None:
     """Draw each of ``rows`` (B, H, W, K) as a line of pictures, one line below the other.
 
+    Of pictures as wide as the frames of a clip, side by side, there are fewer in a line, and more lines below these.
     Raises StorageError where the file cannot be written.
     """
     height, width = rows[0].shape[1:3]
     scale = _scale(rows[0][0])
     down, right = height * scale + _GAP, width * scale + _GAP
-    sheet = Image.new("RGB", (right * len(rows[0]) + _GAP, down * len(rows) + _GAP), "white")
+    columns = min(len(rows[0]), max(1, WIDEST // right))
+    blocks = -(-len(rows[0]) // columns)
+    block = down * len(rows) + _GAP * (blocks > 1)
+    sheet = Image.new("RGB", (right * columns + _GAP, block * blocks + _GAP), "white")
     for line, pictures in enumerate(rows):
-        for column, pixels in enumerate(pictures):
-            sheet.paste(_image(pixels, scale), (_GAP + column * right, _GAP + line * down))
+        for number, pixels in enumerate(pictures):
+            place, column = divmod(number, columns)
+            sheet.paste(_image(pixels, scale), (_GAP + column * right, _GAP + place * block + line * down))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(path)

@@ -14,18 +14,19 @@ def command(
     text: options.Text = None,
     label: options.Label = None,
     sheet: Annotated[
-        Path | None, typer.Option("--sheet", help="Of pictures: draw a contact sheet into this file (.png).")
+        Path | None, typer.Option("--sheet", help="Of media: draw a contact sheet into this file (.png).")
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Show files, columns, languages, sizes and problems; of pictures sizes, channels and what is broken."""
-    from headwater.data.files import modality_of
+    """Show files, columns, languages, sizes and problems; of media sizes, lengths and what is broken."""
+    from headwater.data.media_tables import modality_of
     from headwater.errors import UsageError
 
-    if modality_of(data) == "image":
-        from headwater.data.picture_inspection import inspect_pictures
+    modality = modality_of(data)
+    if modality != "text":
+        from headwater.data.media_inspection import inspect_media
 
-        found = inspect_pictures(data, label=label, sheet=sheet)
+        found = inspect_media(data, modality=modality, label=label, sheet=sheet)
         answer(found.to_dict(), str(found), as_json=json)
         return
     if sheet is not None:

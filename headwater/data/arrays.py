@@ -1,4 +1,4 @@
-"""Arrays of pictures in npz files: which there are, without reading them, and which labels belong to them."""
+"""Arrays of pictures or clips in npz files: which there are, without reading them, and which labels are theirs."""
 
 import zipfile
 from pathlib import Path
@@ -39,6 +39,18 @@ class ArrayHead(NamedTuple):
             and self.size <= MOST_BYTES
         )
 
+    @property
+    def holds_clips(self) -> bool:
+        """(clips, frames, height, width, channels), or (clips, frames, height, width) in grey."""
+        sides, channels = self.shape[2:4], self.shape[4:]
+        return (
+            (len(self.shape) == 5 or (len(self.shape) == 4 and self.shape[3] not in _CHANNELS))
+            and self.dtype.kind in "uif"
+            and min(sides) >= SMALLEST_SIDE
+            and (not channels or channels[0] in _CHANNELS)
+            and self.size <= MOST_BYTES
+        )
+
 
 def heads(path: Path) -> dict[str, ArrayHead]:
     """The arrays of an npz file by name; objects, which would need a pickle, are left out.
@@ -69,6 +81,11 @@ def heads(path: Path) -> dict[str, ArrayHead]:
 def picture_arrays(path: Path) -> dict[str, int]:
     """The arrays that hold pictures, and their bytes."""
     return {name: head.size for name, head in heads(path).items() if head.holds_pictures}
+
+
+def clip_arrays(path: Path) -> dict[str, int]:
+    """The arrays that hold clips, and their bytes."""
+    return {name: head.size for name, head in heads(path).items() if head.holds_clips}
 
 
 def read_array(path: Path, name: str) -> NDArray[Any]:

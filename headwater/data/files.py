@@ -4,80 +4,33 @@ import gzip
 import hashlib
 import io
 import os
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, cast
 
 from headwater.data.archives import READ_FAILURES, MeasuredStream, member_problems, open_archive, until_damage
-from headwater.data.arrays import picture_arrays
+from headwater.data.arrays import clip_arrays, picture_arrays
 from headwater.data.decoding import Encoding, sniff_encoding
+from headwater.data.kinds import (
+    ABOUT_THE_DATA,
+    KINDS_OF,
+    MODALITIES,
+    Kind,
+    Modality,
+    PathLike,
+    Split,
+    kind_of,
+    language_of,
+    paths_in,
+    split_of_name,
+    stem_of,
+    suffix_of,
+)
 from headwater.data.problems import Problems
 from headwater.errors import MissingInputError
-
-Kind = Literal[
-    "text", "csv", "tsv", "jsonl", "json", "parquet", "arrow", "tagged", "aligned", "picture", "array"
-]
-Modality = Literal["text", "image"]
-Split = Literal["train", "validation", "test"]
-PathLike = str | os.PathLike[str]
-
-KINDS: dict[str, Kind] = {
-    ".txt": "text",
-    ".text": "text",
-    ".md": "text",
-    ".markdown": "text",
-    ".rst": "text",
-    ".log": "text",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".parquet": "parquet",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".bio": "tagged",
-    ".iob": "tagged",
-    ".iob2": "tagged",
-    ".conll": "tagged",
-}
-PICTURES: dict[str, Kind] = {
-    ".png": "picture",
-    ".jpg": "picture",
-    ".jpeg": "picture",
-    ".webp": "picture",
-    ".bmp": "picture",
-    ".tif": "picture",
-    ".tiff": "picture",
-    ".ppm": "picture",
-    ".pgm": "picture",
-    ".npz": "array",
-}
-KINDS_OF: dict[Modality, dict[str, Kind]] = {"text": KINDS, "image": PICTURES}
-# Codes of ISO 639-1 that files of parallel text end with: train.en beside train.de.
-_language = re.compile(
-    "(af|am|ar|az|be|bg|bn|bs|ca|cs|cy|da|de|el|en|es|et|eu|fa|fi|fr|ga|gl|gu|he|hi|hr|hu|hy|id|is|it|ja|ka|kk|km|kn|"
-    "ko|ky|lt|lv|mk|ml|mn|mr|ms|my|nb|ne|nl|nn|no|pa|pl|ps|pt|ro|ru|si|sk|sl|sq|sr|sv|sw|ta|te|th|tl|tr|uk|ur|uz|vi|zh)"
-    "([-_][a-z]{2,4})?"
-)
-_SPLIT_WORDS: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
-_about_the_data = re.compile(
-    r"(readme|licen[sc]e|copying|notice|manifest|changelog|authors|citation|requirements)\b.*", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +39,7 @@ class Source:
 
     ``path`` is the name used in every report: the file's path, and for a member the archive's path, a slash
     and the member's name. ``named`` tells that the user gave this very file, not a folder or archive around
-    it. ``beside`` are the files that hold the same lines in other languages.
+    it. ``beside`` are the files that hold the same lines in other languages. ``row`` is what a table says of it.
     """
 
     path: str
@@ -97,11 +50,12 @@ class Source:
     member: str | None = None
     named: bool = False
     beside: tuple["Source", ...] = ()
+    row: Mapping[str, str] | None = field(default=None, compare=False)
 
     @property
     def suffix(self) -> str:
         """The suffix that tells the kind, without a ``.gz`` behind it."""
-        return _suffix(PurePosixPath(self.member or self.file.name))
+        return suffix_of(PurePosixPath(self.member or self.file.name))
 
     @property
     def compression(self) -> str | None:
@@ -165,19 +119,6 @@ def find_sources(
     return survey(paths, modality=modality, problems=problems).sources
 
 
-def modality_of(paths: PathLike | Iterable[PathLike]) -> Modality:
-    """What the data behind ``paths`` are: pictures where these are more files and more bytes, else text.
-
-    Texts that stand beside pictures of the same name (captions) do not make pictures text.
-    """
-    pictures, texts = (sources_of(paths, modality) for modality in ("image", "text"))
-    names = {PurePosixPath(source.path).with_suffix("") for source in pictures}
-    if pictures and all(PurePosixPath(source.path).with_suffix("") in names for source in texts):
-        return "image"
-    larger = sum(source.size for source in pictures) > sum(source.size for source in texts)
-    return "image" if len(pictures) > len(texts) and larger else "text"
-
-
 def sources_of(paths: PathLike | Iterable[PathLike], modality: Modality) -> list[Source]:
     """Like ``find_sources``; nothing where nothing is there."""
     try:
@@ -190,7 +131,7 @@ def survey(
     paths: PathLike | Iterable[PathLike], *, modality: Modality = "text", problems: Problems | None = None
 ) -> Survey:
     """Like ``find_sources``, and says what was passed over."""
-    roots = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    roots = paths_in(paths)
     problems = Problems() if problems is None else problems
     found: dict[str, Source] = {}
     ignored: Counter[str] = Counter()
@@ -202,28 +143,6 @@ def survey(
     if not found:
         raise MissingInputError(_nothing_found(roots, modality, problems, ignored))
     return Survey(sources=list(found.values()), ignored=ignored)
-
-
-def split_of_name(path: PathLike, *, root: PathLike | None = None) -> Split | None:
-    """Which part a file belongs to by its name: train, validation (valid, val, dev) or test.
-
-    One word of the file's name decides (``test_2016.tsv``, ``train-00000-of-00004.parquet``); otherwise the
-    innermost folder named exactly so, no further out than ``root``.
-    """
-    parts = _parts(path)
-    depth = len(_parts(root)) - 1 if root is not None else len(parts) - 2
-    words = re.split(r"[^a-z]+", parts[-1].partition(".")[0].lower())
-    splits: set[Split] = {_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS}
-    if splits:
-        return splits.pop() if len(splits) == 1 else None
-    folders = [
-        _SPLIT_WORDS[part.lower()] for part in parts[max(0, depth) : -1] if part.lower() in _SPLIT_WORDS
-    ]
-    return _SPLIT_WORDS[folders[-1]] if folders else None
-
-
-def _parts(path: PathLike) -> tuple[str, ...]:
-    return path.parts if type(path) is PurePosixPath else PurePosixPath(str(path).replace("\\", "/")).parts
 
 
 def _walk(root: Path, modality: Modality, problems: Problems, ignored: Counter[str]) -> Iterator[Source]:
@@ -246,9 +165,9 @@ def _files_below(root: Path, problems: Problems) -> Iterator[Path]:
 def _sources_of_file(
     path: Path, root: Path | None, modality: Modality, problems: Problems, ignored: Counter[str]
 ) -> Iterator[Source]:
-    if root is not None and modality == "text" and _about_the_data.fullmatch(path.name):
+    if root is not None and modality == "text" and ABOUT_THE_DATA.fullmatch(path.name):
         return
-    kind = _kind(PurePosixPath(path.name), modality, named=root is None)
+    kind = kind_of(PurePosixPath(path.name), modality, named=root is None)
     beside = _beside(path) if modality == "text" and kind is None and language_of(path.name) else []
     if beside:
         if root is not None and beside[0] < path:
@@ -265,8 +184,8 @@ def _sources_of_file(
         if kind is None:
             yield from _members(path, root, modality, problems, ignored)
             return
-        if kind == "array":
-            yield from _arrays(path, root)
+        if kind in ("array", "clips"):
+            yield from _arrays(path, root, modality)
             return
     except READ_FAILURES as error:
         problems.add(str(path), 0, "file cannot be read", str(error))
@@ -286,29 +205,24 @@ def _sources_of_file(
     )
 
 
-def language_of(name: str) -> str | None:
-    """The language that a file's name ends with: ``train.zh`` or ``train.pt-br.gz``."""
-    suffix = _suffix(PurePosixPath(name)).removeprefix(".")
-    return suffix if _language.fullmatch(suffix) else None
-
-
 def _beside(path: Path) -> list[Path]:
     """The files with the same name in other languages."""
-    stem = _without_suffix(path.name)
+    stem = stem_of(path.name)
     return sorted(
         other
         for other in path.parent.iterdir()
-        if other != path and language_of(other.name) and _without_suffix(other.name) == stem
+        if other != path and language_of(other.name) and stem_of(other.name) == stem
     )
 
 
-def _arrays(path: Path, root: Path | None) -> Iterator[Source]:
-    """The arrays of an npz file that hold pictures, the part that each belongs to told by its name."""
-    for name, size in picture_arrays(path).items():
+def _arrays(path: Path, root: Path | None, modality: Modality) -> Iterator[Source]:
+    """The arrays of an npz file that hold pictures or clips, the part that each belongs to told by its name."""
+    arrays = clip_arrays if modality == "video" else picture_arrays
+    for name, size in arrays(path).items():
         yield Source(
             path=f"{_printable(path)}/{name}",
             file=path,
-            kind="array",
+            kind=KINDS_OF[modality][".npz"],
             size=size,
             split=split_of_name(f"{name.replace('_', '-')}.npy") or split_of_name(path, root=root),
             member=name,
@@ -329,12 +243,12 @@ def _members(
         inside = PurePosixPath(name)  # once: an archive may hold a hundred thousand members
         parts = inside.parts
         hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
-        about = modality == "text" and _about_the_data.fullmatch(parts[-1])
+        about = modality == "text" and ABOUT_THE_DATA.fullmatch(parts[-1])
         if name in refused or name.endswith("/") or hidden or about:
             continue
-        kind = _kind(inside, modality)
-        if kind is None or kind == "array":
-            ignored[_suffix(inside) or "no suffix"] += 1
+        kind = kind_of(inside, modality)
+        if kind is None or kind in ("array", "clips"):
+            ignored[suffix_of(inside) or "no suffix"] += 1
             continue
         split = split_of_name(inside, root=PurePosixPath(parts[0])) or archive_split
         yield Source(path=f"{around}/{name}", file=path, kind=kind, size=size, split=split, member=name)
@@ -343,24 +257,6 @@ def _members(
 def _printable(path: Path) -> str:
     """A file name that is not valid text holds lone surrogates, which no report could be written with."""
     return str(path).encode("utf-8", "backslashreplace").decode()
-
-
-def _kind(path: PurePosixPath, modality: Modality, *, named: bool = False) -> Kind | None:
-    if modality == "image":
-        return PICTURES.get(path.suffix.lower())
-    if named and path.suffix == "":  # a file without a suffix that the user names is meant as text
-        return "text"
-    return KINDS.get(_suffix(path))
-
-
-def _suffix(path: PurePosixPath) -> str:
-    suffix = path.suffix.lower()
-    return path.with_suffix("").suffix.lower() if suffix == ".gz" else suffix
-
-
-def _without_suffix(name: str) -> str:
-    path = PurePosixPath(name)
-    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).stem
 
 
 def _measured(stream: object, packed_size: int, packed: BinaryIO | None = None) -> BinaryIO:
@@ -375,14 +271,21 @@ def _nothing_found(roots: list[Path], modality: Modality, problems: Problems, ig
         f"no data files in {', '.join(map(str, roots))}",
         f"passed over: {passed_over}" if passed_over else "",
         *(str(problem) for problem in problems.first(3)),
-        "there are pictures, and text is read here: name a run of pictures"
-        * _pictures_alone(modality, ignored),
+        _of_another_kind(modality, ignored),
         f"expected {', '.join(sorted(KINDS_OF[modality]))}, each also "
-        + ("inside a .zip" if modality == "image" else "as .gz or inside a .zip"),
+        + ("as .gz or inside a .zip" if modality == "text" else "inside a .zip"),
     ]
     return "; ".join(part for part in parts if part)
 
 
-def _pictures_alone(modality: Modality, ignored: Counter[str]) -> bool:
-    """Whether text was looked for where there are pictures."""
-    return modality == "text" and any(suffix in PICTURES for suffix in ignored)
+def _of_another_kind(modality: Modality, ignored: Counter[str]) -> str:
+    """What there is instead, in words; "" where that is nothing."""
+    there = [
+        MODALITIES[other]
+        for other, kinds in KINDS_OF.items()
+        if other not in (modality, "text") and any(suffix in kinds for suffix in ignored)
+    ]
+    if not there:
+        return ""
+    verb = "is" if modality == "text" else "are"
+    return f"there are {' and '.join(there)}, and {MODALITIES[modality]} {verb} read here: name a run of {there[0]}"

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from headwater.data.examples import Example
-from headwater.data.files import Source, Split, find_sources
+from headwater.data.files import Source, find_sources
+from headwater.data.kinds import Split
 from headwater.data.problems import Problems
 from headwater.data.readers import read_documents
 from headwater.data.splits import Deduplicator, Fingerprints, HoldOut

@@ -10,7 +10,8 @@ import numpy as np
 
 from headwater.data.archives import READ_FAILURES
 from headwater.data.examples import Example
-from headwater.data.files import PathLike, Source, survey
+from headwater.data.files import Source, survey
+from headwater.data.kinds import PathLike
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import Columns, find_columns
 from headwater.data.readers.sources import guarded, open_table, table_examples, text_examples

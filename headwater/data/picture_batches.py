@@ -20,26 +20,33 @@ _SHOWN_AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """How a picture may be changed each time it is shown: moved by up to ``shift`` of its side, mirrored."""
+    """How a picture may be changed each time it is shown: moved by up to ``shift`` of its side, mirrored.
+
+    With ``upright`` it moves to the sides alone; a strip of ``slices`` moves alike in each.
+    """
 
     shift: float = 0.0
     mirrored: bool = False
+    upright: bool = False
+    slices: int = 1
 
     def of(self, pixels: Pixels, draws: Draws) -> Pixels:
         """One view of each picture (B, H, W, K), drawn for its item; what moves in from outside is the border again."""
-        most = round(self.shift * pixels.shape[1])
+        most = round(self.shift * pixels.shape[2])
         if not most and not self.mirrored:
             return pixels
         moves = draws.integers("moved", 2 * most + 1, 2) - most
+        moves[:, 0] *= not self.upright
         turned = draws.uniform("mirrored", 1)[:, 0] < 0.5
         views = np.empty_like(pixels)
-        height, width = pixels.shape[1:3]
+        height, width = pixels.shape[1] // self.slices, pixels.shape[2]
         for number, (down, right) in enumerate(moves.tolist()):
             lines = np.clip(np.arange(height) + down, 0, height - 1)
             places = np.clip(np.arange(width) + right, 0, width - 1)
             if self.mirrored and turned[number]:
                 places = places[::-1]
-            views[number] = pixels[number][lines[:, None], places]
+            strip = pixels[number].reshape(self.slices, height, *pixels.shape[2:])
+            views[number] = strip[:, lines[:, None], places].reshape(pixels.shape[1:])
         return views
 
 

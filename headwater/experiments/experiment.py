@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.cutting import Cut
+from headwater.data.cutting import cut_like
 from headwater.data.sequencers import Patches
 from headwater.data.store import cache_folder
 from headwater.experiments.arms import (
@@ -77,7 +77,7 @@ class Question:
             Path(self.train),
             Path(self.test),
             pool=pool,
-            cut=Cut.like(sequencer) if isinstance(sequencer, Patches) else None,
+            cut=cut_like(sequencer) if isinstance(sequencer, Patches) else None,
             text=self.text,
             label=self.label,
             validation=None if self.validation is None else Path(self.validation),
@@ -207,6 +207,7 @@ class Experiment:
             Labelled([row.content for row in rows.validation], rows.numbers(rows.validation).tolist()),
             [row.content for row in rows.test],
             num_classes=len(rows.names),
+            modality=rows.modality,
             shifted=None if rows.shifted is None else [row.content for row in rows.shifted],
             seed=cell.seed,
         )

@@ -15,6 +15,7 @@ from headwater.analysis.report import write_gain_report
 from headwater.data.splits import Fingerprints
 from headwater.errors import UsageError
 from headwater.experiments.experiment import Experiment, Question
+from headwater.experiments.floor import FLOORS
 from headwater.experiments.frozen import ProbeScore, probe_table
 from headwater.experiments.judgement import Pretraining
 from headwater.experiments.judging import Gain, judge, refuse_leaks
@@ -113,7 +114,7 @@ def gain(
         shifted_labels=None if rows.shifted is None else rows.numbers(rows.shifted).tolist(),
         all_labels_per_class=len(rows.train) / len(rows.names),
         pretraining=_pretraining(run),
-        floor="pixels" if rows.of_pictures else "bag-of-words",
+        floor=FLOORS[rows.modality].name,
     )
     probes = experiment.probes(plan, judgement.scored_rows)
     return _report(run, judgement, probes, rows, plan, Path(train).parent.name or Path(train).stem)
@@ -175,7 +176,8 @@ def _pretraining(run: Run) -> Pretraining:
     trained = card.get("trained", {})
     size = facts.get("bytes")
     return Pretraining(
-        pictures=facts.get("pictures"),
+        items=facts.get("items"),
+        what=facts.get("what", "text"),
         megabytes=None if size is None else size / 1e6,
         seconds=trained.get("seconds"),
         tokens=trained.get("tokens"),

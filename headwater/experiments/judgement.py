@@ -79,7 +79,9 @@ class Pretraining:
 
     megabytes: float | None = None
     """Of text."""
-    pictures: int | None = None
+    items: int | None = None
+    what: str = "text"
+    """What there are so many items of."""
     seconds: float | None = None
     tokens: int | None = None
     flops: float | None = None

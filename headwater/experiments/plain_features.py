@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headwater.data.examples import Content, texts_in
+from headwater.data.sequencers.patches import frames_of
 from headwater.errors import BadDataError
 
 UNSPACED_SHARE = 0.3
 LARGE_TRAINING_SET = 20_000
 """Above this many texts, what occurs in one of them only is left out: most columns, none of the score."""
+SMALL_FRAME = 16
+"""About the pixels of a side of a frame, as the floor of clips sees it."""
 LARGEST_SIDE = 32
 """Pictures with more pixels a side are made smaller: a linear map gains nothing from them."""
 MAX_ITERATIONS = 200
@@ -91,19 +94,46 @@ class PixelFeatures:
     names = "pixels"
 
     def __init__(self, contents: Sequence[Content]) -> None:
-        rows = _pixels(contents)
+        rows = self._rows(contents)
         self.mean = rows.mean(axis=0)
         self.scale = float((rows - self.mean).std()) * np.sqrt(rows.shape[1]) or 1.0
 
     def matrix(self, contents: Sequence[Content]) -> Any:
         """Dense: (rows, features)."""
-        return (_pixels(contents) - self.mean) / self.scale
+        return (self._rows(contents) - self.mean) / self.scale
+
+    def _rows(self, contents: Sequence[Content]) -> NDArray[np.float32]:
+        return _pixels(contents)
 
     def classifier(self, strength: float, seed: int) -> Any:
         """One regression for all labels."""
         from sklearn.linear_model import LogisticRegression
 
         return LogisticRegression(C=strength, max_iter=MAX_ITERATIONS, random_state=seed)
+
+
+class SoundFeatures(PixelFeatures):
+    """The pixels of a spectrogram, and of each band of pitch its mean and its deviation over time."""
+
+    names = "spectrogram, means and deviations"
+
+    def _rows(self, contents: Sequence[Content]) -> NDArray[np.float32]:
+        sounds = np.stack([content for content in contents if not isinstance(content, tuple)])[..., 0]
+        over_time = np.concatenate((sounds.mean(axis=2), sounds.std(axis=2)), axis=1, dtype=np.float32)
+        return np.concatenate((super()._rows(contents), over_time), axis=1)
+
+
+class ClipFeatures(PixelFeatures):
+    """The pixels of all frames, made smaller, and where they change: the mean difference of one frame to the next."""
+
+    names = "frames and their changes"
+
+    def _rows(self, contents: Sequence[Content]) -> NDArray[np.float32]:
+        strips = np.stack([content for content in contents if not isinstance(content, tuple)])
+        frames = frames_of(strips, strips.shape[1] // strips.shape[2])
+        small = _block_means(frames, max(1, frames.shape[2] // SMALL_FRAME))
+        changes = np.abs(np.diff(small, axis=1)).mean(axis=1)
+        return np.concatenate((small.reshape(len(small), -1), changes.reshape(len(small), -1)), axis=1)
 
 
 def is_unspaced(texts: Sequence[str]) -> bool:
@@ -133,9 +163,18 @@ def _joined(contents: Sequence[Content]) -> list[str]:
 
 def _pixels(contents: Sequence[Content]) -> NDArray[np.float32]:
     pictures = [content for content in contents if not isinstance(content, tuple)]
-    if pictures[0].shape[0] > LARGEST_SIDE:
+    if max(pictures[0].shape[:2]) > LARGEST_SIDE:
         pictures = [_smaller(pixels) for pixels in pictures]
     return np.stack(pictures).reshape(len(pictures), -1).astype(np.float32)
+
+
+def _block_means(frames: NDArray[np.uint8], block: int) -> NDArray[np.float32]:
+    """(N, T, H, W, K) → (N, T, H / block, W / block, K); what is left over at the edges is left out."""
+    count, times, height, width, channels = frames.shape
+    rows, columns = height // block, width // block
+    blocks = frames[:, :, : rows * block, : columns * block]
+    blocks = blocks.reshape(count, times, rows, block, columns, block, channels)
+    return blocks.mean(axis=(3, 5), dtype=np.float32)
 
 
 def _smaller(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.analysis.gain_facts import Confusion, CostRow, Example, GainFacts, Sweep
-from headwater.analysis.pictures import png
+from headwater.experiments.floor import FLOORS
 from headwater.experiments.judgement import Pretraining
 from headwater.experiments.judging import Gain
 from headwater.experiments.plan import Budget, CellResult, Plan, short_classes
@@ -34,7 +34,7 @@ def gain_facts(
         confusions=_confusions(gain, rows),
         examples=_examples(gain, rows),
         shown=shown,
-        **({"floor": "logistic regression on pixels"} if rows.of_pictures else {}),
+        floor=FLOORS[rows.modality].told,
         footer="Measured by headwater gain; the numbers stand in gain.json beside this page.",
     )
 
@@ -142,7 +142,7 @@ def _won(winner: CellResult, loser: CellResult, rows: GainRows, counted: NDArray
             right_arm=winner.arm,
             wrong_arm=loser.arm,
             wrong_label=rows.names[wrong[place]],
-            picture=b"" if (pixels := rows.test[place].pixels) is None else png(pixels),
+            picture=rows.picture(place),
         )
         for place in surest[:EXAMPLES_A_SIDE]
     ]

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.analysis.pictures import png
 from headwater.data.cutting import Cut
 from headwater.data.examples import Example
-from headwater.data.files import Split
+from headwater.data.kinds import Modality, Split
 from headwater.data.splits import Fingerprints, content_digest
 from headwater.errors import BadDataError
 from headwater.experiments.judgement import Leaks
@@ -32,13 +33,14 @@ class GainRows:
     names: tuple[str, ...]
     text: tuple[str, ...]
     label: str | None
+    cut: Cut | None
     leaks: Leaks
     notes: tuple[str, ...]
 
     @property
-    def of_pictures(self) -> bool:
-        """Whether the rows are pictures."""
-        return self.test[0].pixels is not None
+    def modality(self) -> Modality:
+        """What the rows are."""
+        return "text" if self.cut is None else self.cut.modality
 
     @property
     def train_labels(self) -> list[str]:
@@ -49,6 +51,11 @@ class GainRows:
     def train_digests(self) -> list[int]:
         """The digest of each training row."""
         return digests_of(self.train)
+
+    def picture(self, place: int) -> bytes:
+        """A test row as a PNG file; nothing of a text."""
+        pixels = self.test[place].pixels
+        return b"" if pixels is None or self.cut is None else png(self.cut.shown(pixels))
 
     def numbers(self, rows: Sequence[Example]) -> NDArray[np.int64]:
         """The label of each row by number."""
@@ -105,6 +112,7 @@ def gain_rows(
         names=names,
         text=given.text_columns,
         label=given.label_column,
+        cut=cut,
         leaks=_leaks(judged, pool, dropped),
         notes=tuple(notes),
     )

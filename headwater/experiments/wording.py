@@ -27,8 +27,8 @@ def _difference(verdict: Verdict) -> str:
 
 
 def _subject(pretraining: Pretraining) -> str:
-    if pretraining.pictures is not None:
-        return f"Pre-training on {pretraining.pictures:,} of your pictures"
+    if pretraining.items is not None:
+        return f"Pre-training on {pretraining.items:,} of your {pretraining.what}"
     if pretraining.megabytes is None:
         return "Pre-training"
     size = pretraining.megabytes

@@ -192,6 +192,6 @@ def _held_per_token(settings: BackboneSettings) -> int:
             # channels of the one before at a quarter of the places, so each holds half as much.
             halvings = next(n for n in range(MOST_HALVINGS, -1, -1) if patches.side % 2**n == 0)
             stages = sum(settings.hidden_width << (2 * halvings - stage) for stage in range(halvings + 1))
-            return 7 * settings.depth * stages + 4 * C
+            return 7 * settings.depth * stages // patches.slices + 4 * C
         case _:
             raise TypeError(f"the activations of {type(settings).__name__} are not known")

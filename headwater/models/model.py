@@ -91,4 +91,5 @@ def begin_with_grid(model: Model) -> None:
         and settings.patches
     ):
         table = embedding.positions.table.weight
-        table[1:] = grid_sinusoids(settings.patches.rows, settings.patches.columns, settings.width)
+        patches = settings.patches
+        table[1:] = grid_sinusoids(patches.rows, patches.columns, settings.width, slices=patches.slices)

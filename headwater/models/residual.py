@@ -55,7 +55,8 @@ class ResidualBackbone(Backbone):
     """Patches are joined to pictures again; stages of blocks halve them, at most twice, down to a vector a patch.
 
     The state of [CLS] is the mean of the others. What halving does not reach is left to the stride of the first
-    convolution.
+    convolution. The frames of a clip are channels of one picture ("early fusion", Karpathy et al. 2014, CVPR), so its
+    slices share their states.
     """
 
     def __init__(self, settings: ResidualSettings) -> None:
@@ -66,10 +67,13 @@ class ResidualBackbone(Backbone):
         self.longest_row = self.patches.count + 1
         halvings = next(n for n in range(MOST_HALVINGS, -1, -1) if self.patches.side % 2**n == 0)
         stride = self.patches.side >> halvings
-        places, channels = self.patches.count << (2 * halvings), settings.hidden_width
+        slices = self.patches.slices
+        places, channels = self.patches.count // slices << (2 * halvings), settings.hidden_width
         kernel = 3 if stride == 1 else 2 * stride - 1
         self.embedding = nn.Identity()
-        self.stem = Convolution(self.patches.channels, channels, kernel, places=places, stride=stride)
+        self.stem = Convolution(
+            slices * self.patches.channels, channels, kernel, places=places, stride=stride
+        )
         blocks: list[nn.Module] = []
         for stage in range(halvings + 1):
             outputs = settings.hidden_width << stage
@@ -98,13 +102,16 @@ class ResidualBackbone(Backbone):
         for block in self.blocks:
             features = block(features)
         states = self.projection(F.relu(self.norm(features)).flatten(2).transpose(1, 2))
-        return self.final_norm(torch.cat((states.mean(1, keepdim=True), states), dim=1))
+        every = states.repeat(1, self.patches.slices, 1)
+        return self.final_norm(torch.cat((states.mean(1, keepdim=True), every), dim=1))
 
-    def _joined(self, patches: Tensor) -> Tensor:  # (B, N, P) → (B, K, H, W)
-        rows, columns, side = self.patches.rows, self.patches.columns, self.patches.side
-        squares = patches.unflatten(2, (self.patches.channels, side, side)).unflatten(1, (rows, columns))
-        return squares.permute(0, 3, 1, 4, 2, 5).reshape(
-            len(patches), self.patches.channels, rows * side, columns * side
+    def _joined(self, patches: Tensor) -> Tensor:  # (B, N, P) → (B, S · K, H, W)
+        shape = self.patches
+        rows, side = shape.rows // shape.slices, shape.side
+        squares = patches.unflatten(2, (shape.channels, side, side))
+        squares = squares.unflatten(1, (shape.slices, rows, shape.columns))
+        return squares.permute(0, 1, 4, 2, 5, 3, 6).reshape(
+            len(patches), shape.slices * shape.channels, rows * side, shape.columns * side
         )
 
 

@@ -33,12 +33,16 @@ RecurrentAttention = Literal["none", "additive"]
 
 @dataclass(frozen=True, kw_only=True)
 class PatchSettings:
-    """Pictures as ``rows`` × ``columns`` squares of ``side`` × ``side`` pixels with ``channels`` values each."""
+    """Pictures as ``rows`` × ``columns`` squares of ``side`` × ``side`` pixels with ``channels`` values each.
+
+    Of a clip the rows are those of its ``slices`` of time, one below the other.
+    """
 
     rows: int
     columns: int
     side: int
     channels: int
+    slices: int = 1
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -46,6 +50,10 @@ class PatchSettings:
                 raise SettingsError(
                     f"patches.{name}={value!r}; expected a whole number above 0, within reason"
                 )
+        if self.rows % self.slices:
+            raise SettingsError(
+                f"patches.rows={self.rows} and patches.slices={self.slices}; expected as many rows in every slice"
+            )
 
     @property
     def count(self) -> int:

@@ -4,12 +4,15 @@ from headwater.objectives.classification import Classification
 from headwater.objectives.colorization import Colorization
 from headwater.objectives.continuation import Continuation
 from headwater.objectives.denoising import Denoising
+from headwater.objectives.frame_order import FrameOrder
+from headwater.objectives.frame_prediction import FutureFrames, PastFrames
 from headwater.objectives.geometric_transform import GeometricTransform
 from headwater.objectives.jigsaw import Jigsaw
-from headwater.objectives.masked_autoencoding import MaskedAutoencoding
+from headwater.objectives.masked_autoencoding import MaskedAutoencoding, MaskedSpectrogram
 from headwater.objectives.masked_patch import MaskedPatches
 from headwater.objectives.masked_patch_classes import MaskedPatchClasses
 from headwater.objectives.masked_prediction import MaskedTokens
+from headwater.objectives.masked_tubelets import MaskedTubelets
 from headwater.objectives.mixed import Mixed
 from headwater.objectives.multi_label import MultiLabel
 from headwater.objectives.next_item import NextItem
@@ -36,6 +39,8 @@ __all__ = [
     "Colorization",
     "Continuation",
     "Denoising",
+    "FrameOrder",
+    "FutureFrames",
     "GeometricTransform",
     "Jigsaw",
     "LabelledObjective",
@@ -43,13 +48,16 @@ __all__ = [
     "MaskedAutoencoding",
     "MaskedPatchClasses",
     "MaskedPatches",
+    "MaskedSpectrogram",
     "MaskedTokens",
+    "MaskedTubelets",
     "Mixed",
     "MultiLabel",
     "NextItem",
     "NextSentence",
     "NextToken",
     "Objective",
+    "PastFrames",
     "PictureDistillation",
     "QuestionAnswering",
     "Regression",

@@ -62,7 +62,7 @@ class MaskedAutoencoding(Painting):
         self.exit = nn.Linear(width, patches.features)
         initialize(self, seed=seed, name="objective")
         self.positions: Tensor
-        grid = grid_sinusoids(patches.rows, patches.columns, width)
+        grid = grid_sinusoids(patches.rows, patches.columns, width, slices=patches.slices)
         self.register_buffer("positions", torch.cat((torch.zeros(1, width), grid)), persistent=False)
 
     def prepare(self, batch: Batch, draws: Draws) -> FewSeen:
@@ -82,3 +82,9 @@ class MaskedAutoencoding(Painting):
         for block in self.blocks:
             canvas = block(canvas, whole)
         return self.exit(self.norm(taken(canvas, task.hidden)))
+
+
+class MaskedSpectrogram(MaskedAutoencoding):
+    """Masked autoencoding of what a recording sounds like. Source: Huang et al. 2022, arXiv:2207.06405."""
+
+    name = "masked_spectrogram"

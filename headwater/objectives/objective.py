@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self
 import torch
 from torch import Tensor, nn
 
-from headwater.data.files import Modality
+from headwater.data.kinds import Modality
 from headwater.models.model import Model
 from headwater.randomness import Draws
 from headwater.sequence import Batch

@@ -12,7 +12,7 @@ from torch import Tensor
 from headwater.errors import SettingsError
 from headwater.models.model import Model
 from headwater.models.settings import PatchSettings, TransformerSettings
-from headwater.objectives.hiding_patches import Hiding, HidingTask, taken
+from headwater.objectives.hiding_patches import Hides, Hiding, HidingTask, taken
 from headwater.objectives.objective import LossTerm, Task
 from headwater.objectives.picture_objective import PictureObjective
 from headwater.randomness import Draws
@@ -31,7 +31,11 @@ class Painting(PictureObjective):
     def __init__(self, settings: TransformerSettings, share: float) -> None:
         super().__init__()
         self.count = patches_of(settings, self.name).count
-        self.hiding = Hiding(self.count, share)
+        self.hiding = self.hidden_in(patches_of(settings, self.name), share)
+
+    def hidden_in(self, patches: PatchSettings, share: float) -> Hides:
+        """How patches are hidden: here and there, unless a painter says otherwise."""
+        return Hiding(patches.count, share, slices=patches.slices)
 
     @abstractmethod
     def painted(self, model: Model, task: HidingTask) -> Tensor:
@@ -44,7 +48,7 @@ class Painting(PictureObjective):
     def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
         """The error of the hidden patches alone."""
         assert isinstance(task, HidingTask)
-        errors = (self.painted(model, task).float() - _even(taken(task.batch.inputs, task.hidden))).square()
+        errors = (self.painted(model, task).float() - even(taken(task.batch.inputs, task.hidden))).square()
         errors = errors.mean(dim=-1)
         return (LossTerm(self.name, errors.sum(), errors.numel()),)
 
@@ -70,7 +74,8 @@ def patches_of(settings: TransformerSettings, name: str) -> PatchSettings:
     return settings.patches
 
 
-def _even(patches: Tensor) -> Tensor:
+def even(patches: Tensor) -> Tensor:
+    """Patches (B, N, P) whose numbers have mean 0 and deviation 1 in each."""
     mean, deviation = _mean_and_deviation(patches)
     return (patches - mean) / deviation
 

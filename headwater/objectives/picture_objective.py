@@ -52,6 +52,7 @@ class PictureObjective(Objective):
 
 def nearest(vectors: Tensor, pictures: Tensor, count: int, lines: int = 3) -> tuple[Tensor, ...]:
     """The first ``count`` pictures (B, N, P), and below each its nearest others by the cosine of ``vectors`` (B, C)."""
+    count = min(count, len(pictures))
     unit = F.normalize(vectors.float(), dim=-1)
     cosines = unit[:count] @ unit.T
     cosines[torch.arange(count), torch.arange(count)] = -torch.inf

@@ -59,8 +59,8 @@ class ViewContrast(PictureObjective):
     """-log of the share of a picture's other view among all views of a batch, by their cosine over ``temperature``.
 
     Views are squares of the picture at other places and of other sizes, in another light (``Changes``); pictures in
-    colour are mirrored and sometimes grey. The vector of a view is the mean of its patches. Guessing costs
-    ln(2B − 1).
+    colour are mirrored and sometimes grey; all frames of a clip change alike. The vector of a view is the mean of its
+    patches. Guessing costs ln(2B − 1).
     """
 
     name = "view_contrast"
@@ -69,19 +69,17 @@ class ViewContrast(PictureObjective):
     def __init__(self, patches: Patches, width: int, *, temperature: float = 0.2, seed: int = 0) -> None:
         super().__init__()
         self.patches, self.temperature = patches, temperature
-        colour = patches.channels > 1
-        self.changes = Changes(mirrored=colour, grey=0.2 if colour else 0.0)
+        coloured_picture = patches.colour and patches.film is None
+        self.changes = Changes(mirrored=coloured_picture, grey=0.2 if coloured_picture else 0.0)
         self.pooling = MeanPooling()
         self.projection = Projection(width)
         initialize(self.projection, seed=seed, name="objective.projection")
 
     def prepare(self, batch: Batch, draws: Draws) -> PictureTask:
         """Two views of every picture, the first ones before the second ones."""
-        pictures = self.patches.joined(batch.inputs[:, 1:])
-        views = [
-            self.patches.cut(self.changes.of(pictures, draws, name)) for name in ("first view", "second view")
-        ]
-        patches = torch.cat(views)
+        pictures = self.patches.layered(self.patches.joined(batch.inputs[:, 1:]))
+        views = [self.changes.of(pictures, draws, name) for name in ("first view", "second view")]
+        patches = torch.cat([self.patches.cut(self.patches.unlayered(view)) for view in views])
         inputs = torch.cat((batch.inputs.new_zeros(len(patches), 1, patches.shape[2]), patches), dim=1)
         layout = SequenceLayout.dense(*inputs.shape[:2])
         items = torch.from_numpy(np.tile(batch.items.numpy(), 2))

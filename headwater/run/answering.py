@@ -12,17 +12,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.cutting import Cut, digest_of
+from headwater.data.cutting import Cut, cut_like, digest_of
 from headwater.data.decoding import flaw
 from headwater.data.examples import Content, Example, texts_in
-from headwater.data.labelled_pictures import read_labelled_pictures
+from headwater.data.labelled_media import read_labelled_media
 from headwater.data.problems import Problem, Problems
 from headwater.data.readers import read_labelled
+from headwater.data.readers.clips import Clip
 from headwater.data.readers.columns import listed
 from headwater.data.readers.histories import history_of
 from headwater.data.readers.json_rows import as_cell
-from headwater.data.readers.pictures import Pixels, decoded
+from headwater.data.readers.media import Decoded, decoded_medium
+from headwater.data.readers.pictures import Pixels
 from headwater.data.readers.questions import missing_part
+from headwater.data.readers.sounds import Recording
 from headwater.data.sequencers import Patches
 from headwater.errors import BadDataError, UsageError
 from headwater.run.fitting import inputs_of
@@ -41,8 +44,8 @@ AskedRow = Example | Problem
 """A row to answer, or the reason why it cannot be."""
 RowKind = Literal["texts", "questions", "pictures"]
 """Texts without the blanks around them, one of which may be empty; a question and its context, as written; pictures."""
-Asked = str | Path | Sequence[str] | NDArray[np.uint8]
-"""What Python asks about: a text, several texts of one row, or a picture as a file or as an array (H, W, K)."""
+Asked = str | Path | Sequence[str] | NDArray[Any]
+"""What Python asks about: a text, several texts of one row, a picture or a recording as a file or as an array."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class Answerer:
     def cut(self) -> Cut | None:
         """How pictures are cut, where the model reads them."""
         sequencer = self.reader.sequencer
-        return Cut.like(sequencer) if isinstance(sequencer, Patches) else None
+        return cut_like(sequencer) if isinstance(sequencer, Patches) else None
 
     def contents(self, asked: Iterable[Asked]) -> list[Content]:
         """What Python asks about, as the model reads it; BadDataError for a file that is no picture."""
@@ -96,14 +99,24 @@ class Answerer:
             if isinstance(row, str | Path):
                 found.append(_picture(str(row), self.cut))
             else:
-                pixels = np.asarray(row, np.uint8)
-                found.append(self.cut.square(pixels[..., None] if pixels.ndim == 2 else pixels))
+                found.append(self.cut.array(self._given(np.asarray(row))))
         return found
 
     @property
     def width(self) -> int:
         """Numbers in a vector."""
         return self.reader.model.backbone.width
+
+    def _given(self, values: NDArray[Any]) -> Decoded:
+        """An array from Python: a picture (H, W) or (H, W, K), frames of a clip (T, H, W, K), or samples at the rate
+        that the model hears."""
+        patches = self.reader.sequencer
+        assert isinstance(patches, Patches)
+        if patches.mel is not None:
+            return Recording(values.astype(np.int16), patches.mel.rate)
+        if patches.film is not None:
+            return Clip(values.astype(np.uint8), None)
+        return (values[..., None] if values.ndim == 2 else values).astype(np.uint8)
 
     def predict(self, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """The answer to each row, as its task answers."""
@@ -213,7 +226,7 @@ def refuse_unanswered(problems: Problems) -> None:
 
 def _from_file(rows: str, asking: Asking, problems: Problems) -> Iterator[AskedRow]:
     if asking.cut is not None:
-        found = read_labelled_pictures(rows, need_labels=False, cut=asking.cut)
+        found = read_labelled_media(rows, need_labels=False, cut=asking.cut)
     else:
         labels = "answers" if asking.kind == "questions" else "class"
         found = read_labelled(Path(rows), text=asking.text, need_labels=False, labels=labels)
@@ -262,14 +275,14 @@ def _from_name(name: str, number: int, cut: Cut) -> AskedRow:
     try:
         pixels = _picture(name, cut)
     except BadDataError as problem:
-        return Problem("standard input", number, "no picture", str(problem))
+        return Problem("standard input", number, f"no {cut.what.removesuffix('s')}", str(problem))
     return Example((), None, name, number, pixels, digest_of(pixels))
 
 
 def _picture(name: str, cut: Cut) -> Pixels:
     try:
         with Path(name).open("rb") as stream:
-            return cut.square(decoded(stream))
+            return cut.array(decoded_medium(stream, cut.kind))
     except OSError as problem:
         raise BadDataError(f"{name} cannot be read: {problem.strerror}") from problem
     except BadDataError as problem:

@@ -74,7 +74,11 @@ def chosen_picture_settings(model: ModelSettings, patches: Patches) -> BackboneS
     if model.layout is not None:
         raise SettingsError(f"model.layout = '{model.layout}' reads no patches; leave it out for pictures")
     shape = PatchSettings(
-        rows=patches.rows, columns=patches.columns, side=patches.side, channels=patches.channels
+        rows=patches.rows,
+        columns=patches.columns,
+        side=patches.side,
+        channels=patches.channels,
+        slices=patches.slices,
     )
     usual = picture_settings(model.size, shape)
     width, dropout = model.width or usual.width, model.dropout or 0.0

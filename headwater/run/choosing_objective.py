@@ -6,23 +6,30 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from headwater.data.files import Modality, modality_of, sources_of
+from headwater.data.files import sources_of
+from headwater.data.kinds import MODALITIES, Modality
+from headwater.data.media_tables import TABLE_KINDS, media_of, modality_of
 from headwater.data.sequencers import Patches, Sequencer, Tokenizer, patches_in, vocabulary_in
 from headwater.errors import SettingsError
 from headwater.models import Model, TransformerSettings
 from headwater.objectives import (
     Colorization,
     Denoising,
+    FrameOrder,
+    FutureFrames,
     GeometricTransform,
     Jigsaw,
     MaskedAutoencoding,
     MaskedPatchClasses,
     MaskedPatches,
+    MaskedSpectrogram,
     MaskedTokens,
+    MaskedTubelets,
     Mixed,
     NextSentence,
     NextToken,
     Objective,
+    PastFrames,
     PictureDistillation,
     ReplacedToken,
     SelfDistillation,
@@ -128,14 +135,38 @@ _OF_PICTURES: Mapping[str, Choice] = {
         lambda g: PictureDistillation(g.patches, g.model.backbone, share=g.share(0.6), seed=g.seed),
     ),
 }
-PRETEXT_OBJECTIVES: Mapping[Modality, Mapping[str, Choice]] = {"text": _OF_TEXT, "image": _OF_PICTURES}
+_OF_RECORDINGS: Mapping[str, Choice] = {
+    "masked_spectrogram": Choice(
+        MaskedSpectrogram, lambda g: MaskedSpectrogram(g.backbone, share=g.share(0.75), seed=g.seed)
+    ),
+    "view_contrast": _OF_PICTURES["view_contrast"],
+    "self_distillation": _OF_PICTURES["self_distillation"],
+}
+_OF_CLIPS: Mapping[str, Choice] = {
+    "masked_tubelets": Choice(
+        MaskedTubelets, lambda g: MaskedTubelets(g.backbone, share=g.share(0.75), seed=g.seed)
+    ),
+    "frame_order": Choice(FrameOrder, lambda g: FrameOrder(g.patches, g.width, seed=g.seed)),
+    "future_frames": Choice(FutureFrames, lambda g: FutureFrames(g.backbone, seed=g.seed)),
+    "past_frames": Choice(PastFrames, lambda g: PastFrames(g.backbone, seed=g.seed)),
+    "view_contrast": _OF_PICTURES["view_contrast"],
+}
+PRETEXT_OBJECTIVES: Mapping[Modality, Mapping[str, Choice]] = {
+    "text": _OF_TEXT,
+    "image": _OF_PICTURES,
+    "audio": _OF_RECORDINGS,
+    "video": _OF_CLIPS,
+}
 """The pretext tasks of each modality; one of the same name asks the same of each."""
-USUAL: Mapping[Modality, str] = {"text": "masked_tokens", "image": "masked_autoencoding"}
+USUAL: Mapping[Modality, str] = {
+    "text": "masked_tokens",
+    "image": "masked_autoencoding",
+    "audio": "masked_spectrogram",
+    "video": "masked_tubelets",
+}
 """The pretext task of a modality where the user names none."""
 
 
-MODALITIES: Mapping[Modality, str] = {"text": "text", "image": "pictures"}
-"""What a run learns from, in words."""
 READS: Mapping[Reads, str] = {
     "both": "both sides",
     "past": "the past alone",
@@ -177,20 +208,20 @@ class Pretext:
 
     def require(self, paths: Sequence[str]) -> str:
         """Refuse data that hold nothing of what these pretext tasks read; what is passed over, in words, or ""."""
-        name, others = next(iter(self.weights)), dict(MODALITIES)
-        del others[self.modality]
-        (other,) = others
-        passed_over = sources_of(paths, other)
-        if passed_over and not sources_of(paths, self.modality):
-            fitting = list(PRETEXT_OBJECTIVES[other])
+        name, reads = next(iter(self.weights)), MODALITIES[self.modality]
+        others: list[Modality] = [other for other in MODALITIES if other != self.modality]
+        found = {other: sources_of(paths, other) for other in others}
+        other = max(others, key=lambda modality: len(found[modality]))
+        if found[other] and not media_of(paths, self.modality):
             raise SettingsError(
-                f"{name} reads {MODALITIES[self.modality]}, and {paths[0]} holds {MODALITIES[other]}; choose "
-                f"--objective {' or '.join(fitting)}"
+                f"{name} reads {reads}, and {paths[0]} holds {MODALITIES[other]}; choose --objective "
+                f"{' or '.join(PRETEXT_OBJECTIVES[other])}"
             )
-        if not passed_over:
-            return ""
-        reads = MODALITIES[self.modality]
-        return f"{len(passed_over):,} files of {MODALITIES[other]} are passed over: {name} reads {reads}"
+        told = () if self.modality == "text" else TABLE_KINDS  # tables beside media speak of them
+        passed_over = sum(source.kind not in told for source in found[other])
+        return f"{passed_over:,} files of {MODALITIES[other]} are passed over: {name} reads {reads}" * bool(
+            passed_over
+        )
 
     @property
     def head(self) -> str | None:

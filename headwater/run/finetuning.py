@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from headwater.data.cutting import Cut
-from headwater.data.files import modality_of
+from headwater.data.cutting import Cut, cut_like, cut_of, suggested
+from headwater.data.media_tables import modality_of
 from headwater.data.sequencers import Patches, Sequencer
 from headwater.errors import SettingsError
 from headwater.objectives import Objective
@@ -105,10 +105,13 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
 def _cut(settings: RunSettings, known: StartingPoint | None) -> Cut | None:
     """How pictures are cut: as the run that is begun from reads them, or as they suggest; None of text."""
     if known is not None:
-        return Cut.like(known.sequencer) if isinstance(known.sequencer, Patches) else None
-    if modality_of(settings.data.paths) == "text":
+        return cut_like(known.sequencer) if isinstance(known.sequencer, Patches) else None
+    modality, data = modality_of(settings.data.paths), settings.data
+    if modality == "text":
         return None
-    return Cut(settings.data.side, settings.model.patch)
+    return suggested(
+        modality, side=data.side, seconds=data.seconds, frames=data.frames, patch=settings.model.patch
+    )
 
 
 def _starting_point(
@@ -119,7 +122,7 @@ def _starting_point(
         usual = habits_of(task.habits, known.sequencer).dropout
         return known.with_dropout(usual if model.dropout is None else model.dropout)
     if cut := data.train.facts.get("cut"):
-        patches = Cut(*cut).patches(
+        patches = cut_of(cut).patches(
             np.stack([row.pixels for row in data.train.examples if row.pixels is not None])
         )
         chosen = chosen_picture_settings(model, patches)

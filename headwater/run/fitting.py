@@ -12,7 +12,7 @@ from headwater.data.batches import BatchStream, LabelledBatches, evaluation_batc
 from headwater.data.examples import Content, Example, texts_in
 from headwater.data.picture_batches import PictureBatches, Views, pictures_once
 from headwater.data.readers.pictures import Pixels
-from headwater.data.sequencers import Sequencer, Tokenizer
+from headwater.data.sequencers import Patches, Sequencer, Tokenizer
 from headwater.data.targets import LabelledTexts, Labels, Targets, TargetTexts, WithinTheText
 from headwater.run.settings import TrainingSettings
 from headwater.run.starting import DEFAULT_LENGTH
@@ -109,7 +109,7 @@ def labelled_batches(
             sequencer,
             rows=max(1, rows // parts),
             seed=training.seed,
-            views=views_of(training, sequencer.channels),
+            views=views_of(training, sequencer),
             targets=targets,
         )
     return LabelledBatches(
@@ -123,10 +123,16 @@ def labelled_batches(
     )
 
 
-def views_of(training: TrainingSettings, channels: int) -> Views:
-    """How pictures are shown in training: moved, and mirrored unless they are grey, as digits and letters are."""
+def views_of(training: TrainingSettings, patches: Patches) -> Views:
+    """How pictures are shown in training: moved, and mirrored unless they are grey, as digits and letters are.
+
+    A spectrogram moves in time alone: one that is higher or turned round would be of another sound. Clips are not
+    mirrored: which way something goes may be what they are about.
+    """
+    usual = patches.colour and patches.film is None
+    mirrored = usual if training.mirrored is None else training.mirrored
     return Views(
-        shift=training.moved, mirrored=channels > 1 if training.mirrored is None else training.mirrored
+        shift=training.moved, mirrored=mirrored, upright=patches.mel is not None, slices=patches.slices
     )
 
 

@@ -11,8 +11,9 @@ from typing import Any
 from headwater.data.asides import is_whole, made_aside
 from headwater.data.document_store import DocumentStore
 from headwater.data.examples import Example
-from headwater.data.files import PathLike, Source, find_sources
+from headwater.data.files import Source, find_sources
 from headwater.data.grouping import grouped
+from headwater.data.kinds import PathLike
 from headwater.data.problems import Problems
 from headwater.data.readers import read_documents
 from headwater.data.readers.sources import refuse_columns_of_plain_text

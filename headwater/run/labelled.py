@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from headwater.data.cutting import Cut
+from headwater.data.cutting import Cut, cut_of
 from headwater.data.examples import LabelledSet
 from headwater.data.problems import Problems
 from headwater.data.splits import content_digest
@@ -42,7 +42,7 @@ class LabelledData:
             text=train.text_columns,
             label=data.label if cut else train.label_column,
             split="validation",
-            cut=cut and Cut(*train.facts["cut"]),
+            cut=cut and cut_of(train.facts["cut"]),
         )
         learnt.check(validation, data.validation)
         return cls(learnt, train, validation, test)

@@ -1,4 +1,4 @@
-"""Pictures as a pre-training run learns from them: a pool of squares of one size, cut into patches."""
+"""Pictures and recordings as a pre-training run learns from them: a pool of arrays of one size, cut into patches."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from headwater.analysis.pictures import draw_rows
-from headwater.data.cutting import Cut
+from headwater.data.cutting import cut_like, cut_of, suggested
+from headwater.data.kinds import Modality
+from headwater.data.media_pool import MediaPool, build_media_pool
 from headwater.data.picture_batches import PictureBatches
-from headwater.data.picture_pool import PicturePool, build_picture_pool
 from headwater.data.sequencers.patches import Patches
 from headwater.errors import SettingsError
 from headwater.models import Model, begin_with_grid, build_model
@@ -39,19 +40,28 @@ SAMPLED = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Squares to learn from and squares to judge on."""
+    """Squares, or spectrograms, to learn from and to judge on."""
 
-    pool: PicturePool
+    pool: MediaPool
 
     @classmethod
     def gather(
-        cls, settings: RunSettings, parent: Parent | None, progress: Progress, check: Callable[[], None]
+        cls,
+        settings: RunSettings,
+        modality: Modality,
+        parent: Parent | None,
+        progress: Progress,
+        check: Callable[[], None],
     ) -> "Pictures":
         """Build the pool, or find it in the cache; a run that goes on cuts pictures as its parent did."""
         data, patches = settings.data, parent.patches if parent else None
-        pool = build_picture_pool(
+        pool = build_media_pool(
             data.paths,
-            cut=Cut.like(patches) if patches else Cut(data.side, settings.model.patch),
+            cut=cut_like(patches)
+            if patches
+            else suggested(
+                modality, side=data.side, seconds=data.seconds, frames=data.frames, patch=settings.model.patch
+            ),
             hold_out=data.hold_out,
             keep_duplicates=data.keep_duplicates,
             seed=settings.training.seed,
@@ -72,12 +82,11 @@ class Pictures:
         np.save(folder.path / "digests.npy", self.pool.digests)
 
     def told(self) -> str:
-        """How many pictures, of which size."""
-        facts, patches = self.pool.facts, self.pool.patches
-        kind = "grey" if patches.channels == 1 else "colour"
+        """How many, of which size."""
+        facts, pieces = self.pool.facts, "" if self.pool.patches.mel is None else "pieces of "
         return (
-            f"{facts['pictures']:,} pictures ({patches.width} × {patches.height}, {kind}) to learn from, "
-            f"{facts['validation']['pictures']:,} to judge on{left_out_of(facts)}"
+            f"{facts['items']:,} {pieces}{facts['what']} ({cut_of(facts['cut']).told()}) to learn from, "
+            f"{facts['validation']['items']:,} to judge on{left_out_of(facts)}"
         )
 
     def derived(self, settings: RunSettings) -> RunSettings:
@@ -91,8 +100,9 @@ class Pictures:
 
     def portion(self, settings: RunSettings) -> str:
         """Pictures, and how they are cut."""
-        patches = self.pool.patches
-        return f"{settings.training.batch_rows:,} pictures of {patches.count} patches ({patches.side} × {patches.side})"
+        patches, what = self.pool.patches, self.pool.facts["what"]
+        side = f"{patches.side} × {patches.side}"
+        return f"{settings.training.batch_rows:,} {what} of {patches.count} patches ({side})"
 
     def model(self, settings: RunSettings, pretext: Pretext) -> Model:
         """A Transformer in ViT's layout."""
@@ -119,7 +129,7 @@ class Pictures:
             self.pool.patches,
             rows=max(1, (training.batch_rows or ROWS) // (training.micro_batches or 1)),
             seed=training.seed,
-            views=views_of(training, self.pool.patches.channels),
+            views=views_of(training, self.pool.patches),
         )
 
     def judged(self, settings: RunSettings, pretext: Pretext) -> PictureBatches | None:
@@ -133,7 +143,7 @@ class Pictures:
         """There is no probe of pictures."""
         del device
         if settings.data.probe is not None:
-            raise SettingsError("--probe reads labelled texts; leave it out for pictures")
+            raise SettingsError("--probe reads labelled texts; leave it out for pictures and recordings")
         return None
 
     def mean_length(self, settings: RunSettings) -> int:
@@ -147,7 +157,8 @@ class Pictures:
         if isinstance(objective, PictureObjective):
             found = objective.pictures(learner.model, held_out.tasks[0], DRAWN)
             draw_rows(
-                [self.pool.patches.pixels(patches) for patches in found], reports / f"{objective.name}.png"
+                [self.pool.patches.shown(self.pool.patches.pixels(patches)) for patches in found],
+                reports / f"{objective.name}.png",
             )
 
     def sample(self) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from headwater.data.batches import BatchStream
-from headwater.data.files import Modality
+from headwater.data.kinds import Modality
 from headwater.errors import SettingsError
 from headwater.evaluation.stopping import advice
 from headwater.models import Model, cost_of
@@ -43,7 +43,12 @@ EVALUATION_SHARE = 0.04
 """The share of a run that its evaluations take: eight forward passes every tenth of the way, and the probe."""
 SHORTEST_RUN = 10
 """Steps that even the shortest time buys."""
-MATTERS: dict[Modality, type[Texts] | type[Pictures]] = {"text": Texts, "image": Pictures}
+MATTERS: dict[Modality, type[Texts] | type[Pictures]] = {
+    "text": Texts,
+    "image": Pictures,
+    "audio": Pictures,
+    "video": Pictures,
+}
 
 
 def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
@@ -58,7 +63,9 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
         device = use_machine(settings.machine)
         parent = Parent.of(settings.start_from)
         gather = MATTERS[pretext.modality].gather
-        matter = world.first_then_others(lambda: gather(settings, parent, progress, stop.check))
+        matter = world.first_then_others(
+            lambda: gather(settings, pretext.modality, parent, progress, stop.check)
+        )
         settings = derive_pretraining(matter.derived(settings))
         world.on_first(lambda: matter.write(folder))
         check = stop.for_all(world)

@@ -32,9 +32,11 @@ class DataSettings:
     probe: str | None = None
     cache: str | None = None
     side: int | None = None  # of pictures, in pixels
+    seconds: float | None = None  # of recordings and clips, that are heard or seen at a time
+    frames: int | None = None  # of clips, that are seen of these seconds
 
     def __post_init__(self) -> None:
-        _positive("data", side=self.side)
+        _positive("data", side=self.side, seconds=self.seconds, frames=self.frames)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from headwater.data.batches import TokenBatches
+from headwater.data.kinds import Modality
 from headwater.data.pool import Pool, build_pool
 from headwater.data.tokenizer import Tokenizer
 from headwater.data.windows import Windows
@@ -34,9 +35,15 @@ class Texts:
 
     @classmethod
     def gather(
-        cls, settings: RunSettings, parent: Parent | None, progress: Progress, check: Callable[[], None]
+        cls,
+        settings: RunSettings,
+        modality: Modality,
+        parent: Parent | None,
+        progress: Progress,
+        check: Callable[[], None],
     ) -> "Texts":
         """Build the pool, or find it in the cache; a run that goes on keeps its parent's vocabulary."""
+        del modality
         data = settings.data
         return cls(
             build_pool(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.examples import texts_in
-from headwater.data.files import modality_of
+from headwater.data.media_tables import modality_of
 from headwater.data.problems import Problems
 from headwater.errors import (
     HeadwaterError,

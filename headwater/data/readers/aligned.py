@@ -6,7 +6,8 @@ from itertools import zip_longest
 from pathlib import PurePath
 
 from headwater.data.decoding import flaw, read_pieces
-from headwater.data.files import Source, language_of
+from headwater.data.files import Source
+from headwater.data.kinds import language_of
 from headwater.data.readers.delimited import MAX_LINE_CHARACTERS, whole_lines
 from headwater.data.readers.table import Row, Table
 from headwater.errors import BadDataError

@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import PurePath
 
 from headwater.data.examples import Example
-from headwater.data.files import PathLike, Source, Split, find_sources
+from headwater.data.files import Source, find_sources
+from headwater.data.kinds import PathLike, Split
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import Columns, find_columns, listed
 from headwater.data.readers.sources import (

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.examples import Example, LabelledSet
-from headwater.data.files import PathLike, Source, Split, find_sources
+from headwater.data.files import Source, find_sources
+from headwater.data.kinds import PathLike, Split
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import listed, require_column
 from headwater.data.readers.labelled import opened, read_labelled, sources_of_split

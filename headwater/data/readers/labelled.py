@@ -5,7 +5,8 @@ from pathlib import PurePath
 
 from headwater.data.archives import READ_FAILURES, until_damage
 from headwater.data.examples import Example, LabelledSet
-from headwater.data.files import PathLike, Source, Split, find_sources
+from headwater.data.files import Source, find_sources
+from headwater.data.kinds import PathLike, Split
 from headwater.data.problems import Problems
 from headwater.data.readers.cells import numbers_in
 from headwater.data.readers.columns import (

@@ -1,22 +1,15 @@
-"""Pictures of any common kind → arrays of grey or colour values, every file used or reported.
+"""Pictures of any common kind → arrays of grey or colour values.
 
 Shape letters: H height, W width.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
-from itertools import groupby
-from pathlib import PurePosixPath
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from headwater.data.archives import READ_FAILURES, open_archive
-from headwater.data.arrays import labels_beside, read_array
-from headwater.data.files import Source
-from headwater.data.problems import Problems
 from headwater.errors import BadDataError
 
 Pixels = NDArray[np.uint8]
@@ -25,41 +18,6 @@ MOST_PIXELS = 64_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
 
 Image.MAX_IMAGE_PIXELS = None  # MOST_PIXELS is checked for every file, and refuses instead of warning
-
-
-class Picture(NamedTuple):
-    """One decoded picture: (H, W, 1) grey or (H, W, 3) red, green, blue; its label, and where it came from."""
-
-    pixels: Pixels
-    label: str | None
-    path: str
-    row: int
-
-
-def read_pictures(
-    sources: Sequence[Source], problems: Problems, *, label: str | None = None
-) -> Iterator[Picture]:
-    """The pictures of these sources in their order.
-
-    Folders name classes where there is more than one of them; an array's labels stand in the array beside it
-    (``label`` names it). What cannot be decoded is reported with the reason, and the rest goes on.
-    """
-    folders = {_folder(source) for source in sources if source.kind == "picture"}
-    by_folder = len(folders) > 1
-    for file, group in groupby(sources, key=lambda source: source.file):
-        members = list(group)
-        if members[0].kind == "array":
-            for source in members:
-                yield from _of_array(source, problems, label)
-        elif members[0].member is None:
-            with file.open("rb") as stream:
-                yield from _of_file(members[0], cast(BinaryIO, stream), problems, by_folder)
-        else:
-            with open_archive(file) as archive:  # opened once: its directory may be long
-                for source in members:
-                    assert source.member is not None
-                    with archive.open(source.member) as stream:
-                        yield from _of_file(source, cast(BinaryIO, stream), problems, by_folder)
 
 
 def decoded(stream: BinaryIO) -> Pixels:
@@ -107,38 +65,6 @@ def as_pixels(values: NDArray[Any]) -> Pixels:
 def _bits(most: float) -> int:
     """The largest number of the fewest bits, 8 to 16, that hold ``most``."""
     return next(limit for bits in range(8, 17) if most <= (limit := (1 << bits) - 1))
-
-
-def _of_file(source: Source, stream: BinaryIO, problems: Problems, by_folder: bool) -> Iterator[Picture]:
-    problems.rows += 1
-    try:
-        pixels = decoded(stream)
-    except BadDataError as problem:
-        reason, _, detail = str(problem).partition(": ")
-        problems.add(source.path, 1, reason, detail)
-        return
-    yield Picture(pixels, _folder(source) if by_folder else None, source.path, 1)
-
-
-def _of_array(source: Source, problems: Problems, wanted: str | None) -> Iterator[Picture]:
-    assert source.member is not None
-    try:
-        pictures = as_pixels(read_array(source.file, source.member))
-        labels = labels_beside(source.file, source.member, wanted)
-    except BadDataError as problem:
-        problems.add(source.path, 0, "no pictures", str(problem))
-        return
-    except (*READ_FAILURES, ValueError) as problem:
-        problems.add(source.path, 0, "file damaged or unreadable", str(problem))
-        return
-    for row, pixels in enumerate(pictures):
-        problems.rows += 1
-        pixels = pixels[..., None] if pixels.ndim == 2 else pixels[..., :3]
-        yield Picture(pixels, None if labels is None else str(labels[1][row]), source.path, row + 1)
-
-
-def _folder(source: Source) -> str:
-    return PurePosixPath(source.path).parent.name
 
 
 def _values(image: Image.Image) -> Pixels:

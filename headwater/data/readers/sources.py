@@ -5,7 +5,8 @@ from typing import TypeVar
 
 from headwater.data.archives import READ_FAILURES
 from headwater.data.examples import Example
-from headwater.data.files import Kind, Source
+from headwater.data.files import Source
+from headwater.data.kinds import Kind
 from headwater.data.problems import Problems
 from headwater.data.readers.aligned import AlignedTable
 from headwater.data.readers.columnar import ColumnarTable

@@ -1,6 +1,6 @@
 """Pictures ↔ sequences of patches.
 
-Shape letters: B pictures, H height, W width, K channels, N patches, P numbers of a patch.
+Shape letters: B pictures, H height, W width, K channels, N patches, P numbers of a patch, T frames, S slices of time.
 """
 
 import hashlib
@@ -16,10 +16,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headwater.data.readers.pictures import Pixels
+from headwater.data.spectrogram import Mel
 from headwater.errors import BadDataError
 from headwater.sequence import SequenceLayout
 
 PROCESSOR = "preprocessor_config.json"
+TUBELET = 2
+"""Frames that one patch of a clip reaches through."""
+_MEL, _FILM = "headwater_mel", "headwater_film"
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """How a clip becomes a picture: a strip of ``slices`` pairs of frames, over ``seconds`` of it (0: all of it)."""
+
+    slices: int
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +48,10 @@ class Patches:
     channels: int
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    mel: Mel | None = None
+    """How a recording becomes a picture; None of pictures."""
+    film: Film | None = None
+    """How a clip becomes a picture; None of pictures."""
 
     @property
     def count(self) -> int:
@@ -56,6 +72,16 @@ class Patches:
     def width(self) -> int:
         """Pixels from left to right."""
         return self.columns * self.side
+
+    @property
+    def slices(self) -> int:
+        """S of a clip; 1 of pictures and recordings."""
+        return 1 if self.film is None else self.film.slices
+
+    @property
+    def colour(self) -> bool:
+        """Whether a pixel has more than one value."""
+        return self.channels > (1 if self.film is None else TUBELET)
 
     @property
     def digest(self) -> str:
@@ -79,6 +105,14 @@ class Patches:
         squares = patches.view(len(patches), self.rows, self.columns, self.channels, self.side, self.side)
         return squares.permute(0, 3, 1, 4, 2, 5).reshape(len(patches), self.channels, self.height, self.width)
 
+    def layered(self, numbers: Tensor) -> Tensor:
+        """(B, K, S · H, W) → (B, S · K, H, W): the slices of a clip as one picture of many channels."""
+        return numbers.unflatten(2, (self.slices, -1)).transpose(1, 2).flatten(1, 2)
+
+    def unlayered(self, numbers: Tensor) -> Tensor:
+        """The reverse of ``layered``."""
+        return numbers.unflatten(1, (self.slices, -1)).transpose(1, 2).flatten(2, 3)
+
     def sequences(self, pixels: Pixels) -> tuple[Tensor, SequenceLayout]:
         """Pixels (B, H, W, K) as a batch reads them: (B, 1 + N, P), and their layout."""
         patches = self.cut(self.normalised(pixels))
@@ -91,6 +125,10 @@ class Patches:
         numbers = self.joined(patches.detach().float().cpu()) * deviation + mean
         found: NDArray[Any] = numbers.mul(255.0).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
         return found
+
+    def shown(self, pixels: Pixels) -> Pixels:
+        """Pixels (B, H, W, K) as a person looks at them: of a clip all frames side by side."""
+        return pixels if self.film is None else side_by_side(pixels, self.film.slices)
 
     def save(self, folder: Path) -> None:
         """Write ``preprocessor_config.json`` as transformers' ViT reads it."""
@@ -105,15 +143,21 @@ class Patches:
             "image_mean": list(self.mean),
             "image_std": list(self.deviation),
             "patch_size": self.side,
+            **({} if self.mel is None else {_MEL: asdict(self.mel)}),
+            **({} if self.film is None else {_FILM: asdict(self.film)}),
         }
         (folder / PROCESSOR).write_text(json.dumps(words, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, *, rows: int, columns: int, side: int, channels: int) -> Self:
+    def load(
+        cls, folder: Path, *, rows: int, columns: int, side: int, channels: int, slices: int = 1
+    ) -> Self:
         """What ``save`` wrote, or transformers, for a model of such patches; BadDataError where it is missing."""
         try:
             words: Mapping[str, Any] = json.loads((folder / PROCESSOR).read_text(encoding="utf-8"))
             mean, deviation = (tuple(map(float, words[name])) for name in ("image_mean", "image_std"))
+            mel = Mel(**words[_MEL]) if _MEL in words else None
+            film = Film(**words[_FILM]) if _FILM in words else None
         except (OSError, ValueError, KeyError, TypeError) as problem:
             raise BadDataError(
                 f"{folder / PROCESSOR} does not say how bright pictures are ({problem}); fetch or make the folder again"
@@ -123,4 +167,37 @@ class Patches:
                 f"{folder / PROCESSOR} speaks of {len(mean)} channel(s), and the model reads {channels}; fetch or make "
                 "the folder again"
             )
-        return cls(rows=rows, columns=columns, side=side, channels=channels, mean=mean, deviation=deviation)
+        if slices != (film.slices if film else 1):
+            raise BadDataError(
+                f"{folder / PROCESSOR} does not say how a clip becomes {slices} slices; fetch or make the folder again"
+            )
+        return cls(
+            rows=rows,
+            columns=columns,
+            side=side,
+            channels=channels,
+            mean=mean,
+            deviation=deviation,
+            mel=mel,
+            film=film,
+        )
+
+
+def film_strip(frames: Pixels) -> Pixels:
+    """Frames (T, H, W, K) → (S · H, W, 2 K): pairs of frames one below the other, of each channel both."""
+    count, height, width, channels = frames.shape
+    pairs = frames.reshape(count // TUBELET, TUBELET, height, width, channels)
+    return np.ascontiguousarray(pairs.transpose(0, 2, 3, 4, 1)).reshape(-1, width, channels * TUBELET)
+
+
+def side_by_side(strips: Pixels, slices: int) -> Pixels:
+    """(B, S · H, W, 2 K) → (B, H, T · W, K)."""
+    frames = frames_of(strips, slices)
+    return frames.transpose(0, 2, 1, 3, 4).reshape(len(strips), frames.shape[2], -1, frames.shape[4])
+
+
+def frames_of(strips: Pixels, slices: int) -> Pixels:
+    """The reverse, for many: (B, S · H, W, 2 K) → (B, T, H, W, K)."""
+    clips, lines, width, channels = strips.shape
+    pairs = strips.reshape(clips, slices, lines // slices, width, channels // TUBELET, TUBELET)
+    return pairs.transpose(0, 1, 5, 2, 3, 4).reshape(clips, slices * TUBELET, lines // slices, width, -1)

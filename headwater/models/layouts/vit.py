@@ -34,6 +34,8 @@ ARCHITECTURES = {
     "classification": "ViTForImageClassification",
     "regression": "ViTForImageClassification",
 }
+SLICES = "headwater_slices"
+"""How many slices of time a strip has, where it is one of a clip; ViT itself knows no time."""
 KNOWN = frozenset(
     [
         "hidden_size",
@@ -51,6 +53,7 @@ KNOWN = frozenset(
         "encoder_stride",
         "pooler_output_size",
         "pooler_act",
+        SLICES,
     ]
 )
 
@@ -108,6 +111,7 @@ def to_config(
         "patch_size": patches.side,
         "num_channels": patches.channels,
         "qkv_bias": True,
+        **({SLICES: patches.slices} if patches.slices > 1 else {}),
     }
 
 
@@ -148,7 +152,11 @@ def _patches(config: Config) -> PatchSettings:
             f"config.json says image_size = {size!r} and patch_size = {side!r}; expected sides that patches fill"
         )
     return PatchSettings(
-        rows=height // side, columns=width // side, side=side, channels=config.get("num_channels", 3)
+        rows=height // side,
+        columns=width // side,
+        side=side,
+        channels=config.get("num_channels", 3),
+        slices=config.get(SLICES, 1),
     )
 
 

@@ -31,16 +31,23 @@ def sinusoids(positions: Tensor, width: int, waves: Waves = "paper") -> Tensor:
     return torch.cat((angles.sin(), angles.cos()), dim=-1)
 
 
-def grid_sinusoids(rows: int, columns: int, width: int) -> Tensor:
+def grid_sinusoids(rows: int, columns: int, width: int, *, slices: int = 1) -> Tensor:
     """Waves over a grid, read line by line: (rows · columns, width), half of the features for each direction.
 
-    He et al. 2022, appendix A.1 ("the sine-cosine version"), arXiv:2111.06377.
+    He et al. 2022, appendix A.1 ("the sine-cosine version"), arXiv:2111.06377. Where the rows are those of several
+    ``slices`` of time, one below the other, a quarter of the features tells the slice and the rest the place in it.
     """
-    if width % 4:
+    in_time = 0 if slices == 1 else width // 16 * 4
+    half = (width - in_time) // 2
+    if half % 2:
         raise SettingsError(f"waves in two directions need a width that 4 divides; found {width}")
-    down, right = sinusoids(torch.arange(rows), width // 2), sinusoids(torch.arange(columns), width // 2)
-    halves = (down[:, None].expand(-1, columns, -1), right[None].expand(rows, -1, -1))
-    return torch.cat(halves, dim=-1).flatten(0, 1)
+    lines = torch.arange(rows)
+    down, right = sinusoids(lines % (rows // slices), half), sinusoids(torch.arange(columns), half)
+    parts = [down[:, None].expand(-1, columns, -1), right[None].expand(rows, -1, -1)]
+    if in_time:
+        time = sinusoids(lines // (rows // slices), in_time)
+        parts.insert(0, time[:, None].expand(-1, columns, -1))
+    return torch.cat(parts, dim=-1).flatten(0, 1)
 
 
 class SinusoidalPositions(nn.Module):

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from headwater.data.cutting import cut_of
 from headwater.data.examples import Content, Example, LabelledSet
 from headwater.data.sequencers import Sequencer, vocabulary_in
 from headwater.errors import BadDataError
@@ -149,17 +150,18 @@ class PairClassificationTask(ClassificationTask):
 
 def where_labels_stand(rows: LabelledSet) -> str:
     """The column of the labels; of pictures, their folders or the array beside them."""
-    if rows.text_columns:
+    place = rows.facts.get("labels_in", "column")
+    if place == "column":
         return f"in column '{rows.label_column}'"
-    return "by folder" if rows.label_column == "folder" else "in the array beside them"
+    return "by folder" if place == "folder" else "in the array beside them"
 
 
 def texts_told(rows: LabelledSet) -> str:
-    """Which columns are read as text; of pictures, at which size they are read."""
+    """Which columns are read as text; of pictures and recordings, at which size they are read."""
     if rows.text_columns:
         return f"; text: {', '.join(rows.text_columns)}"
-    side, _, channels = rows.facts["cut"]
-    return f"; pictures: {side} × {side}, {'grey' if channels == 1 else 'colour'}"
+    cut = cut_of(rows.facts["cut"])
+    return f"; {cut.what}: {cut.told()}"
 
 
 def require_pairs(rows: LabelledSet) -> None:

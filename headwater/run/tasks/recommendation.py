@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from headwater.data.batches import TokenBatches
 from headwater.data.examples import Content, Example, LabelledSet, texts_in
-from headwater.data.files import Split
+from headwater.data.kinds import Split
 from headwater.data.readers.histories import ITEMS, history_of, item_name, items_in, read_histories
 from headwater.data.store import Store
 from headwater.data.token_vectors import token_vectors

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from headwater.data.batches import BatchStream
 from headwater.data.characters import WITHOUT_BLANKS
 from headwater.data.examples import Content, Example, LabelledSet, texts_in
-from headwater.data.files import Split
+from headwater.data.kinds import Split
 from headwater.data.readers import read_labelled
 from headwater.data.readers.cells import parts_of
 from headwater.data.readers.tagged import TAGS, TOKENS

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 from headwater.data.batches import BatchStream
 from headwater.data.cutting import Cut
 from headwater.data.examples import Content, Example, LabelledSet
-from headwater.data.files import Split
-from headwater.data.labelled_pictures import read_labelled_pictures
+from headwater.data.kinds import Split
+from headwater.data.labelled_media import read_labelled_media
 from headwater.data.pool import vocabulary_size_for
 from headwater.data.readers import read_labelled
 from headwater.data.readers.columns import LabelKind
@@ -108,7 +108,7 @@ class Task(ABC, Generic[S]):
                 f"this task reads text, and {path} holds pictures; what they are is told by --task classification, "
                 "multi_label_classification or regression"
             )
-        return read_labelled_pictures(path, label=label, split=split, labels=cls.labels_are, cut=cut)
+        return read_labelled_media(path, label=label, split=split, labels=cls.labels_are, cut=cut)
 
     @classmethod
     def parts(cls, rows: LabelledSet, *, validate: bool) -> Parts:

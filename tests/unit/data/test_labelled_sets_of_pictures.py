@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headwater.data import labelled_pictures as module
-from headwater.data.cutting import Cut, digest_of
-from headwater.data.labelled_pictures import read_labelled_pictures
+from headwater.data import labelled_media as module
+from headwater.data.cutting import PictureCut, cut_of, digest_of
+from headwater.data.labelled_media import read_labelled_media
 from headwater.data.problems import Problems
 from headwater.errors import BadDataError, MissingInputError
 
@@ -31,10 +31,10 @@ def pets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_folders_are_labels_and_parts_are_kept_apart(pets: Path) -> None:
-    train = read_labelled_pictures(pets)
-    test = read_labelled_pictures(pets, split="test", cut=Cut(*train.facts["cut"]))
+    train = read_labelled_media(pets, cut=PictureCut())
+    test = read_labelled_media(pets, split="test", cut=cut_of(train.facts["cut"]))
     assert train.label_counts() == test.label_counts() == {"cat": 3, "dog": 3}
-    assert train.facts["cut"] == [18, 3, 3]
+    assert train.facts["cut"] == PictureCut(18, 3, 3).to_dict()
     first = train.examples[0]
     assert first.pixels is not None
     assert (first.pixels.shape, first.label) == ((18, 18, 3), "cat")
@@ -44,9 +44,9 @@ def test_folders_are_labels_and_parts_are_kept_apart(pets: Path) -> None:
 def test_broken_ones_are_counted_again_without_being_decoded_again(
     pets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = read_labelled_pictures(pets)
+    first = read_labelled_media(pets, cut=PictureCut())
     monkeypatch.setattr(module, "watched", lambda *_: pytest.fail("decoded again"))
-    again = read_labelled_pictures(pets)
+    again = read_labelled_media(pets, cut=PictureCut())
     assert again.problems.by_reason() == first.problems.by_reason() == {"no picture": 25}
     assert again.problems.rows == 31
     assert [row.digest for row in again.examples] == [row.digest for row in first.examples]
@@ -57,28 +57,28 @@ def test_arrays_bring_their_labels(pets: Path, tmp_path: Path) -> None:
     np.savez(
         tmp_path / "a.npz", x_train=pictures, y_train=np.arange(5) % 2, x_test=pictures[:2], kind_test=[7, 8]
     )
-    train = read_labelled_pictures(tmp_path / "a.npz", split="train")
+    train = read_labelled_media(tmp_path / "a.npz", split="train", cut=PictureCut())
     assert [row.label for row in train.examples] == ["0", "1", "0", "1", "0"]
-    assert train.facts["cut"] == [8, 2, 1]
-    test = read_labelled_pictures(tmp_path / "a.npz", split="test", label="kind")
+    assert train.facts["cut"] == PictureCut(8, 2, 1).to_dict()
+    test = read_labelled_media(tmp_path / "a.npz", split="test", label="kind", cut=PictureCut())
     assert test.label_counts() == {"7": 1, "8": 1}
     with pytest.raises(MissingInputError, match="no validation part"):
-        read_labelled_pictures(tmp_path / "a.npz", split="validation")
+        read_labelled_media(tmp_path / "a.npz", split="validation", cut=PictureCut())
 
 
 def test_pictures_without_labels_are_refused_unless_they_need_none(pets: Path) -> None:
     alone = pets / "test" / "dog"
     with pytest.raises(BadDataError, match="none of 3 pictures has a label"):
-        read_labelled_pictures(alone)
-    assert len(read_labelled_pictures(alone, need_labels=False)) == 3
+        read_labelled_media(alone, cut=PictureCut())
+    assert len(read_labelled_media(alone, need_labels=False, cut=PictureCut())) == 3
 
 
 def test_where_nothing_can_be_decoded_it_is_said(pets: Path, tmp_path: Path) -> None:
     (tmp_path / "no.png").write_bytes(b"no")
     with pytest.raises(BadDataError, match="none of 1 files is a picture"):
-        read_labelled_pictures(tmp_path / "no.png")
+        read_labelled_media(tmp_path / "no.png", cut=PictureCut())
     with pytest.raises(BadDataError, match="no picture can be read; 1 of 1 rows left out: 1 no picture"):
-        read_labelled_pictures(tmp_path / "no.png", cut=Cut(8, 2, 1))
+        read_labelled_media(tmp_path / "no.png", cut=PictureCut(8, 2, 1))
 
 
 def test_problems_come_back_as_they_were() -> None:

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from headwater.data import Problems, find_sources
-from headwater.data.files import modality_of
-from headwater.data.readers.pictures import FORMATS, MOST_PIXELS, as_pixels, decoded, read_pictures
+from headwater.data.media_tables import modality_of
+from headwater.data.readers.media import Medium, read_media
+from headwater.data.readers.pictures import FORMATS, MOST_PIXELS, Pixels, as_pixels, decoded
 from headwater.errors import BadDataError, MissingInputError
 
 SUFFIX = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif", "PPM": "ppm"}
@@ -36,6 +37,11 @@ def in_format(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 def pixels_of(content: bytes) -> np.ndarray:
     return decoded(io.BytesIO(content))
+
+
+def pixels(medium: Medium) -> Pixels:
+    assert isinstance(medium.content, np.ndarray)
+    return medium.content
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -170,8 +176,8 @@ def test_folders_are_classes_and_a_broken_file_is_named(photos: Path) -> None:
     assert modality_of(photos) == "image"
     sources = find_sources(photos, modality="image")
     problems = Problems()
-    found = list(read_pictures(sources, problems))
-    assert [(picture.label, picture.pixels.shape) for picture in found] == [
+    found = list(read_media(sources, problems))
+    assert [(picture.label, pixels(picture).shape) for picture in found] == [
         ("cat", (8, 12, 3)),
         ("cat", (8, 14, 3)),
         ("dog", (8, 13, 3)),
@@ -189,7 +195,7 @@ def test_a_zip_is_read_in_place(photos: Path, tmp_path: Path) -> None:
             archive.write(path, path.relative_to(photos / "train"))
     sources = find_sources(tmp_path / "train.zip", modality="image")
     assert {source.split for source in sources} == {"train"}
-    assert [picture.label for picture in read_pictures(sources, Problems())] == ["cat", "cat", "dog"]
+    assert [picture.label for picture in read_media(sources, Problems())] == ["cat", "cat", "dog"]
 
 
 def test_arrays_of_pictures_and_their_labels(tmp_path: Path) -> None:
@@ -206,13 +212,13 @@ def test_arrays_of_pictures_and_their_labels(tmp_path: Path) -> None:
     save(tmp_path / "digits.npz", **arrays)
     sources = find_sources(tmp_path, modality="image")
     assert [(source.member, source.split) for source in sources] == [("x_train", "train"), ("x_test", "test")]
-    found = list(read_pictures(sources, Problems()))
+    found = list(read_media(sources, Problems()))
     assert [picture.label for picture in found] == ["0", "1", "0", "1", "0", "a", "b", "a"]
-    assert np.array_equal(found[1].pixels[..., 0], arrays["x_train"][1])
-    assert np.array_equal(found[6].pixels, as_pixels(arrays["x_test"])[1])
+    assert np.array_equal(pixels(found[1])[..., 0], arrays["x_train"][1])
+    assert np.array_equal(pixels(found[6]), as_pixels(arrays["x_test"])[1])
     assert found[6].path.endswith("digits.npz/x_test")
     assert found[6].row == 2
-    named = list(read_pictures(sources[:1], Problems(), label="other"))
+    named = list(read_media(sources[:1], Problems(), label="other"))
     assert named[4].label == "4"
 
 
@@ -221,7 +227,7 @@ def test_a_damaged_array_is_reported(tmp_path: Path) -> None:
     content = (tmp_path / "digits.npz").read_bytes()
     (tmp_path / "digits.npz").write_bytes(content[:9000] + bytes([content[9000] ^ 255]) + content[9001:])
     problems = Problems()
-    assert list(read_pictures(find_sources(tmp_path, modality="image"), problems)) == []
+    assert list(read_media(find_sources(tmp_path, modality="image"), problems)) == []
     assert problems.by_reason() == {"file damaged or unreadable": 1}
     (tmp_path / "digits.npz").write_bytes(content[:-60])
     with pytest.raises(MissingInputError, match="file cannot be read"):

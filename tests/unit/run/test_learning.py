@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from headwater.data.files import Modality
-from headwater.data.sequencers.patches import Patches
+from headwater.data.kinds import Modality
+from headwater.data.sequencers.patches import Film, Patches
 from headwater.data.tokenizer import Tokenizer
 from headwater.models import PatchSettings, build_model, picture_settings
 from headwater.run.choosing_model import pretraining_model
@@ -13,6 +13,9 @@ from headwater.run.learning import build_learner, compile_blocks
 from headwater.run.settings import MachineSettings, ModelSettings, ObjectiveSettings, TrainingSettings
 
 PATCHES = Patches(rows=4, columns=4, side=2, channels=3, mean=(0.5,) * 3, deviation=(0.25,) * 3)
+STRIPS = Patches(
+    rows=4, columns=4, side=2, channels=6, mean=(0.5,) * 6, deviation=(0.25,) * 6, film=Film(2, 0.0)
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +31,13 @@ def test_what_an_objective_owns_is_on_the_models_device(
     tokenizer: Tokenizer, modality: Modality, name: str
 ) -> None:
     pretext = Pretext({name: 1.0}, modality)
-    if modality == "image":
-        patches = PatchSettings(rows=4, columns=4, side=2, channels=3)
+    cut = STRIPS if modality == "video" else PATCHES
+    if modality != "text":
+        patches = PatchSettings(rows=4, columns=4, side=2, channels=cut.channels, slices=cut.slices)
         model = build_model(picture_settings("nano", patches), seed=0)
     else:
         model = pretraining_model(ModelSettings(size="nano"), tokenizer, pretext, length=64, seed=0)
-    sequencer = PATCHES if modality == "image" else tokenizer
+    sequencer = tokenizer if modality == "text" else cut
     objective = pretext.build(
         Given(sequencer, ObjectiveSettings(name=name), model, 0, lambda: torch.randn(20, 16, 12))
     )

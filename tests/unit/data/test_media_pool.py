@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headwater.data import picture_pool as module
-from headwater.data.cutting import Cut, digest_of, fitted_patch, square
-from headwater.data.picture_pool import build_picture_pool
+from headwater.data import media_pool as module
+from headwater.data.cutting import PictureCut, digest_of, fitted_patch, square
+from headwater.data.media_pool import build_media_pool
 from headwater.errors import BadDataError, MissingInputError
 
 
@@ -32,8 +32,8 @@ def photos(tmp_path: Path) -> Path:
 
 def test_pictures_become_squares_of_one_size_without_repetitions(photos: Path, tmp_path: Path) -> None:
     held_out = draw(tmp_path / "held" / "out.png", 7)
-    pool = build_picture_pool([photos], hold_out=[held_out], cache=tmp_path / "cache")
-    judging = pool.facts["validation"]["pictures"]
+    pool = build_media_pool([photos], hold_out=[held_out], cache=tmp_path / "cache")
+    judging = pool.facts["validation"]["items"]
     assert pool.train.shape[1:] == (16, 16, 3)
     assert (len(pool.train) + judging, len(pool.validation)) == (119, judging)
     assert pool.facts["left_out"]["by_reason"] == {
@@ -48,13 +48,13 @@ def test_pictures_become_squares_of_one_size_without_repetitions(photos: Path, t
 
 
 def test_a_second_look_decodes_nothing(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = build_picture_pool([photos], cache=tmp_path / "cache")
+    first = build_media_pool([photos], cache=tmp_path / "cache")
     monkeypatch.setattr(module, "watched", lambda *_: pytest.fail("read again"))
-    second = build_picture_pool([photos], cache=tmp_path / "cache")
+    second = build_media_pool([photos], cache=tmp_path / "cache")
     assert np.array_equal(first.train, second.train)
     assert first.facts == second.facts
     with pytest.raises(pytest.fail.Exception):
-        build_picture_pool([photos], cut=Cut(side=8), cache=tmp_path / "cache")
+        build_media_pool([photos], cut=PictureCut(side=8), cache=tmp_path / "cache")
 
 
 def test_named_parts_judge_and_test_parts_never_enter(tmp_path: Path) -> None:
@@ -62,14 +62,14 @@ def test_named_parts_judge_and_test_parts_never_enter(tmp_path: Path) -> None:
         for seed in seeds:
             draw(tmp_path / part / f"{seed}.png", seed, (8, 8), grey=True)
     draw(tmp_path / "train" / "leak.png", 11, (8, 8), grey=True)
-    pool = build_picture_pool([tmp_path], cache=tmp_path / "cache")
+    pool = build_media_pool([tmp_path], cache=tmp_path / "cache")
     assert (len(pool.train), len(pool.validation)) == (6, 3)
     assert pool.facts["validation"]["how"] == "files named as validation parts"
     assert pool.train.shape[1:] == (8, 8, 1)
-    alone = build_picture_pool([tmp_path / "test" / "20.png"], cache=tmp_path / "cache")
+    alone = build_media_pool([tmp_path / "test" / "20.png"], cache=tmp_path / "cache")
     assert len(alone.train) == 1  # named by the user
     with pytest.raises(MissingInputError, match="belong to validation or test parts"):
-        build_picture_pool([tmp_path / "test"], cache=tmp_path / "cache")
+        build_media_pool([tmp_path / "test"], cache=tmp_path / "cache")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_the_side_is_chosen_so_that_few_patches_fill_it(
     size: int, side: int, patch: int, tmp_path: Path
 ) -> None:
     draw(tmp_path / "a.png", 0, (size + 3, size))
-    pool = build_picture_pool([tmp_path], cache=tmp_path / "cache")
+    pool = build_media_pool([tmp_path], cache=tmp_path / "cache")
     assert (pool.train.shape[1], pool.patches.side) == (side, patch)
 
 
@@ -102,8 +102,10 @@ def test_a_square_is_the_middle_and_grey_is_luminance() -> None:
 def test_what_cannot_be_a_pool_is_said(tmp_path: Path) -> None:
     draw(tmp_path / "a.png", 0)
     with pytest.raises(BadDataError, match="patches of 7 pixels do not fill a side of 16"):
-        build_picture_pool([tmp_path], cut=Cut(16, 7), cache=tmp_path / "cache")
-    assert build_picture_pool([tmp_path], cut=Cut(patch=7), cache=tmp_path / "cache").train.shape[1:] == (
+        build_media_pool([tmp_path], cut=PictureCut(16, 7), cache=tmp_path / "cache")
+    assert build_media_pool([tmp_path], cut=PictureCut(patch=7), cache=tmp_path / "cache").train.shape[
+        1:
+    ] == (
         14,
         14,
         3,
@@ -111,6 +113,6 @@ def test_what_cannot_be_a_pool_is_said(tmp_path: Path) -> None:
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "b.png").write_bytes(b"nothing")
     with pytest.raises(BadDataError, match="none of 1 files is a picture"):
-        build_picture_pool([tmp_path / "bad"], cache=tmp_path / "cache")
+        build_media_pool([tmp_path / "bad"], cache=tmp_path / "cache")
     with pytest.raises(BadDataError, match="no picture is left"):
-        build_picture_pool([tmp_path / "a.png"], hold_out=[tmp_path / "a.png"], cache=tmp_path / "cache")
+        build_media_pool([tmp_path / "a.png"], hold_out=[tmp_path / "a.png"], cache=tmp_path / "cache")

@@ -6,7 +6,7 @@ Shape letters: N pictures, H height, W width, K channels.
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.asides import is_whole, made_aside
-from headwater.data.cutting import AS_SUGGESTED, Cut, digest_of, watched
-from headwater.data.files import Source, find_sources
+from headwater.data.cutting import Cut, PictureCut, digest_of, watched
+from headwater.data.files import Source
+from headwater.data.media_tables import find_media
 from headwater.data.problems import Problems
+from headwater.data.readers.media import Decoded
 from headwater.data.readers.pictures import Pixels
-from headwater.data.sequencers.patches import Patches
+from headwater.data.sequencers.patches import Film, Patches
+from headwater.data.spectrogram import Mel
 from headwater.data.splits import split_of
 from headwater.data.store import cache_folder, store_key
 from headwater.data.tokenizer import Progress
@@ -30,7 +33,7 @@ _FILES = ("train.npy", "validation.npy", "digests.npy", "facts.json")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PicturePool:
+class MediaPool:
     """Everything that unlabelled pictures give to training: (N, H, W, K) in memory-mapped files."""
 
     train: Pixels
@@ -40,32 +43,32 @@ class PicturePool:
     facts: dict[str, Any]  # for data.json
 
 
-def build_picture_pool(
+def build_media_pool(
     paths: Sequence[str | Path],
     *,
-    cut: Cut = AS_SUGGESTED,
+    cut: Cut | None = None,
     hold_out: Sequence[str | Path] = (),
     keep_duplicates: bool = False,
     seed: int = 0,
     cache: str | Path | None = None,
     progress: Progress | None = None,
     check: Callable[[], None] | None = None,
-) -> PicturePool:
+) -> MediaPool:
     """Read, hold out, drop repetitions, split, bring to one size; or find all of it in the cache.
 
-    A picture's shorter side becomes ``cut.side`` pixels (default: the median of what is there, at most 224), and the
-    middle square is kept, cut into patches of ``cut.patch`` pixels. Pictures equal to one behind ``hold_out``, to one
-    that judges or to an earlier one are left out and counted. Files named as validation parts judge; without one, two
-    in a hundred do, chosen by content. Those named as test parts never enter, nor pictures equal to one of them. Raises
-    BadDataError when nothing is left, and what ``check`` raises.
+    ``cut`` says what becomes of each, and whether they are pictures (the usual) or recordings. Those equal to one
+    behind ``hold_out``, to one that judges or to an earlier one are left out and counted. Files named as validation
+    parts judge; without one, two in a hundred do, chosen by content. Those named as test parts never enter, nor
+    pictures equal to one of them. Raises BadDataError when nothing is left, and what ``check`` raises.
     """
-    sources = find_sources(paths, modality="image")
+    cut = cut or PictureCut()
+    sources = find_media(paths, modality=cut.modality)
     train, judging = _sorted(sources)
     held_out = [source for source in sources if source.split == "test" and source not in train]
-    held_out += find_sources(hold_out, modality="image") if hold_out else []
+    held_out += find_media(hold_out, modality=cut.modality) if hold_out else []
     key = store_key(
         pictures=[told_apart(part) for part in (train, judging, held_out)],
-        cut=list(cut),
+        cut=cut.to_dict(),
         validation=[VALIDATION_SHARE, seed],
         duplicates="kept" if keep_duplicates else "dropped",
     )
@@ -83,10 +86,13 @@ def build_picture_pool(
     return _open(folder)
 
 
-def _open(folder: Path) -> PicturePool:
+def _open(folder: Path) -> MediaPool:
     facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
     shape = facts["patches"] | {name: tuple(facts["patches"][name]) for name in ("mean", "deviation")}
-    return PicturePool(
+    for name, kind in (("mel", Mel), ("film", Film)):
+        if shape[name] is not None:
+            shape[name] = kind(**shape[name])
+    return MediaPool(
         train=np.load(folder / "train.npy", mmap_mode="r"),
         validation=np.load(folder / "validation.npy", mmap_mode="r"),
         digests=np.load(folder / "digests.npy"),
@@ -102,7 +108,7 @@ def _sorted(sources: list[Source]) -> tuple[list[Source], list[Source]]:
     if not train:
         if not all(source.named for source in sources):
             raise MissingInputError(
-                f"all {len(sources):,} pictures found belong to validation or test parts by their names, and these "
+                f"all {len(sources):,} files found belong to validation or test parts by their names, and these "
                 "never enter the pool; name a file itself to use it all the same"
             )
         return sources, []
@@ -137,19 +143,20 @@ class _Build:
     def into(self, folder: Path, key: str) -> None:
         problems, repeated = Problems(), Problems()
         cut = self.cut.fitted(self.train, self.check)
-        seen = {digest_of(picture.pixels) for picture in watched(self.held_out, Problems(), self.check)}
+        seen = {digest_of(medium.content) for medium in watched(self.held_out, Problems(), self.check)}
         judging = [
-            (digest, cut.square(pixels))
-            for digest, pixels in self._kept(self.judging, seen, problems, repeated, "judging")
+            (digest, pixels)
+            for digest, content in self._kept(self.judging, seen, problems, repeated, "judging")
+            for pixels in cut.arrays(content)
         ]
         train: list[tuple[int, Pixels]] = []
-        for found in self._kept(self.train, seen, problems, repeated, "reading"):
+        for digest, content in self._kept(self.train, seen, problems, repeated, "reading"):
             judges = (
-                not self.judging and train and split_of(found[0], VALIDATION_SHARE, f"validation {self.seed}")
+                not self.judging and train and split_of(digest, VALIDATION_SHARE, f"validation {self.seed}")
             )
-            (judging if judges else train).append((found[0], cut.square(found[1])))
+            (judging if judges else train).extend((digest, pixels) for pixels in cut.arrays(content))
         if not train:
-            raise BadDataError(f"no picture is left to learn from: {problems.summary()}")
+            raise BadDataError(f"no {cut.what.removesuffix('s')} is left to learn from: {problems.summary()}")
         pixels = np.stack([values for _, values in train])
         patches = cut.patches(pixels)
         np.save(folder / "train.npy", pixels)
@@ -159,11 +166,12 @@ class _Build:
         problems.absorb(repeated)
         facts = {
             "key": key,
-            "modality": "image",
-            "pictures": len(train),
-            "side": cut.side,
-            "patches": {name: getattr(patches, name) for name in Patches.__slots__},
-            "validation": {"pictures": len(judging), "how": self._how_split()},
+            "modality": cut.modality,
+            "what": cut.what,
+            "items": len(train),
+            "cut": cut.to_dict(),
+            "patches": asdict(patches),
+            "validation": {"items": len(judging), "how": self._how_split()},
             "sources": [
                 {"path": path, "files": count} for path, count in _by_place([*self.train, *self.judging])
             ],
@@ -173,25 +181,25 @@ class _Build:
 
     def _kept(
         self, sources: Sequence[Source], seen: set[int], problems: Problems, repeated: Problems, stage: str
-    ) -> Iterator[tuple[int, Pixels]]:
-        """Pictures that were not seen before, each with its digest."""
+    ) -> Iterator[tuple[int, Decoded]]:
+        """What was not seen before, each with its digest."""
         held = set(seen)
-        for number, picture in enumerate(watched(sources, problems, self.check)):
+        for number, medium in enumerate(watched(sources, problems, self.check)):
             if number % _A_GROUP == 0 and self.progress is not None:
-                self.progress(f"{stage} pictures", number, None)
-            digest = digest_of(picture.pixels)
+                self.progress(f"{stage} {self.cut.what}", number, None)
+            digest = digest_of(medium.content)
             if digest in held:
-                repeated.add(picture.path, picture.row, "equals a held-out picture")
+                repeated.add(medium.path, medium.row, f"equals a held-out {self.cut.what.removesuffix('s')}")
             elif digest in seen and not self.keep_duplicates:
-                repeated.add(picture.path, picture.row, "exact duplicate")
+                repeated.add(medium.path, medium.row, "exact duplicate")
             else:
                 seen.add(digest)
-                yield digest, picture.pixels
+                yield digest, medium.content
 
     def _how_split(self) -> str:
         if self.judging:
             return "files named as validation parts"
-        return f"{VALIDATION_SHARE:.1%} of the pictures, by content"
+        return f"{VALIDATION_SHARE:.1%} of the {self.cut.what}, by content"
 
 
 def _by_place(sources: Sequence[Source]) -> list[tuple[str, int]]:

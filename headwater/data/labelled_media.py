@@ -1,4 +1,4 @@
-"""Labelled pictures: decoded once at the size that a model reads, and kept in the cache beside their labels."""
+"""Labelled pictures, recordings and clips: decoded once at the size that a model reads, kept beside their labels."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -9,13 +9,16 @@ import numpy as np
 from PIL import Image
 
 from headwater.data.asides import is_whole, made_aside
-from headwater.data.cutting import AS_SUGGESTED, Cut, digest_of, watched
+from headwater.data.cutting import Cut, digest_of, watched
 from headwater.data.examples import Example, LabelledSet
-from headwater.data.files import PathLike, Source, Split, find_sources
-from headwater.data.picture_pool import told_apart
+from headwater.data.files import Source
+from headwater.data.kinds import PathLike, Split
+from headwater.data.media_pool import told_apart
+from headwater.data.media_tables import find_media, label_column
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import LabelKind
 from headwater.data.readers.labelled import sources_of_split, with_numbers
+from headwater.data.readers.media import ARRAYS
 from headwater.data.readers.pictures import Pixels
 from headwater.data.store import cache_folder, store_key
 from headwater.errors import BadDataError, StorageError
@@ -24,25 +27,28 @@ FORMAT = 1
 _FILES = ("pixels.npy", "rows.json")
 
 
-def read_labelled_pictures(
+def read_labelled_media(
     path: PathLike,
     *,
     label: str | None = None,
     split: Split | None = None,
     need_labels: bool = True,
     labels: LabelKind = "class",
-    cut: Cut = AS_SUGGESTED,
+    cut: Cut,
     check: Callable[[], None] | None = None,
 ) -> LabelledSet:
     """The usable pictures of a file, or of one part of a folder, as ``cut`` says, each with its label.
 
-    Labels are the names of the folders around the pictures, or stand in the array beside an array of them (``label``
-    names it). What cannot be decoded is reported, and the rest goes on. With ``need_labels=False`` pictures without a
-    label stay; with ``labels="number"`` those whose label is none are reported. ``facts["cut"]`` is the fitted cut.
-    Raises BadDataError where no picture is left or none has a label, MissingInputError for a part that is not there.
+    Labels stand in a table beside the pictures (``label`` names the column), are the names of the folders around them,
+    or stand in the array beside an array of them. What cannot be decoded is reported, and the rest goes on. With
+    ``need_labels=False`` pictures without a label stay; with ``labels="number"`` those whose label is none are
+    reported. ``facts["cut"]`` is the fitted cut. Raises BadDataError where no picture is left or none has a label,
+    MissingInputError for a part that is not there.
     """
     problems = Problems()
-    sources = sources_of_split(find_sources(path, modality="image", problems=problems), split)
+    sources = sources_of_split(find_media(path, modality=cut.modality, problems=problems), split)
+    column = label_column(sources, label) if need_labels else None
+    label = column or label
     cut = cut.fitted(sources, check)
     folder = cache_folder() / "labelled-pictures" / _key(sources, cut, label)
     if not is_whole(folder, _FILES):
@@ -61,19 +67,24 @@ def read_labelled_pictures(
     examples = list(with_numbers(rows, problems) if labels == "number" else rows)
     if not examples:
         raise BadDataError(f"{path}: {_why_none(kept['rows'], problems)}")
-    place = "array" if sources[0].kind == "array" else "folder"
+    place = "column" if column else "array" if sources[0].kind in ARRAYS else "folder"
     return LabelledSet(
         examples=examples,
         text_columns=(),
         label_column=label or place,
         problems=problems,
-        facts={"modality": "image", "cut": list(cut)},
+        facts={"cut": cut.to_dict(), "labels_in": place},
     )
 
 
 def _key(sources: Sequence[Source], cut: Cut, label: str | None) -> str:
     return store_key(
-        labelled=FORMAT, pictures=told_apart(sources), cut=list(cut), label=label, pillow=Image.__version__
+        labelled=FORMAT,
+        pictures=told_apart(sources),
+        cut=cut.to_dict(),
+        label=label,
+        told=[(source.row or {}).get(label or "") for source in sources],
+        pillow=Image.__version__,
     )
 
 
@@ -83,9 +94,9 @@ def _keep(
     problems = Problems()
     rows: list[list[Any]] = []
     squares: list[Pixels] = []
-    for picture in watched(sources, problems, check, label=label):
-        rows.append([picture.label, picture.path, picture.row, digest_of(picture.pixels)])
-        squares.append(cut.square(picture.pixels))
+    for medium in watched(sources, problems, check, label=label):
+        rows.append([medium.label, medium.path, medium.row, digest_of(medium.content)])
+        squares.append(cut.array(medium.content))
     np.save(folder / "pixels.npy", np.stack(squares) if squares else np.zeros((0, 1, 1, 1), np.uint8))
     kept = {"problems": problems.to_dict(), "rows": rows}
     (folder / "rows.json").write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")

@@ -1,6 +1,5 @@
-"""What was understood of the user's pictures before anything is done with them; writes nothing unless asked."""
+"""What was understood of the user's media before anything is done with them; writes nothing unless asked."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,16 +9,25 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from headwater.data.files import PathLike, Source, survey
+from headwater.data.cutting import digest_of
+from headwater.data.files import Source, survey
 from headwater.data.inspection import shown
+from headwater.data.kinds import KINDS, MODALITIES, Modality, PathLike
+from headwater.data.media_tables import TABLE_KINDS, find_media, label_column
 from headwater.data.problems import Problems
-from headwater.data.readers.pictures import Picture, Pixels, read_pictures
-from headwater.errors import StorageError
+from headwater.data.readers.clips import Clip
+from headwater.data.readers.media import Decoded, Medium, read_media
+from headwater.data.readers.pictures import Pixels
+from headwater.data.readers.sounds import Recording
+from headwater.data.spectrogram import Mel
+from headwater.errors import MissingInputError, StorageError
 
 EXAMINED = 20_000
-"""Pictures looked at in each part; of a larger one the report says that it speaks of these."""
+"""Items looked at in each part; of a larger one the report says that it speaks of these."""
 SHEET = 64
 """Pictures on a contact sheet."""
+LONGEST_DRAWN = 200
+"""Frames of a spectrogram on a contact sheet: two seconds."""
 _THUMBNAIL = 96
 _GAP = 4
 _SHOWN_LABELS = 8
@@ -27,15 +35,18 @@ _SHOWN_LABELS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class PartReport:
-    """The pictures of one part (train, validation, test, or all of them where no name speaks of parts)."""
+    """The media of one part (train, validation, test, or all of them where no name speaks of parts)."""
 
     split: str | None
+    modality: Modality
     files: int
     bytes: int
-    pictures: int
+    items: int
     sampled: bool
     sides: dict[str, tuple[int, int]]  # smallest, middle and largest: width, height
     channels: dict[str, int]
+    seconds: dict[str, float]  # shortest, middle and longest
+    rates: dict[str, int]
     labels: dict[str, int]
     exact_duplicates: int
     also_in_train: int
@@ -47,22 +58,28 @@ class PartReport:
 
     def lines(self) -> Iterator[str]:
         """A few lines to read."""
-        yield f"{self.split or 'pictures'}: {self.pictures:,} pictures in {self.files:,} files, {self.bytes:,} bytes"
+        what = MODALITIES[self.modality]
+        yield f"{self.split or what}: {self.items:,} {what} in {self.files:,} files, {self.bytes:,} bytes"
         if self.sampled:
-            yield f"  sampled: all figures are of the first {EXAMINED:,} pictures"
+            yield f"  sampled: all figures are of the first {EXAMINED:,} {what}"
         if self.sides:
             sides = ", ".join(f"{width} × {height} ({name})" for name, (width, height) in self.sides.items())
             yield f"  width × height: {sides}"
             yield "  " + ", ".join(f"{count:,} in {name}" for name, count in self.channels.items())
+        if self.seconds:
+            seconds = ", ".join(f"{value:.2f} s ({name})" for name, value in self.seconds.items())
+            yield f"  length: {seconds}"
+            rates = ", ".join(f"{count:,} at {rate}" for rate, count in self.rates.items())
+            yield f"  {'samples' if self.modality == 'audio' else 'frames'} a second: {rates}"
         if self.labels:
             counts = ", ".join(
                 f"{shown(label)} {n:,}" for label, n in list(self.labels.items())[:_SHOWN_LABELS]
             )
             yield f"  {len(self.labels):,} labels: {counts}{', …' if len(self.labels) > _SHOWN_LABELS else ''}"
         if self.exact_duplicates:
-            yield f"  {self.exact_duplicates:,} pictures equal an earlier one of this part"
+            yield f"  {self.exact_duplicates:,} {what} equal an earlier one of this part"
         if self.also_in_train:
-            yield f"  {self.also_in_train:,} pictures equal one of the train part"
+            yield f"  {self.also_in_train:,} {what} equal one of the train part"
         for problem in self.problems.first(5):
             yield f"  {shown(str(problem), 200)}"
         if more := self.problems.total + self.problems.files - 5:
@@ -70,7 +87,7 @@ class PartReport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureInspection:
+class MediaInspection:
     """What lies behind the paths the user gave."""
 
     parts: tuple[PartReport, ...]
@@ -95,25 +112,31 @@ class PictureInspection:
         return "\n".join(lines)
 
 
-def inspect_pictures(
-    paths: PathLike | Iterable[PathLike], *, label: str | None = None, sheet: Path | None = None
-) -> PictureInspection:
-    """Look at pictures and say what was understood: sizes, channels, labels, repetitions, what is broken.
+def inspect_media(
+    paths: PathLike | Iterable[PathLike],
+    *,
+    modality: Modality = "image",
+    label: str | None = None,
+    sheet: Path | None = None,
+) -> MediaInspection:
+    """Look at pictures, recordings or clips and say what was understood: sizes, lengths, labels, what is broken.
 
-    ``sheet`` is where a contact sheet is drawn: of every part a few pictures, of every label in turn. Raises
-    MissingInputError where there is nothing to look at, StorageError where the sheet cannot be written.
+    ``sheet`` is where a contact sheet is drawn: of every part a few, of every label in turn; of a recording its
+    spectrogram, of a clip its middle frame. Raises MissingInputError where there is nothing to look at, StorageError
+    where the sheet cannot be written.
     """
     problems = Problems()
-    found = survey(paths, modality="image", problems=problems)
+    sources = find_media(paths, modality=modality, problems=problems)
+    label = (label_column(sources, label) or label) if label else None
     groups: dict[str | None, list[Source]] = {}
-    for source in found.sources:
+    for source in sources:
         groups.setdefault(source.split, []).append(source)
     ordered = sorted(groups.items(), key=lambda group: ("train", "validation", "test", None).index(group[0]))
     parts: list[PartReport] = []
     drawn: list[Pixels] = []
-    train: set[bytes] = set()
+    train: set[int] = set()
     for split, sources in ordered:
-        look = _Look(train)
+        look = _Look(modality, train)
         report = look.at(split, sources, label)
         train |= look.digests if split == "train" else set()
         parts.append(report)
@@ -121,19 +144,36 @@ def inspect_pictures(
     parts[0].problems.absorb(problems)
     if sheet is not None:
         _draw(drawn, sheet)
-    return PictureInspection(
+    return MediaInspection(
         parts=tuple(parts),
-        ignored=dict(found.ignored.most_common()),
+        ignored=_ignored(paths, modality, told=any(source.row for source in sources)),
         sheet=None if sheet is None else str(sheet),
     )
 
 
-class _Look:
-    """One pass over the pictures of a part."""
+def _ignored(paths: PathLike | Iterable[PathLike], modality: Modality, *, told: bool) -> dict[str, int]:
+    """Files by suffix that are none of this modality; tables are not, where they told of the others."""
+    try:
+        ignored = survey(paths, modality=modality).ignored
+    except MissingInputError:  # a table alone was named
+        return {}
+    return {
+        suffix: count
+        for suffix, count in ignored.most_common()
+        if not told or KINDS.get(suffix) not in TABLE_KINDS
+    }
 
-    def __init__(self, train: set[bytes]) -> None:
+
+class _Look:
+    """One pass over what a part holds."""
+
+    def __init__(self, modality: Modality, train: set[int]) -> None:
+        self.modality: Modality = modality
         self.train = train
-        self.digests: set[bytes] = set()
+        self.items = 0
+        self.digests: set[int] = set()
+        self.seconds: list[float] = []
+        self.rates: Counter[str] = Counter()
         self.sizes: list[tuple[int, int]] = []
         self.channels: Counter[str] = Counter()
         self.labels: Counter[str] = Counter()
@@ -142,21 +182,23 @@ class _Look:
 
     def at(self, split: str | None, sources: list[Source], label: str | None) -> PartReport:
         problems = Problems()
-        pictures = read_pictures(sources, problems, label=label)
         sampled = False
-        for picture in pictures:
-            if len(self.sizes) == EXAMINED:
+        for medium in read_media(sources, problems, label=label):
+            if self.items == EXAMINED:
                 sampled = True
                 break
-            self._see(picture)
+            self._see(medium)
         return PartReport(
             split=split,
+            modality=self.modality,
             files=len(sources),
             bytes=sum(source.size for source in sources),
-            pictures=len(self.sizes),
+            items=self.items,
             sampled=sampled,
             sides=_three(self.sizes),
             channels=dict(self.channels.most_common()),
+            seconds=_three_lengths(self.seconds),
+            rates=dict(self.rates.most_common(_SHOWN_LABELS)),
             labels=dict(self.labels.most_common()),
             exact_duplicates=self.repeated,
             also_in_train=self.in_train,
@@ -169,21 +211,55 @@ class _Look:
         rounds = ([row[turn] for row in self.first_of.values() if turn < len(row)] for turn in range(turns))
         return [pixels for found in rounds for pixels in found][:most]
 
-    def _see(self, picture: Picture) -> None:
-        height, width, channels = picture.pixels.shape
-        self.sizes.append((width, height))
-        self.channels["grey" if channels == 1 else "colour"] += 1
-        if picture.label is not None:
-            self.labels[picture.label] += 1
-        digest = hashlib.blake2b(
-            picture.pixels.tobytes(), digest_size=16, key=f"{width}x{height}".encode()
-        ).digest()
+    def _see(self, medium: Medium) -> None:
+        self.items += 1
+        content = medium.content
+        match content:
+            case Recording():
+                self._time(len(content.samples), content.rate)
+            case Clip():
+                self._time(len(content.frames), content.rate)
+                self._size(content.frames.shape[1:])
+            case _:
+                self._size(content.shape)
+        if medium.label is not None:
+            self.labels[medium.label] += 1
+        digest = digest_of(content)
         self.repeated += digest in self.digests
         self.in_train += digest in self.train
         self.digests.add(digest)
-        first = self.first_of.setdefault(picture.label, [])
+        first = self.first_of.setdefault(medium.label, [])
         if len(first) < SHEET:
-            first.append(_thumbnail(picture.pixels))
+            first.append(_thumbnail(_drawn(content)))
+
+    def _time(self, count: int, rate: float | None) -> None:
+        if rate is not None:
+            self.seconds.append(count / rate)
+            self.rates[f"{round(rate, 2):,g}"] += 1
+
+    def _size(self, shape: tuple[int, ...]) -> None:
+        height, width, channels = shape
+        self.sizes.append((width, height))
+        self.channels["grey" if channels == 1 else "colour"] += 1
+
+
+def _drawn(content: Decoded) -> Pixels:
+    """What stands for it on a contact sheet."""
+    match content:
+        case Recording():
+            mel = Mel(content.rate, min(LONGEST_DRAWN, 1 + len(content.samples) // Mel(content.rate, 1).step))
+            return mel.picture(content.samples)
+        case Clip():
+            return content.frames[len(content.frames) // 2]
+        case _:
+            return content
+
+
+def _three_lengths(seconds: list[float]) -> dict[str, float]:
+    if not seconds:
+        return {}
+    ordered = sorted(seconds)
+    return {"shortest": ordered[0], "middle": ordered[len(ordered) // 2], "longest": ordered[-1]}
 
 
 def _three(sizes: list[tuple[int, int]]) -> dict[str, tuple[int, int]]:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headwater.data import picture_inspection as module
-from headwater.data.picture_inspection import inspect_pictures
+from headwater.data import media_inspection as module
+from headwater.data.media_inspection import inspect_media
 from headwater.errors import StorageError
 
 
@@ -30,9 +30,9 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_a_report_states_sizes_channels_labels_and_what_is_wrong(photos: Path) -> None:
-    train, test = inspect_pictures(photos).parts
-    assert (train.split, train.pictures, train.exact_duplicates) == ("train", 9, 1)
-    assert (test.split, test.pictures, test.also_in_train) == ("test", 5, 1)
+    train, test = inspect_media(photos).parts
+    assert (train.split, train.items, train.exact_duplicates) == ("train", 9, 1)
+    assert (test.split, test.items, test.also_in_train) == ("test", 5, 1)
     assert train.channels == {"colour": 8, "grey": 1}
     assert train.sides == {"smallest": (20, 10), "middle": (20, 10), "largest": (24, 10)}
     assert test.sides == {"all": (20, 10)}
@@ -41,7 +41,7 @@ def test_a_report_states_sizes_channels_labels_and_what_is_wrong(photos: Path) -
 
 
 def test_a_report_is_json_and_text(photos: Path) -> None:
-    found = inspect_pictures(photos)
+    found = inspect_media(photos)
     assert json.loads(json.dumps(found.to_dict()))["parts"][0]["labels"] == {"cat": 5, "dog": 4}
     text = str(found)
     assert "train: 9 pictures in 10 files" in text
@@ -50,7 +50,7 @@ def test_a_report_is_json_and_text(photos: Path) -> None:
 
 
 def test_a_contact_sheet_shows_every_label_in_turn(photos: Path, tmp_path: Path) -> None:
-    found = inspect_pictures(photos, sheet=tmp_path / "out" / "sheet.png")
+    found = inspect_media(photos, sheet=tmp_path / "out" / "sheet.png")
     assert found.sheet == str(tmp_path / "out" / "sheet.png")
     with Image.open(tmp_path / "out" / "sheet.png") as sheet:
         assert sheet.size == (4 * 100 + 4, 4 * 100 + 4)  # 9 + 5 pictures
@@ -59,11 +59,11 @@ def test_a_contact_sheet_shows_every_label_in_turn(photos: Path, tmp_path: Path)
         ]  # a picture twice as wide as high
     assert filled.std() > 20
     with pytest.raises(StorageError, match="cannot be written"):
-        inspect_pictures(photos, sheet=tmp_path / "sheet.nothing")
+        inspect_media(photos, sheet=tmp_path / "sheet.nothing")
 
 
 def test_a_long_part_is_sampled(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EXAMINED", 3)
-    train, _ = inspect_pictures(photos).parts
-    assert (train.pictures, train.sampled) == (3, True)
-    assert "sampled: all figures are of the first 3 pictures" in str(inspect_pictures(photos))
+    train, _ = inspect_media(photos).parts
+    assert (train.items, train.sampled) == (3, True)
+    assert "sampled: all figures are of the first 3 pictures" in str(inspect_media(photos))

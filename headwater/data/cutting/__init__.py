@@ -1,0 +1,60 @@
+"""How media become arrays of one size, and these patches."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from headwater.data.cutting.clips import ClipCut
+from headwater.data.cutting.cut import Cut, digest_of, watched
+from headwater.data.cutting.pictures import PictureCut, fitted_patch, square
+from headwater.data.cutting.sounds import SoundCut
+from headwater.data.kinds import Modality
+from headwater.data.sequencers.patches import TUBELET, Patches
+
+__all__ = [
+    "ClipCut",
+    "Cut",
+    "PictureCut",
+    "SoundCut",
+    "cut_like",
+    "cut_of",
+    "digest_of",
+    "fitted_patch",
+    "square",
+    "suggested",
+    "watched",
+]
+
+_CUTS: Mapping[Modality, type[Cut]] = {"image": PictureCut, "audio": SoundCut, "video": ClipCut}
+
+
+def suggested(
+    modality: Modality, *, side: int | None, seconds: float | None, frames: int | None, patch: int | None
+) -> Cut:
+    """What the user says of a cut; the rest is as the data suggest."""
+    match modality:
+        case "audio":
+            return SoundCut(seconds=seconds, patch=patch)
+        case "video":
+            return ClipCut(frames=frames, seconds=seconds, side=side, patch=patch)
+        case _:
+            return PictureCut(side, patch)
+
+
+def cut_like(patches: Patches) -> Cut:
+    """As a model has read media before."""
+    if patches.mel is not None:
+        return SoundCut(patches.mel.rate, patches.mel.frames, patches.side, patches.mel.bands)
+    if patches.film is not None:
+        return ClipCut(
+            frames=TUBELET * patches.film.slices,
+            seconds=patches.film.seconds,
+            side=patches.width,
+            patch=patches.side,
+            channels=patches.channels // TUBELET,
+        )
+    return PictureCut(patches.height, patches.side, patches.channels)
+
+
+def cut_of(values: Mapping[str, Any]) -> Cut:
+    """The reverse of ``Cut.to_dict``."""
+    return _CUTS[values["modality"]](**{name: value for name, value in values.items() if name != "modality"})

@@ -1,0 +1,132 @@
+"""How what was decoded becomes arrays of one size, and these patches: what every medium has in common.
+
+Shape letters: N arrays, H height, W width, K channels.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from headwater.data.files import Source
+from headwater.data.kinds import Kind, Modality
+from headwater.data.problems import Problems
+from headwater.data.readers.clips import Clip
+from headwater.data.readers.media import Decoded, Medium, read_media
+from headwater.data.readers.pictures import Pixels
+from headwater.data.readers.sounds import Recording
+from headwater.data.sequencers.patches import TUBELET, Film, Patches
+from headwater.data.spectrogram import Mel
+from headwater.errors import BadDataError
+
+LARGEST_PATCH = 16
+_LOOKED_AT = 300
+_A_GROUP = 512
+
+Check = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut(ABC):
+    """How what was decoded becomes arrays (H, W, K) of one size, and these patches. None: as the data suggest."""
+
+    modality: ClassVar[Modality]
+    what: ClassVar[str]
+    kind: ClassVar[Kind]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"modality": self.modality, **asdict(self)}
+
+    @abstractmethod
+    def fitted(self, sources: Sequence[Source], check: Check | None = None) -> Self:
+        """Nothing left open: as a few files from all over say."""
+
+    @abstractmethod
+    def array(self, content: Decoded) -> Pixels:
+        """What is read where there is one label for all of it: its middle."""
+
+    def arrays(self, content: Decoded) -> Iterator[Pixels]:
+        """What is learnt from where nobody labels it: all of it."""
+        yield self.array(content)
+
+    @abstractmethod
+    def patches(self, pixels: Pixels) -> Patches:
+        """How arrays (N, H, W, K) of a fitted cut are cut, their brightness measured."""
+
+    def shown(self, pixels: Pixels) -> Pixels:
+        """An array (H, W, K) of a fitted cut as a person looks at it."""
+        return pixels
+
+    @abstractmethod
+    def told(self) -> str:
+        """A fitted cut in words."""
+
+
+def watched(
+    sources: Sequence[Source], problems: Problems, check: Check | None, *, label: str | None = None
+) -> Iterator[Medium]:
+    """What these sources hold; ``check`` is asked now and then, and raises to stop."""
+    for number, medium in enumerate(read_media(sources, problems, label=label)):
+        if number % _A_GROUP == 0 and check is not None:
+            check()
+        yield medium
+
+
+def some_of(sources: Sequence[Source], check: Check | None) -> list[Medium]:
+    """A few from all over; BadDataError where none can be read."""
+    found = list(islice(watched(sources[:: -(-len(sources) // _LOOKED_AT)], Problems(), check), _LOOKED_AT))
+    if not found:
+        what = {"sound": "recording", "clip": "clip", "clips": "clip"}.get(sources[0].kind, "picture")
+        raise BadDataError(
+            f"none of {len(sources):,} files is a {what} that can be read; look at them: headwater inspect"
+        )
+    return found
+
+
+def measured(
+    pixels: Pixels, rows: int, columns: int, side: int, *, mel: Mel | None = None, film: Film | None = None
+) -> Patches:
+    """How arrays (N, H, W, K) are cut, the brightness of each channel measured."""
+    mean, deviation = _statistics(pixels, 1 if film is None else TUBELET)
+    return Patches(
+        rows=rows,
+        columns=columns,
+        side=side,
+        channels=pixels.shape[3],
+        mean=mean,
+        deviation=deviation,
+        mel=mel,
+        film=film,
+    )
+
+
+def digest_of(content: Decoded) -> int:
+    """The same for equal pictures, recordings or clips."""
+    match content:
+        case Recording():
+            values, kind = content.samples, f"{content.rate}"
+        case Clip():
+            values, kind = content.frames, str(content.frames.shape)
+        case _:
+            values, kind = content, str(content.shape)
+    found = hashlib.blake2b(np.ascontiguousarray(values).data, digest_size=8, key=kind.encode()[:64]).digest()
+    return int.from_bytes(found, "little", signed=True)
+
+
+def _statistics(pixels: Pixels, alike: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel, in shares of white; rounded, so that they can be written down.
+
+    Channels that are ``alike`` (the two frames of a pair) have them in common.
+    """
+    some = pixels[:: max(1, len(pixels) // 5000)]
+    some = some.reshape(-1, pixels.shape[3] // alike, alike).astype(np.float32) / 255.0
+    mean, deviation = (
+        getattr(some, name)(axis=(0, 2), dtype=np.float64).repeat(alike) for name in ("mean", "std")
+    )
+    rounded = lambda values: tuple(round(float(value), 4) for value in values)  # noqa: E731
+    return rounded(mean), rounded(np.maximum(deviation, 1e-3))

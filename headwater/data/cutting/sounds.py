@@ -1,0 +1,98 @@
+"""Recordings of any length become spectrograms of one length."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from headwater.data.cutting.cut import LARGEST_PATCH, Check, Cut, measured, some_of
+from headwater.data.files import Source
+from headwater.data.kinds import Kind, Modality
+from headwater.data.readers.media import Decoded
+from headwater.data.readers.pictures import Pixels
+from headwater.data.readers.sounds import Recording, at_rate
+from headwater.data.sequencers.patches import Patches
+from headwater.data.spectrogram import Mel
+from headwater.errors import BadDataError
+
+HIGHEST_RATE = 16_000
+LONGEST_SECONDS = 10.0
+FITTING_SHARE = 0.95
+"""Recordings that are heard whole where no length is asked for."""
+SMALL_PATCH = 8
+MOST_FRAMES_OF_SMALL_PATCHES = 128
+
+
+@dataclass(frozen=True, slots=True)
+class SoundCut(Cut):
+    """Samples a second, frames of a spectrogram, the side of its patches in frames and bands, its bands of pitch."""
+
+    rate: int | None = None
+    frames: int | None = None
+    patch: int | None = None
+    bands: int = 64
+    seconds: float | None = None
+    """Asked for instead of frames."""
+
+    modality: ClassVar[Modality] = "audio"
+    what: ClassVar[str] = "recordings"
+    kind: ClassVar[Kind] = "sound"
+
+    def fitted(self, sources: Sequence[Source], check: Check | None = None) -> "SoundCut":
+        """The most frequent rate, at most 16,000; as long as 95 in 100 recordings, at most ten seconds."""
+        if self.rate is not None and self.frames is not None:
+            return self._checked(self.rate, self.frames)
+        heard = [_recording(medium.content) for medium in some_of(sources, check)]
+        rate = self.rate or min(HIGHEST_RATE, Counter(sound.rate for sound in heard).most_common(1)[0][0])
+        lengths = sorted(len(sound.samples) / sound.rate for sound in heard)
+        usual = min(LONGEST_SECONDS, lengths[int(FITTING_SHARE * (len(lengths) - 1))])
+        mel = Mel(rate, 1, self.bands)
+        frames = 1 + round((self.seconds or usual) * rate / mel.step)
+        return self._checked(rate, frames)
+
+    def _checked(self, rate: int, frames: int) -> "SoundCut":
+        small = frames <= MOST_FRAMES_OF_SMALL_PATCHES
+        patch = self.patch or (SMALL_PATCH if small else LARGEST_PATCH)
+        if self.bands % patch:
+            raise BadDataError(
+                f"patches of {patch} bands do not fill the {self.bands} of a spectrogram; choose --set model.patch so "
+                f"that it divides {self.bands}"
+            )
+        return SoundCut(rate, max(patch, -(-frames // patch) * patch), patch, self.bands)
+
+    @property
+    def mel(self) -> Mel:
+        """How a recording is listened to."""
+        assert self.rate is not None
+        assert self.frames is not None
+        return Mel(self.rate, self.frames, self.bands)
+
+    def array(self, content: Decoded) -> Pixels:
+        """The spectrogram of its middle; silence behind what is shorter."""
+        mel = self.mel
+        samples = at_rate(_recording(content), mel.rate)
+        start = max(0, (len(samples) - mel.samples) // 2)
+        return mel.picture(samples[start:])
+
+    def arrays(self, content: Decoded) -> Iterator[Pixels]:
+        """One spectrogram behind the other; a last piece of less than half a length is left out."""
+        mel = self.mel
+        samples = at_rate(_recording(content), mel.rate)
+        for start in range(0, max(1, len(samples) - mel.samples // 2), mel.samples):
+            yield mel.picture(samples[start:])
+
+    def patches(self, pixels: Pixels) -> Patches:
+        """Squares of a spectrogram."""
+        assert self.patch is not None
+        assert self.frames is not None
+        return measured(pixels, self.bands // self.patch, self.frames // self.patch, self.patch, mel=self.mel)
+
+    def told(self) -> str:
+        """Length, rate and bands."""
+        mel = self.mel
+        return f"{mel.samples / mel.rate:.2f} s at {mel.rate:,} samples a second, {mel.bands} bands"
+
+
+def _recording(content: Decoded) -> Recording:
+    assert isinstance(content, Recording)
+    return content

@@ -1,0 +1,213 @@
+"""Tables beside pictures, recordings and clips: which file each row names, and what the row says of it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from headwater.data.archives import READ_FAILURES
+from headwater.data.files import Source, find_sources, sources_of
+from headwater.data.kinds import Modality, PathLike, paths_in, split_of_word
+from headwater.data.problems import Problems
+from headwater.data.readers.columns import LABEL_NAMES, listed
+from headwater.data.readers.sources import open_table
+from headwater.data.readers.table import Row, Table
+from headwater.errors import BadDataError, HeadwaterError, MissingInputError
+
+MEDIA: tuple[Modality, ...] = ("image", "audio", "video")
+TABLE_KINDS = ("csv", "tsv", "jsonl", "parquet", "arrow")
+SPLIT_NAMES = ("split", "part", "subset", "partition", "fold", "set")
+"""Columns that may say which part a row belongs to."""
+_LOOKED_AT = 200
+_MATCHING = 0.5
+
+
+def find_media(
+    paths: PathLike | Iterable[PathLike], *, modality: Modality, problems: Problems | None = None
+) -> list[Source]:
+    """Like ``find_sources`` for pictures, recordings or clips; tables beside them say what is known of each.
+
+    A column whose cells are names of the files found is that of the files; each source then carries its ``row``, and
+    the part that a column named split (or so) says, or the table's own name. Where a path is such a table, the
+    files that it names are meant, and they lie beside it. A file that a table names and nobody finds is reported.
+    """
+    problems = Problems() if problems is None else problems
+    found: dict[str, Source] = {}
+    for path in paths_in(paths):
+        tables = _tables_in(path)
+        alone = len(tables) == 1 and not path.is_dir()
+        around = path.parent if alone else path
+        sources = find_sources(around, modality=modality, problems=problems)
+        if not path.is_dir():
+            sources = [replace(source, named=True) for source in sources]
+        for source in _joined(sources, tables, problems, alone=alone):
+            found.setdefault(source.path, source)
+    return list(found.values())
+
+
+def modality_of(paths: PathLike | Iterable[PathLike]) -> Modality:
+    """What the data behind ``paths`` are: pictures, recordings or clips where these are more files and more bytes.
+
+    Texts that stand beside pictures of the same name (captions) do not make pictures text, and a table that names
+    files beside it stands for them. Else text.
+    """
+    texts = sources_of(paths, "text")
+    if len(texts) == 1 and texts[0].named and texts[0].kind in TABLE_KINDS:
+        return _named_in(texts[0]) or "text"
+    seen = {modality: sources_of(paths, modality) for modality in MEDIA}
+    modality = max(MEDIA, key=lambda other: len(seen[other]))
+    media = seen[modality]
+    names = {PurePosixPath(source.path).with_suffix("") for source in media}
+    if media and all(PurePosixPath(source.path).with_suffix("") in names for source in texts):
+        return modality
+    larger = sum(source.size for source in media) > sum(source.size for source in texts)
+    return modality if len(media) > len(texts) and larger else "text"
+
+
+def media_of(paths: PathLike | Iterable[PathLike], modality: Modality) -> list[Source]:
+    """All that a run of this modality reads; nothing where nothing is there. Tables are no text to a run of media."""
+    if modality == "text":
+        return sources_of(paths, modality)
+    try:
+        return find_media(paths, modality=modality)
+    except (MissingInputError, BadDataError):  # nothing, or a table that names no files
+        return []
+
+
+def label_column(sources: Sequence[Source], wanted: str | None) -> str | None:
+    """The column of the tables that holds the labels; None where no table speaks of these sources.
+
+    ``wanted``, else a column with a label's name, else the only one there is. Raises BadDataError where it is not
+    there, or where there are several that might be meant.
+    """
+    columns = list(dict.fromkeys(name for source in sources for name in source.row or ()))
+    if not columns or wanted in columns:
+        return wanted if columns else None
+    if wanted is not None:
+        raise BadDataError(f'there is no column "{wanted}" beside the files; there are {listed(columns)}')
+    named = [name for label in LABEL_NAMES for name in columns if name.casefold() == label]
+    if not named and len(columns) > 1:
+        raise BadDataError(
+            f"{listed(columns)} are known of each file; say which of them is the label with --label"
+        )
+    return (named or columns)[0]
+
+
+def _named_in(table: Source) -> Modality | None:
+    """What the files are that a table names."""
+    for modality in MEDIA:
+        try:
+            if _Naming.of(table, _places(sources_of(table.file.parent, modality))) is not None:
+                return modality
+        except (*READ_FAILURES, HeadwaterError):
+            return None
+    return None
+
+
+def _tables_in(path: Path) -> list[Source]:
+    return [
+        source for source in sources_of(path, "text") if source.kind in TABLE_KINDS and source.member is None
+    ]
+
+
+def _joined(
+    sources: list[Source], tables: Sequence[Source], problems: Problems, *, alone: bool
+) -> list[Source]:
+    """The sources with their rows; where one table was named, those alone that it speaks of."""
+    places = _places(sources)
+    known: dict[int, Source] = {}
+    for source in tables:
+        try:
+            naming = _Naming.of(source, places)
+            if naming is not None:
+                known |= naming.rows(sources, problems)
+            elif alone:
+                raise BadDataError(f"{source.path}: no column names files that lie beside it")
+        except READ_FAILURES as problem:
+            problems.add(source.path, 0, "table damaged or unreadable", str(problem))
+    if alone:
+        return [known[place] for place in sorted(known)]
+    return [known.get(place, source) for place, source in enumerate(sources)]
+
+
+def _places(sources: Sequence[Source]) -> dict[str, int]:
+    """Where the source of each name stands: by its path, by that inside an archive, by its last part where no other
+    has the same."""
+    by_path: dict[str, int] = {}
+    last: dict[str, list[int]] = {}
+    for place, source in enumerate(sources):
+        if source.kind in ("array", "clips"):
+            continue
+        by_path[source.path] = place
+        if source.member is not None:
+            by_path.setdefault(source.member, place)
+        last.setdefault(PurePosixPath(source.path).name, []).append(place)
+    return {name: places[0] for name, places in last.items() if len(places) == 1} | by_path
+
+
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    """A table of which one column names files."""
+
+    source: Source
+    table: Table
+    file: str
+    split: str | None
+    places: dict[str, int]
+
+    @classmethod
+    def of(cls, source: Source, places: dict[str, int]) -> "_Naming | None":
+        """Look for the column; None where there is none."""
+        table = open_table(source)
+        sample = [row for row in islice(table.rows(table.columns), _LOOKED_AT) if not row.problem]
+        find = partial(_place, source.file.parent, places)
+        shares = {
+            name: sum(find(row.cells[number]) is not None for row in sample) / max(1, len(sample))
+            for number, name in enumerate(table.columns)
+        }
+        file = max(shares, key=lambda name: shares[name], default=None)
+        if file is None or shares[file] < _MATCHING:
+            return None
+        split = next((name for name in table.columns if _says_split(name, table, sample)), None)
+        return cls(source, table, file, split, places)
+
+    def rows(self, sources: Sequence[Source], problems: Problems) -> dict[int, Source]:
+        """The sources that rows speak of, by their place."""
+        found: dict[int, Source] = {}
+        columns = self.table.columns
+        own = columns.index(self.file)
+        for row in self.table.rows(columns):
+            if row.problem:
+                problems.add(self.source.path, row.number, row.problem, row.detail)
+                continue
+            place = _place(self.source.file.parent, self.places, row.cells[own])
+            if place is None:
+                problems.add(self.source.path, row.number, "no such file", str(row.cells[own]))
+            elif place in found:
+                problems.add(self.source.path, row.number, "a file named twice", str(row.cells[own]))
+            else:
+                found[place] = self._source(sources[place], row)
+        return found
+
+    def _source(self, source: Source, row: Row) -> Source:
+        cells = dict(zip(self.table.columns, row.cells, strict=True))
+        split = split_of_word(str(cells[self.split])) if self.split else self.source.split
+        known = {
+            name: (cell or "").strip() for name, cell in cells.items() if name not in (self.file, self.split)
+        }
+        return replace(source, row=known, split=split or source.split)
+
+
+def _place(folder: Path, places: dict[str, int], cell: str | None) -> int | None:
+    if not cell:
+        return None
+    name = cell.strip().replace("\\", "/")
+    beside = (folder / name).as_posix()
+    return next((places[key] for key in (beside, name, PurePosixPath(name).name) if key in places), None)
+
+
+def _says_split(name: str, table: Table, sample: Sequence[Row]) -> bool:
+    number = table.columns.index(name)
+    cells = [row.cells[number] or "" for row in sample]
+    return name.casefold() in SPLIT_NAMES and all(split_of_word(cell) for cell in cells)

@@ -1,0 +1,102 @@
+"""Files, members of archives and arrays → decoded pictures, recordings and clips, every one used or reported."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import PurePosixPath
+from typing import BinaryIO, NamedTuple, cast
+
+from headwater.data.archives import READ_FAILURES, open_archive
+from headwater.data.arrays import labels_beside, read_array
+from headwater.data.files import Source
+from headwater.data.problems import Problems
+from headwater.data.readers.clips import Clip, decoded_clip
+from headwater.data.readers.pictures import Pixels, as_pixels, decoded
+from headwater.data.readers.sounds import Recording, decoded_sound
+from headwater.errors import BadDataError
+
+ARRAYS = ("array", "clips")
+"""Kinds of sources that hold many."""
+Decoded = Pixels | Recording | Clip
+"""A picture (H, W, K), a recording or a clip."""
+
+
+class Medium(NamedTuple):
+    """One decoded picture, recording or clip, its label, and where it came from."""
+
+    content: Decoded
+    label: str | None
+    path: str
+    row: int
+
+
+def read_media(
+    sources: Sequence[Source], problems: Problems, *, label: str | None = None
+) -> Iterator[Medium]:
+    """What these sources hold, in their order.
+
+    Labels stand in the column ``label`` of the tables beside them; without tables, folders name classes where there is
+    more than one of them. An array's labels stand in the array beside it (``label`` names it). What cannot be decoded
+    is reported with the reason, and the rest goes on.
+    """
+    told = any(source.row is not None for source in sources)
+    folders = {_folder(source) for source in sources if source.kind not in ARRAYS}
+    by_folder = len(folders) > 1 and not told
+
+    def label_of(source: Source) -> str | None:
+        return (source.row or {}).get(label or "") or None if told else _folder(source) if by_folder else None
+
+    for file, group in groupby(sources, key=lambda source: source.file):
+        members = list(group)
+        if members[0].kind in ARRAYS:
+            for source in members:
+                yield from _of_array(source, problems, label)
+        elif members[0].member is None:
+            with file.open("rb") as stream:
+                yield from _of_file(members[0], cast(BinaryIO, stream), problems, label_of(members[0]))
+        else:
+            with open_archive(file) as archive:  # opened once: its directory may be long
+                for source in members:
+                    assert source.member is not None
+                    with archive.open(source.member) as stream:
+                        yield from _of_file(source, cast(BinaryIO, stream), problems, label_of(source))
+
+
+def decoded_medium(stream: BinaryIO, kind: str) -> Decoded:
+    """A picture, or what ``kind`` says ("sound", "clip"); BadDataError with the reason where it is none."""
+    if kind == "sound":
+        return decoded_sound(stream)
+    return decoded_clip(stream) if kind == "clip" else decoded(stream)
+
+
+def _of_file(source: Source, stream: BinaryIO, problems: Problems, label: str | None) -> Iterator[Medium]:
+    problems.rows += 1
+    try:
+        content = decoded_medium(stream, source.kind)
+    except BadDataError as problem:
+        reason, _, detail = str(problem).partition(": ")
+        problems.add(source.path, 1, reason, detail)
+        return
+    yield Medium(content, label, source.path, 1)
+
+
+def _of_array(source: Source, problems: Problems, wanted: str | None) -> Iterator[Medium]:
+    assert source.member is not None
+    try:
+        pictures = as_pixels(read_array(source.file, source.member))
+        labels = labels_beside(source.file, source.member, wanted)
+    except BadDataError as problem:
+        problems.add(source.path, 0, "no pictures", str(problem))
+        return
+    except (*READ_FAILURES, ValueError) as problem:
+        problems.add(source.path, 0, "file damaged or unreadable", str(problem))
+        return
+    grey = pictures.ndim == 3 or (pictures.ndim == 4 and source.kind == "clips")
+    for row, pixels in enumerate(pictures):
+        problems.rows += 1
+        pixels = pixels[..., None] if grey else pixels[..., :3]
+        content = Clip(pixels, None) if source.kind == "clips" else pixels
+        yield Medium(content, None if labels is None else str(labels[1][row]), source.path, row + 1)
+
+
+def _folder(source: Source) -> str:
+    return PurePosixPath(source.path).parent.name

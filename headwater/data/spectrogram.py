@@ -1,0 +1,92 @@
+"""Sounds → pictures of their loudness over time and pitch.
+
+Shape letters: S samples, T frames, M mel bands, F frequencies of the transform.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from headwater.errors import SettingsError
+
+QUIETEST = -100.0
+"""Decibels below a sine at full scale that are drawn black; full scale is white."""
+_LEAST_POWER = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Mel:
+    """How a sound is listened to: ``rate`` samples a second, ``frames`` windows of it, ``bands`` of pitch.
+
+    A Hann window of ``window`` milliseconds every ``hop`` milliseconds; triangles of equal width on the mel scale of
+    HTK, mel(f) = 2595 log₁₀(1 + f / 700), from 20 Hz to half of the rate.
+    """
+
+    rate: int
+    frames: int
+    bands: int = 64
+    window: float = 25.0
+    hop: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not 1_000 <= self.rate <= 384_000 or self.frames < 1 or not 1 <= self.bands <= 512:
+            raise SettingsError(
+                f"a spectrogram of {self.frames} frames and {self.bands} bands at {self.rate} samples a second; "
+                "expected at least one frame, 1 to 512 bands, 1,000 to 384,000 samples a second"
+            )
+
+    @property
+    def step(self) -> int:
+        """Samples from one window to the next."""
+        return max(1, round(self.rate * self.hop / 1000))
+
+    @property
+    def length(self) -> int:
+        """Samples of a window."""
+        return max(2, round(self.rate * self.window / 1000))
+
+    @property
+    def samples(self) -> int:
+        """Samples that all frames together stand on: frame t is centred on sample t · step."""
+        return (self.frames - 1) * self.step + 1
+
+    def picture(self, samples: NDArray[np.int16]) -> NDArray[np.uint8]:
+        """(S,) → (M, T, 1), high pitch on top; what lies beyond the last frame is left out, what lacks is silence.
+
+        A level of L decibels below a sine at full scale is the byte 255 · (1 + L / 100).
+        """
+        wave = torch.zeros(self.samples + self.length // 2)
+        known = torch.from_numpy(samples[: len(wave)].astype(np.float32) / 32_768.0)
+        wave[: len(known)] = known
+        window, filters = _parts(self)
+        size = 2 * (filters.shape[1] - 1)
+        found: Any = torch.stft(
+            wave, size, self.step, self.length, window, center=True, pad_mode="constant", return_complex=True
+        )
+        power = filters @ found[:, : self.frames].abs().square()
+        full_scale = (float(window.sum()) / 2) ** 2
+        level = 10.0 * torch.log10((power / full_scale).clamp_min(_LEAST_POWER))
+        shades = (255.0 * (1.0 - level / QUIETEST)).round().clamp(0, 255).byte()
+        return shades.flip(0).numpy()[..., None]
+
+
+@cache
+def _parts(mel: Mel) -> tuple[torch.Tensor, torch.Tensor]:
+    """The window (L,) and the triangles (M, F)."""
+    size = 1 << (mel.length - 1).bit_length()
+    window = torch.hann_window(mel.length, periodic=True)
+    return window, torch.from_numpy(triangles(mel.bands, size, mel.rate)).float()
+
+
+def triangles(bands: int, size: int, rate: int) -> NDArray[np.float64]:
+    """Of each band the weight of each frequency of a transform of ``size`` samples, 1 at its peak: (M, F)."""
+    scale = lambda hertz: 2595.0 * np.log10(1.0 + hertz / 700.0)  # noqa: E731
+    edges = 700.0 * (10.0 ** (np.linspace(scale(20.0), scale(rate / 2), bands + 2) / 2595.0) - 1.0)
+    frequencies = np.linspace(0.0, rate / 2, size // 2 + 1)
+    rising = (frequencies - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - frequencies) / (edges[2:] - edges[1:-1])[:, None]
+    return np.maximum(0.0, np.minimum(rising, falling))

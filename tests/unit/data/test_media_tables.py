@@ -1,0 +1,95 @@
+"""Tables beside pictures, recordings and clips: which file a row names, and what it says of it."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headwater.data import Problems
+from headwater.data.cutting import PictureCut
+from headwater.data.labelled_media import read_labelled_media
+from headwater.data.media_tables import find_media, label_column, modality_of
+from headwater.errors import BadDataError
+
+
+def picture(path: Path, shade: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((8, 8, 3), shade, np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    folder = tmp_path / "shop"
+    for number in range(6):
+        picture(folder / "photos" / f"{number}.png", 40 * number)
+    rows = [f"{n}.png,{'shoe' if n % 2 else 'hat'},{n * 10},{'test' if n > 3 else 'train'}" for n in range(6)]
+    (folder / "products.csv").write_text("photo,kind,price,split\n" + "\n".join([*rows, "9.png,hat,1,train"]))
+    return folder
+
+
+def test_a_row_tells_label_and_part_of_the_file_it_names(shop: Path) -> None:
+    problems = Problems()
+    sources = find_media(shop, modality="image", problems=problems)
+    assert [source.split for source in sources] == ["train"] * 4 + ["test"] * 2
+    assert sources[1].row == {"kind": "shoe", "price": "10"}
+    (problem,) = problems.first()
+    assert (problem.row, problem.reason, problem.detail) == (7, "no such file", "9.png")
+    rows = read_labelled_media(shop, label="kind", split="train", cut=PictureCut())
+    assert [row.label for row in rows.examples] == ["hat", "shoe"] * 2
+    assert rows.label_column == "kind"
+
+
+def test_the_label_is_asked_for_where_several_columns_might_be_it(shop: Path) -> None:
+    sources = find_media(shop, modality="image")
+    with pytest.raises(BadDataError, match=r"kind.*price.*--label"):
+        label_column(sources, None)
+    with pytest.raises(BadDataError, match='no column "colour"'):
+        label_column(sources, "colour")
+    assert label_column(sources, "price") == "price"
+
+
+def test_a_table_that_is_named_stands_for_the_files_it_names(shop: Path) -> None:
+    table = shop / "some.tsv"
+    table.write_text("path\tlabel\nphotos/2.png\ta\nphotos/4.png\tb\n")
+    assert modality_of(table) == "image"
+    sources = find_media(table, modality="image")
+    assert [(Path(source.path).name, source.row) for source in sources] == [
+        ("2.png", {"label": "a"}),
+        ("4.png", {"label": "b"}),
+    ]
+    assert all(source.named for source in sources)
+
+
+def test_files_inside_an_archive_beside_the_table(shop: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "packed"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
+        for path in sorted((shop / "photos").iterdir()):
+            archive.write(path, path.name)
+    (folder / "labels.tsv").write_text("file\tclass\n" + "".join(f"{n}.png\t{n % 3}\n" for n in range(6)))
+    rows = read_labelled_media(folder, cut=PictureCut())
+    assert [row.label for row in rows.examples] == ["0", "1", "2", "0", "1", "2"]
+
+
+def test_a_file_that_no_row_names_has_no_label(shop: Path) -> None:
+    picture(shop / "photos" / "stray.png", 7)
+    rows = read_labelled_media(shop, label="kind", split="train", cut=PictureCut())
+    assert len(rows.examples) == 4
+
+
+def test_a_file_named_twice_is_reported(shop: Path) -> None:
+    (shop / "more.csv").write_text("photo,kind\n0.png,hat\n0.png,shoe\n1.png,hat\n")
+    problems = Problems()
+    find_media(shop / "more.csv", modality="image", problems=problems)
+    assert [problem.reason for problem in problems.first()] == ["a file named twice"]
+
+
+def test_a_table_without_files_is_text(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png", 3)
+    (tmp_path / "reviews.csv").write_text("text,label\nfine thing,1\npoor thing,0\n")
+    assert modality_of(tmp_path / "reviews.csv") == "text"
+    with pytest.raises(BadDataError, match="no column names files"):
+        find_media(tmp_path / "reviews.csv", modality="image")

@@ -1,0 +1,203 @@
+"""Recordings of every kind: what is decoded, what is refused, and what a spectrogram of them is."""
+
+import io
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from scipy.signal import get_window
+from transformers.audio_utils import mel_filter_bank, spectrogram
+
+from headwater.data import Problems
+from headwater.data.cutting import SoundCut, cut_like, cut_of
+from headwater.data.kinds import SOUNDS
+from headwater.data.media_pool import build_media_pool
+from headwater.data.media_tables import modality_of
+from headwater.data.readers.media import read_media
+from headwater.data.readers.sounds import Recording, at_rate, decoded_sound
+from headwater.data.spectrogram import Mel, triangles
+from headwater.errors import BadDataError
+
+FORMATS = {"WAV": "PCM_16", "FLAC": "PCM_16", "OGG": "VORBIS", "MP3": "MPEG_LAYER_III", "AIFF": "PCM_16"}
+MUTATIONS = 40
+ALL_MUTATIONS = 200
+
+
+def a_tone(hertz: float = 440.0, rate: int = 16_000, seconds: float = 0.5) -> np.ndarray:
+    times = np.arange(round(rate * seconds)) / rate
+    return 0.5 * np.sin(2 * np.pi * hertz * times)
+
+
+def in_format(samples: np.ndarray, rate: int, kind: str = "WAV", subtype: str | None = None) -> bytes:
+    stream = io.BytesIO()
+    write: Any = soundfile.write
+    write(stream, samples, rate, format=kind, subtype=subtype or FORMATS[kind])
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_tone_comes_back_from_every_format(kind: str) -> None:
+    found = decoded_sound(io.BytesIO(in_format(a_tone(), 16_000, kind)))
+    assert found.rate == 16_000
+    assert abs(len(found.samples) - 8_000) <= 2_304  # mp3 adds silence at its ends
+    spectrum = np.abs(np.fft.rfft(found.samples.astype(float)))
+    assert np.argmax(spectrum) * 16_000 / len(found.samples) == pytest.approx(440, abs=3)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW"])
+def test_wav_of_any_depth_is_at_one_scale(subtype: str) -> None:
+    found = decoded_sound(io.BytesIO(in_format(a_tone(), 16_000, "WAV", subtype)))
+    assert found.samples.max() == pytest.approx(0.5 * 32_767, rel=0.03)
+
+
+def test_channels_are_averaged_and_rates_changed() -> None:
+    left = a_tone(200, 44_100)
+    stereo = np.stack((left, np.zeros_like(left)), axis=1)
+    found = decoded_sound(io.BytesIO(in_format(stereo, 44_100)))
+    assert found.samples.max() == pytest.approx(0.25 * 32_767, rel=0.01)
+    slower = at_rate(found, 8_000)
+    assert len(slower) == pytest.approx(4_000, abs=2)
+    spectrum = np.abs(np.fft.rfft(slower.astype(float)))
+    assert np.argmax(spectrum) * 8_000 / len(slower) == pytest.approx(200, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "no sound"), (b"RIFF", "no sound"), (in_format(np.zeros(0), 8_000), "not one sample")],
+)
+def test_what_is_no_sound_says_why(content: bytes, reason: str) -> None:
+    with pytest.raises(BadDataError, match=reason):
+        decoded_sound(io.BytesIO(content))
+
+
+def test_a_file_of_silence_that_claims_days_is_refused() -> None:
+    content = bytearray(in_format(np.zeros(10), 1, "WAV"))
+    content[40:44] = (2**31 - 1).to_bytes(4, "little")
+    stream = io.BytesIO(bytes(content))
+    with pytest.raises(BadDataError):
+        found = decoded_sound(stream)
+        raise BadDataError(f"only what is there: {len(found.samples)} samples")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_no_damage_makes_the_decoder_fall(kind: str) -> None:
+    survive(kind, MUTATIONS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FORMATS)
+def test_no_damage_of_two_hundred_makes_the_decoder_fall(kind: str) -> None:
+    survive(kind, ALL_MUTATIONS)
+
+
+def survive(kind: str, mutations: int) -> None:
+    whole = in_format(a_tone(), 16_000, kind)
+    for number in range(mutations):
+        rng = random.Random(f"{kind} {number}")
+        damaged = bytearray(whole[: rng.randrange(1, len(whole) + 1)] if number % 3 == 0 else whole)
+        for _ in range(rng.randrange(1, 20)):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        try:
+            assert decoded_sound(io.BytesIO(bytes(damaged))).samples.dtype == np.int16
+        except BadDataError as problem:
+            assert str(problem)
+
+
+def test_the_spectrogram_is_that_of_transformers() -> None:
+    rng = np.random.default_rng(0)
+    samples = (rng.normal(size=16_000) * 3_000).astype(np.int16)
+    mel = Mel(16_000, 90, bands=64)
+    filters = mel_filter_bank(257, 64, 20.0, 8_000.0, 16_000, norm=None, mel_scale="htk")
+    assert np.allclose(triangles(64, 512, 16_000), filters.T, atol=1e-9)
+    window: Any = get_window("hann", mel.length, fftbins=True)
+    theirs = spectrogram(
+        samples / 32_768.0,
+        window,
+        frame_length=mel.length,
+        hop_length=mel.step,
+        fft_length=512,
+        power=2.0,
+        pad_mode="constant",
+        mel_filters=filters,
+        log_mel="dB",
+        reference=(window.sum() / 2) ** 2,
+        min_value=1e-12,
+    )[:, :90]
+    shades = np.clip(255 * (1 + theirs / 100), 0, 255)
+    assert np.abs(mel.picture(samples)[::-1, :, 0] - shades).max() <= 0.51
+
+
+def test_a_tone_is_a_line_at_its_pitch_and_silence_is_black() -> None:
+    mel = Mel(16_000, 50)
+    picture = mel.picture((a_tone(1_000.0) * 32_767).astype(np.int16))[:, 5:45, 0]
+    least, most = (2595 * np.log10(1 + hertz / 700) for hertz in (20, 8_000))
+    edges = 700.0 * (10.0 ** (np.linspace(least, most, 66) / 2595) - 1)
+    band = int(np.argmin(np.abs(edges[1:-1] - 1_000.0)))
+    assert set(np.argmax(picture, axis=0).tolist()) == {63 - band}
+    assert picture.max() == pytest.approx(255 * 0.94, abs=3)  # half of full scale is 6 decibels below it
+    assert not mel.picture(np.zeros(10, np.int16)).any()
+
+
+def test_a_long_recording_is_learnt_from_in_pieces_and_judged_by_its_middle() -> None:
+    cut = SoundCut(rate=8_000, frames=16, patch=8)
+    loud, silent = a_tone(rate=8_000, seconds=0.16), np.zeros(round(0.16 * 8_000))
+    recording = Recording((np.concatenate((silent, loud, silent)) * 32_767).astype(np.int16), 8_000)
+    pieces = list(cut.arrays(recording))
+    assert len(pieces) == 3
+    assert [bool(piece[:, 4:12].any()) for piece in pieces] == [False, True, False]
+    assert np.array_equal(cut.array(recording).shape, (64, 16, 1))
+    assert cut.array(recording)[:, 2:14].any()
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    folder = tmp_path / "calls"
+    for name, hertz in (("low", 200.0), ("high", 2_000.0)):
+        (folder / name).mkdir(parents=True)
+        for number in range(4):
+            content = in_format(a_tone(hertz + number, 22_050, 0.4 + number / 100), 22_050, "FLAC")
+            (folder / name / f"{number}.flac").write_bytes(content)
+    (folder / "low" / "broken.wav").write_bytes(b"RIFFnothing")
+    return folder
+
+
+def test_folders_of_recordings(recordings: Path) -> None:
+    from headwater.data.media_tables import find_media
+
+    assert modality_of(recordings) == "audio"
+    problems = Problems()
+    found = list(read_media(find_media(recordings, modality="audio"), problems))
+    assert [each.label for each in found] == ["high"] * 4 + ["low"] * 4
+    (problem,) = problems.first()
+    assert problem.path.endswith("broken.wav")
+    assert problem.reason == "no sound"
+
+
+def test_a_pool_of_recordings_is_cut_as_most_of_them_are_long(recordings: Path, tmp_path: Path) -> None:
+    pool = build_media_pool([recordings], cut=SoundCut(), cache=tmp_path / "cache")
+    assert pool.facts["cut"]["rate"] == 16_000
+    patches = pool.patches
+    assert (patches.rows, patches.columns, patches.side, patches.channels) == (8, 6, 8, 1)
+    assert pool.train.shape[1:] == (64, 48, 1)
+    assert cut_like(patches) == cut_of(pool.facts["cut"])
+    again = build_media_pool([recordings], cut=SoundCut(), cache=tmp_path / "cache")
+    assert again.patches == patches
+
+
+def test_patches_remember_how_they_listen(recordings: Path, tmp_path: Path) -> None:
+    pool = build_media_pool([recordings], cut=SoundCut(), cache=tmp_path / "cache")
+    pool.patches.save(tmp_path)
+    shape = {name: getattr(pool.patches, name) for name in ("rows", "columns", "side", "channels")}
+    assert type(pool.patches).load(tmp_path, **shape) == pool.patches
+    assert torch.equal(
+        pool.patches.cut(pool.patches.normalised(np.array(pool.train[:1]))),
+        pool.patches.sequences(np.array(pool.train[:1]))[0][:, 1:],
+    )
+
+
+def test_every_suffix_is_known() -> None:
+    assert {".wav", ".flac", ".ogg", ".mp3"} <= set(SOUNDS)
