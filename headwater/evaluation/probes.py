@@ -77,6 +77,30 @@ def linear_predictions(vectors: ArrayLike, labels: ArrayLike, judged: ArrayLike)
     return reader.predict(table[held])
 
 
+def linear_reader(vectors: ArrayLike, labels: ArrayLike, classes: int) -> tuple[Vectors, Vectors]:
+    """The weights (K, C) and biases (K,) of a logistic regression on vectors (N, C) with labels (N,) below K.
+
+    It is fitted on standardised vectors, its regularisation chosen on a fifth of the rows; logit = W x + b of vectors
+    as they are. A class that no row has keeps weights of 0 and the smallest bias.
+    """
+    table, true = np.asarray(vectors, dtype=np.float64), np.asarray(labels)
+    weights, biases = np.zeros((classes, table.shape[1])), np.zeros(classes)
+    known = np.unique(true)
+    if len(known) < 2:
+        return weights, biases
+    spread = table.std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    mean = table.mean(axis=0)
+    standard = (table - mean) / spread
+    reader = _fit(standard, true, _best_strength(standard, true))
+    found, offsets = reader.coef_ / spread, reader.intercept_
+    if len(known) == 2:  # one row says how much likelier the second is
+        found, offsets = np.concatenate((-found, found)) / 2, np.concatenate((-offsets, offsets)) / 2
+    biases[:] = offsets.min()
+    weights[known], biases[known] = found, offsets - found @ mean
+    return weights, biases
+
+
 def neighbour_predictions(vectors: ArrayLike, labels: ArrayLike, judged: ArrayLike) -> Integers:
     """Labels of the judged rows by the vote of their 20 nearest learning rows.
 

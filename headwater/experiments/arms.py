@@ -13,6 +13,7 @@ from headwater.errors import MissingInputError
 from headwater.experiments.plan import Cell, CellResult, Cost
 from headwater.models import Model, cost_of
 from headwater.objectives import Classification
+from headwater.run.beginning import begin_as_probe
 from headwater.run.choosing_model import matched_to
 from headwater.run.deriving import CLASSIFYING, finetuning_rate, habits_of
 from headwater.run.fitting import EncodedRows
@@ -130,14 +131,17 @@ class Trial:
             self.task.labels, label_smoothing=self.settings.objective.label_smoothing or 0.0
         )
 
-    def scores(self, model: Model, rows: EncodedRows) -> NDArray[np.float32]:
-        """The probability of every label for each row."""
+    def reader(self, model: Model) -> Reader:
+        """Reads rows as they are."""
         length = self.settings.training.length
         assert length is not None, "the settings of a cell are derived"
-        reader = Reader(
+        return Reader(
             model=model, sequencer=self.start.sequencer, length=length, device=device_of(self.settings)
         )
-        return reader.scores(self.objective, rows.inputs)
+
+    def scores(self, model: Model, rows: EncodedRows) -> NDArray[np.float32]:
+        """The probability of every label for each row."""
+        return self.reader(model).scores(self.objective, rows.inputs)
 
 
 def train_cell(cell: Cell, trial: Trial, rates: Sequence[float]) -> CellResult:
@@ -175,7 +179,9 @@ def _attempt(trial: Trial, rate: float) -> Attempt:
     training, device = settings.training, device_of(settings)
     model = start.model(trial.objective.name, seed=training.seed, classes=len(task.labels)).to(device)
     learner = build_learner(model, trial.objective, training)
-    batches = task.train.take(trial.rows).batches(start.sequencer, training)
+    rows = task.train.take(trial.rows)
+    begin_as_probe(trial.reader(model), rows)
+    batches = rows.batches(start.sequencer, training)
     plan = build_plan(settings, device, World())
     records: list[StepRecord] = []
     for record in train(learner, batches.batch, plan):

@@ -22,7 +22,7 @@ from headwater.nn.norm import NormKind, build_norm
 from headwater.nn.pooling import PoolingKind, build_pooling
 from headwater.settings import unknown_choice
 
-PoolingChoice = Literal["default", "late", "mean", "first", "last", "max", "attention"]
+PoolingChoice = Literal["default", "late", "mean", "first", "last", "max", "attention", "first_and_mean"]
 HEADS = (
     *("masked_tokens", "next_token", "replaced_token"),
     *("classification", "regression", "tagging", "question_answering"),
@@ -36,8 +36,9 @@ class HeadSettings:
     """What a head needs besides its backbone.
 
     ``pooling`` "default" means the mean, the last token where a backbone reads the past alone, the first in BERT's
-    and ELECTRA's layouts; "late" pools the classifier's answers of all tokens (EuroBERT). ``tied`` False gives a
-    token head its own output matrix; ``scale`` multiplies the hidden states in front of it.
+    and ELECTRA's layouts, [CLS] and the mean of the patches of pictures; "late" pools the classifier's answers of all
+    tokens (EuroBERT). ``tied`` False gives a token head its own output matrix; ``scale`` multiplies the hidden states
+    in front of it.
     """
 
     name: str

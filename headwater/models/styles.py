@@ -12,7 +12,7 @@
 | bart: the same, and a norm behind the embedding | tied, with a bias | as modernbert | classifier |
 | m2m_100: encoder-decoder, norms in front | tied | as modernbert | classifier |
 | t5: encoder-decoder, RMS norm | a matrix of its own | as modernbert | classifier |
-| vit: patches | | first, classifier | |
+| vit: patches | | first and mean, classifier | |
 """
 
 from collections.abc import Callable, Mapping
@@ -73,7 +73,7 @@ STYLES: Mapping[HeadStyle, Style] = {
     "bart": Style(word_bias=True, documents=_WITH_NORM),
     "m2m_100": Style(documents=_WITH_NORM),
     "t5": Style(next_tied=False, documents=_WITH_NORM),
-    "vit": Style(pooling="first"),
+    "vit": Style(pooling="first_and_mean"),
 }
 
 

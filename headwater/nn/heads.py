@@ -117,13 +117,17 @@ class SequenceHead(nn.Module):
         self.pooling = pooling
         self.transform = transform if transform is not None else nn.Identity()
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(width, classes, bias=bias)
+        self.classifier = nn.Linear(width * getattr(pooling, "parts", 1), classes, bias=bias)
 
     def forward(self, hidden_states: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T, C) → (documents, K)
+        return self.classifier(self.dropout(self.features(hidden_states, layout)))
+
+    def features(self, hidden_states: Tensor, layout: SequenceLayout) -> Tensor:
+        """What the classifier reads, a row for each document."""
         if not holds_one_document_a_row(layout):
             apart = DocumentsApart.of(layout)
             hidden_states, layout = apart.take(hidden_states), apart.layout
-        return self.classifier(self.dropout(self._pooled(hidden_states, layout)))
+        return self._pooled(hidden_states, layout)
 
     def _pooled(self, hidden_states: Tensor, layout: SequenceLayout) -> Tensor:
         return self.transform(self.pooling(hidden_states, layout))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from headwater.errors import SettingsError
 from headwater.sequence import SequenceLayout
 
-PoolingKind = Literal["mean", "first", "last", "max", "attention"]
+PoolingKind = Literal["mean", "first", "last", "max", "attention", "first_and_mean"]
 POOLING_KINDS: tuple[PoolingKind, ...] = get_args(PoolingKind)
 
 
@@ -76,7 +76,26 @@ class AttentionPooling(nn.Module):
         return torch.bmm(weights.to(hidden_states.dtype)[:, None], hidden_states).squeeze(1)
 
 
-Pooling = MeanPooling | FirstPooling | LastPooling | MaxPooling | AttentionPooling
+class FirstAndMeanPooling(nn.Module):
+    """[CLS], and the mean of the patches behind it.
+
+    Source: Oquab et al. 2023, section 7.1, arXiv:2304.07193.
+    """
+
+    parts = 2
+
+    def forward(self, hidden_states: Tensor, layout: SequenceLayout) -> Tensor:  # (B, 1 + N, C) → (B, 2C)
+        if layout.uniform and hidden_states.shape[1] > 1:
+            return torch.cat((hidden_states[:, 0], hidden_states[:, 1:].mean(1)), dim=1)
+        first = FirstPooling()(hidden_states, layout)
+        real = layout.real.to(hidden_states.dtype)
+        others = torch.bmm(real[:, None], hidden_states).squeeze(1) - first
+        count = real.sum(1, keepdim=True)
+        mean = others / (count - 1).clamp(min=1).to(others.dtype)
+        return torch.cat((first, mean), dim=1) * (count > 0)
+
+
+Pooling = FirstAndMeanPooling | MeanPooling | FirstPooling | LastPooling | MaxPooling | AttentionPooling
 
 
 def build_pooling(kind: PoolingKind, width: int) -> Pooling:
@@ -92,5 +111,7 @@ def build_pooling(kind: PoolingKind, width: int) -> Pooling:
             return MaxPooling()
         case "attention":
             return AttentionPooling(width)
+        case "first_and_mean":
+            return FirstAndMeanPooling()
         case _:
             raise SettingsError(f"pooling={kind!r} does not exist; choose one of {', '.join(POOLING_KINDS)}")

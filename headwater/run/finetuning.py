@@ -12,9 +12,11 @@ from headwater.data.media_tables import modality_of
 from headwater.data.sequencers import Patches, Sequencer
 from headwater.errors import SettingsError
 from headwater.objectives import Objective
+from headwater.run.beginning import begin_as_probe
 from headwater.run.choosing_model import chosen_picture_settings, chosen_settings
 from headwater.run.deriving import derive_finetuning, derive_rhythm, habits_of, size_rule
 from headwater.run.driving import Drive
+from headwater.run.fitting import EncodedRows
 from headwater.run.folder import RunFolder
 from headwater.run.journey import Journey
 from headwater.run.labelled import LabelledData
@@ -86,6 +88,8 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         settings = derive_rhythm(settings, evaluate=data.validation is not None)
         world.on_first(lambda: folder.write_settings(settings))
         reader = _reader(settings, start.sequencer, learner, device, stop.check)
+        if isinstance(rows, EncodedRows):
+            begin_as_probe(reader, rows)
 
         drive = Drive(
             folder=folder,

@@ -1,5 +1,6 @@
 """ViT against transformers with the same random weights, and pictures against transformers' own preparation of them."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,51 @@ def test_a_folder_of_transformers_gives_the_same_answers(kind: str, tmp_path: Pa
         torch.testing.assert_close(logits, theirs(numbers).logits, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+@torch.no_grad()
+def test_first_and_mean_are_what_dinov2_reads(kind: str, tmp_path: Path) -> None:
+    square = dataclasses.replace(PATCHES, columns=3)
+    patches = PatchSettings(rows=3, columns=3, side=4, channels=3)
+    options = {"classes": 6} if kind == "classification" else {}
+    model = noisy(build_model(picture_settings("nano", patches), head=kind, seed=0, **options))
+    save_bundle(tmp_path, model, square, {})
+    theirs: Any = transformers.AutoModelForImageClassification.from_pretrained(tmp_path).eval()
+    assert type(theirs).__name__ == "Dinov2ForImageClassification"
+    inputs, layout = square.sequences(pixels()[:, :, :12])
+    expected = model.heads[kind](model.backbone(inputs, layout), layout)
+    found = theirs(square.normalised(pixels()[:, :, :12])).logits
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-5)
+    torch.manual_seed(1)
+    torch.nn.init.normal_(theirs.classifier.weight)
+    theirs.save_pretrained(tmp_path / "theirs")
+    again = load_bundle(tmp_path / "theirs").model.eval()
+    logits = again.heads["classification" if kind == "classification" else kind](
+        again.backbone(inputs, layout), layout
+    )
+    torch.testing.assert_close(
+        logits, theirs(square.normalised(pixels()[:, :, :12])).logits, atol=1e-4, rtol=1e-5
+    )
+
+
+@torch.no_grad()
+def test_pictures_that_are_no_squares_stay_at_home(tmp_path: Path) -> None:
+    patches = PatchSettings(rows=3, columns=4, side=4, channels=3)
+    model = build_model(picture_settings("nano", patches), head="classification", classes=6, seed=0).eval()
+    save_bundle(tmp_path, model, PATCHES, {})
+    inputs, layout = PATCHES.sequences(pixels())
+    again = load_bundle(tmp_path).model.eval()
+    assert torch.equal(
+        again.heads["classification"](again.backbone(inputs, layout), layout),
+        model.heads["classification"](model.backbone(inputs, layout), layout),
+    )
+
+
 @pytest.mark.parametrize("head", [None, "classification", "regression"])
 @torch.no_grad()
 def test_our_folder_gives_transformers_the_same_answers(head: str | None, tmp_path: Path) -> None:
     patches = PatchSettings(rows=3, columns=4, side=4, channels=3)
-    options = {"classes": 6} if head == "classification" else {}
+    options: dict[str, Any] = {"classes": 6} if head == "classification" else {}
+    options |= {} if head is None else {"pooling": "first"}
     model = build_model(picture_settings("nano", patches), head=head, seed=0, **options).eval()
     save_bundle(tmp_path / "model", model, PATCHES, {})
     numbers = PATCHES.normalised(pixels())

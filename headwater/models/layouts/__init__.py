@@ -5,6 +5,7 @@ from headwater.models.heads import HeadSettings
 from headwater.models.layouts import (
     bart,
     bert,
+    dinov2,
     electra,
     eurobert,
     gpt2,
@@ -33,6 +34,7 @@ PUBLISHED: dict[str, Layout] = {
         bart.LAYOUT,
         t5.LAYOUT,
         vit.LAYOUT,
+        dinov2.LAYOUT,
     )
 }
 LAYOUTS: dict[str, Layout] = PUBLISHED | native.LAYOUTS

@@ -58,8 +58,8 @@ KNOWN = frozenset(
 )
 
 
-def refusal(settings: BackboneSettings, head: HeadSettings | None) -> str | None:
-    """Why ViT's layout cannot say this, or None."""
+def refusal_of_body(settings: BackboneSettings) -> str | None:
+    """Why a backbone is not ViT's, or None."""
     if not isinstance(settings, TransformerSettings) or settings.patches is None:
         return "it does not read patches"
     fixed = {
@@ -77,7 +77,12 @@ def refusal(settings: BackboneSettings, head: HeadSettings | None) -> str | None
     }
     if any(window is not None for window in settings.windows):
         return "it has windows"
-    return other_than(settings, fixed) or uneven_heads(settings) or _refusal_of_head(head)
+    return other_than(settings, fixed) or uneven_heads(settings)
+
+
+def refusal(settings: BackboneSettings, head: HeadSettings | None) -> str | None:
+    """Why ViT's layout cannot say this, or None."""
+    return refusal_of_body(settings) or _refusal_of_head(head)
 
 
 def _refusal_of_head(head: HeadSettings | None) -> str | None:
@@ -85,7 +90,7 @@ def _refusal_of_head(head: HeadSettings | None) -> str | None:
         return None
     if head.name not in ARCHITECTURES:
         return f"there is no {head.name} head in it"
-    if head.pooling not in ("default", "first"):
+    if head.pooling != "first":
         return f"pooling is {head.pooling!r}, not 'first'"
     return None
 
@@ -122,7 +127,7 @@ def from_config(config: Config) -> TransformerSettings:
     needed(config, "patch_size")
     must_be(config, "hidden_act", "gelu")
     must_be(config, "qkv_bias", True)
-    patches = _patches(config)
+    patches = patches_of(config)
     dropout = config.get("hidden_dropout_prob", 0.0)
     return TransformerSettings(
         vocabulary_size=0,
@@ -144,7 +149,8 @@ def from_config(config: Config) -> TransformerSettings:
     )
 
 
-def _patches(config: Config) -> PatchSettings:
+def patches_of(config: Config) -> PatchSettings:
+    """How a config of ViT or its kin cuts pictures."""
     size, side = config.get("image_size", 224), config["patch_size"]
     height, width = size if isinstance(size, list | tuple) and len(size) == 2 else (size, size)
     if not all(type(length) is int and length >= side and length % side == 0 for length in (height, width)):
@@ -163,7 +169,7 @@ def _patches(config: Config) -> PatchSettings:
 def head_of(config: Config) -> HeadSettings | None:
     """The head that the config names."""
     task = task_of(config, ARCHITECTURES)
-    return HeadSettings(name=task, classes=classes_of(config)) if task else None
+    return HeadSettings(name=task, classes=classes_of(config), pooling="first") if task else None
 
 
 def names(settings: TransformerSettings, head: HeadSettings | None) -> list[Rename]:

@@ -1,0 +1,32 @@
+"""A classifier that begins as a linear probe: what can be read off the vectors need not be learnt by steps."""
+
+import numpy as np
+import torch
+
+from headwater.data.sequencers import Tokenizer
+from headwater.evaluation.probes import linear_reader
+from headwater.nn.heads import SequenceHead
+from headwater.run.fitting import EncodedRows
+from headwater.run.reading import Reader
+
+MOST_ROWS = 4096
+"""Rows that the probe is fitted on."""
+
+
+def begin_as_probe(reader: Reader, rows: EncodedRows) -> None:
+    """Set the last map of a classification head to the logistic regression on what reaches it, for pictures.
+
+    Random weights there send random gradients through a backbone that knows better. Source: Kumar et al. 2022,
+    arXiv:2202.10054.
+    """
+    head = dict(reader.model.heads.items()).get("classification")
+    if isinstance(reader.sequencer, Tokenizer) or not isinstance(head, SequenceHead) or not len(rows):
+        return
+    some = rows.take(np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64))
+    vectors = reader.of_every_row(
+        lambda batch: head.features(reader.model.encode(batch), batch.layout), some.inputs
+    )
+    weights, biases = linear_reader(vectors, some.labels, head.classifier.out_features)
+    with torch.no_grad():
+        head.classifier.weight.copy_(torch.from_numpy(weights))
+        head.classifier.bias.copy_(torch.from_numpy(biases))
