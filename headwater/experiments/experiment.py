@@ -243,6 +243,8 @@ class Experiment:
             parts["training"] = dataclasses.asdict(self._settings(cell.budget).training)
             parts["rates"] = list(self._rates(cell.arm))
             parts["start"] = self.digests[cell.arm]
+            if self.rows.cut is not None:
+                parts["head"] = "begins as a probe"
             if smoothing := self._settings(cell.budget).objective.label_smoothing:
                 parts["label_smoothing"] = smoothing
             if (device := self.settings.machine.device) != "cpu":
