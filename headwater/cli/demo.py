@@ -1,4 +1,4 @@
-"""``headwater demo``: the main job on text that every Python carries."""
+"""``headwater demo``: the main job on data that every installation carries."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,14 +10,15 @@ from headwater.cli.output import answer
 
 
 def command(
-    out: Annotated[Path, typer.Option("--out", help="Where the demo's runs and report go.")] = Path(
-        "runs/demo"
-    ),
+    kind: Annotated[str, typer.Argument(help="Of which data: text, image, audio or video.")] = "text",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where the demo's runs and report go; runs/demo unless said.")
+    ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Pre-train, fine-tune and measure the gain on an embedded corpus, in a few minutes."""
+    """Pre-train, fine-tune and measure the gain on embedded data, in a few minutes."""
     from headwater.experiments.demo import demo
 
-    result = demo(out, quiet=quiet)
+    result = demo(kind, out, quiet=quiet)
     answer(result.to_dict(), str(result), as_json=json)

@@ -37,13 +37,15 @@ class Docstring(NamedTuple):
 
 
 class DemoFiles(NamedTuple):
-    """Where the demo's data were written, and what they hold."""
+    """Where a demo's data were written, and what they hold; ``unlabelled`` None: the training rows without labels."""
 
-    pool: Path
     train: Path
     test: Path
+    unlabelled: Path | None
     classes: tuple[str, ...]
-    characters: int
+    told: str
+    """The pool in words."""
+    question: str
     train_rows: int
     test_rows: int
 
@@ -64,17 +66,19 @@ def write_demo_corpus(folder: Path, tick: Callable[[int, int], None] | None = No
     pool = [_without_own_name(row).text for row in docstrings if row.module not in held_out] + _topics()
 
     folder.mkdir(parents=True, exist_ok=True)
+    unlabelled = folder / "pool.jsonl"
     paths = DemoFiles(
-        folder / "pool.jsonl",
         folder / "train.csv",
         folder / "test.csv",
+        unlabelled,
         classes,
-        sum(map(len, pool)),
+        f"{sum(map(len, pool)) / 1e6:.1f} M characters of documentation that this Python carries",
+        "which package does a docstring come from",
         len(train),
         len(test),
     )
     lines = [json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in pool]
-    paths.pool.write_text("".join(lines), encoding="utf-8")
+    unlabelled.write_text("".join(lines), encoding="utf-8")
     _write_rows(paths.train, train)
     _write_rows(paths.test, test)
     return paths

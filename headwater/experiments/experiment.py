@@ -244,7 +244,7 @@ class Experiment:
             parts["rates"] = list(self._rates(cell.arm))
             parts["start"] = self.digests[cell.arm]
             if self.rows.cut is not None:
-                parts["head"] = "begins as a probe"
+                parts["head"] = "begins as a gentle probe"
             if smoothing := self._settings(cell.budget).objective.label_smoothing:
                 parts["label_smoothing"] = smoothing
             if (device := self.settings.machine.device) != "cpu":

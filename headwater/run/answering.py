@@ -97,7 +97,7 @@ class Answerer:
         found: list[Content] = []
         for row in asked:
             if isinstance(row, str | Path):
-                found.append(_picture(str(row), self.cut))
+                found.append(picture_of(str(row), self.cut))
             else:
                 found.append(self.cut.array(self._given(np.asarray(row))))
         return found
@@ -273,13 +273,14 @@ def _from_line(line: str, number: int, asking: Asking) -> AskedRow:
 def _from_name(name: str, number: int, cut: Cut) -> AskedRow:
     """The picture of that name."""
     try:
-        pixels = _picture(name, cut)
+        pixels = picture_of(name, cut)
     except BadDataError as problem:
         return Problem("standard input", number, f"no {cut.what.removesuffix('s')}", str(problem))
     return Example((), None, name, number, pixels, digest_of(pixels))
 
 
-def _picture(name: str, cut: Cut) -> Pixels:
+def picture_of(name: str, cut: Cut) -> Pixels:
+    """The file of that name as a model reads it; BadDataError with the name and the reason where it cannot be read."""
     try:
         with Path(name).open("rb") as stream:
             return cut.array(decoded_medium(stream, cut.kind))

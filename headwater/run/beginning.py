@@ -14,7 +14,7 @@ MOST_ROWS = 4096
 
 
 def begin_as_probe(reader: Reader, rows: EncodedRows) -> None:
-    """Set the last map of a classification head to the logistic regression on what reaches it, for pictures.
+    """Set the last map of a classification head to a logistic regression on what reaches it, for pictures.
 
     Random weights there send random gradients through a backbone that knows better. Source: Kumar et al. 2022,
     arXiv:2202.10054.

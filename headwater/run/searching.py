@@ -1,6 +1,7 @@
 """What a corpus holds that is nearest to a query, by the vectors of a run."""
 
 import hashlib
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 from headwater.data.decoding import flaw
 from headwater.data.examples import texts_in
 from headwater.data.files import find_sources
+from headwater.data.kinds import PathLike, paths_in
 from headwater.data.problems import Problems
 from headwater.data.readers.sources import open_table
+from headwater.data.sequencers import Patches
 from headwater.data.vector_store import unit
 from headwater.data.windows import FRAME
 from headwater.errors import UsageError
@@ -19,6 +22,7 @@ from headwater.run.answering import Asking, Texts, contents_of, read_rows, refus
 from headwater.run.fitting import encode
 from headwater.run.folder import RunFolder
 from headwater.run.indexing import Corpus, Index, Indexing
+from headwater.run.media_search import MediaSearch
 from headwater.run.reading import Reader
 from headwater.run.starting import model_folder
 from headwater.run.tasks.task import Say
@@ -46,6 +50,15 @@ class Searcher:
                 "a word; search with a run of masked_tokens, or with one that was fine-tuned from it for retrieval"
             )
         return cls(folder.path, reader, card)
+
+    @property
+    def reads_media(self) -> bool:
+        """Whether it finds pictures, recordings or clips."""
+        return isinstance(self.reader.sequencer, Patches)
+
+    def media(self, progress: Progress) -> MediaSearch:
+        """What looks for them."""
+        return MediaSearch(self.reader, self._digest, progress)
 
     @property
     def query_columns(self) -> tuple[str, ...] | None:
@@ -98,7 +111,7 @@ class Searcher:
         weights = model_folder(self.path) / WEIGHTS
         found = hashlib.blake2b(digest_size=16)
         found.update(
-            f"{getattr(self.reader.model.backbone, 'settings', None)}{self.reader.tokenizer.digest}".encode()
+            f"{getattr(self.reader.model.backbone, 'settings', None)}{self.reader.sequencer.digest}".encode()
         )
         with weights.open("rb") as file:
             found.update(hashlib.file_digest(file, "sha256").digest())
@@ -112,14 +125,19 @@ def search(
     *,
     top: int = 10,
     text: Sequence[str] | None = None,
+    sheet: Path | None = None,
     quiet: bool = True,
 ) -> dict[str, Any]:
-    """What one query finds in a corpus."""
+    """What one query finds in a corpus: a text, or for a model of pictures the name of one; ``sheet`` draws them."""
     if reason := flaw(query) or (None if query.strip() else "nothing but blanks"):
         raise UsageError(f"the query holds {reason}; expected a text to look for")
     _refuse_none(top)
     searcher = Searcher.load(folder)
     with Progress(quiet=quiet) as progress:
+        if searcher.reads_media:
+            return next(searcher.media(progress).answers(_one(corpus), [query], top, sheet))
+        if sheet is not None:
+            raise UsageError("--sheet draws pictures, and this run reads text; leave it out")
         index = searcher.index(corpus, text=text, progress=progress)
         return next(searcher.answers(index, [(query,)], top, progress.say))
 
@@ -136,12 +154,24 @@ def search_rows(
     _refuse_none(top)
     searcher, problems = Searcher.load(folder), Problems()
     with Progress(quiet=quiet) as progress:
+        if searcher.reads_media:
+            names = [line.strip() for line in sys.stdin if line.strip()]
+            yield from searcher.media(progress).answers(_one(corpus), names, top)
+            return
         index = searcher.index(corpus, text=text, progress=progress)
         for part in read_rows("-", Asking(text=searcher.query_columns), problems):
             yield from with_errors(
                 part, searcher.answers(index, texts_in(contents_of(part)), top, progress.say)
             )
     refuse_unanswered(problems)
+
+
+def _one(corpus: Corpus) -> PathLike:
+    """One file or folder: what is asked of a model of pictures."""
+    paths = paths_in(corpus)
+    if len(paths) != 1:
+        raise UsageError(f"pictures are looked for in one file or folder; found {len(paths)}")
+    return paths[0]
 
 
 def _refuse_none(top: int) -> None:
@@ -156,7 +186,7 @@ def in_words(answer: Mapping[str, Any]) -> str:
     lines = [str(answer["query"])]
     for hit in answer["hits"]:
         place = f"{hit['path']}:{hit['row']}"
-        excerpt = " ".join(str(hit["text"]).split())
+        excerpt = " ".join(str(hit.get("text", hit.get("label", ""))).split())
         shown = excerpt if len(excerpt) <= SHOWN_CHARACTERS else f"{excerpt[:SHOWN_CHARACTERS]}…"
         lines += [f"{hit['rank']:>3}. {hit['score']:.3f}  {place}", f"     {shown}"]
     return "\n".join(lines)

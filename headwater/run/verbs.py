@@ -138,13 +138,15 @@ class Run:
         *,
         top: int = 10,
         text: Sequence[str] | None = None,
+        sheet: Path | None = None,
         quiet: bool = True,
     ) -> list[dict[str, Any]]:
         """The documents of files or folders nearest to a query, each with its cosine, its place and its best window.
 
-        The corpus is embedded once; its vectors are kept in the cache until its content or the model changes.
+        A model of pictures takes the name of one as the query, and ``sheet`` draws what it finds. The corpus is
+        embedded once; its vectors are kept in the cache until its content or the model changes.
         """
-        return search(self.folder, corpus, query, top=top, text=text, quiet=quiet)["hits"]
+        return search(self.folder, corpus, query, top=top, text=text, sheet=sheet, quiet=quiet)["hits"]
 
     def generate(
         self, prompts: Sequence[str], decoding: Decoding | None = None, *, quiet: bool = True
