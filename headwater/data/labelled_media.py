@@ -35,9 +35,10 @@ def read_labelled_media(
     need_labels: bool = True,
     labels: LabelKind = "class",
     cut: Cut,
+    every_part: bool = False,
     check: Callable[[], None] | None = None,
 ) -> LabelledSet:
-    """The usable pictures of a file, or of one part of a folder, as ``cut`` says, each with its label.
+    """The usable pictures of a file, or of one part of a folder (or ``every_part``), as ``cut`` says, with labels.
 
     Labels stand in a table beside the pictures (``label`` names the column), are the names of the folders around them,
     or stand in the array beside an array of them. What cannot be decoded is reported, and the rest goes on. With
@@ -46,7 +47,8 @@ def read_labelled_media(
     MissingInputError for a part that is not there.
     """
     problems = Problems()
-    sources = sources_of_split(find_media(path, modality=cut.modality, problems=problems), split)
+    sources = find_media(path, modality=cut.modality, problems=problems)
+    sources = sources if every_part else sources_of_split(sources, split)
     column = label_column(sources, label) if need_labels else None
     label = column or label
     cut = cut.fitted(sources, check)

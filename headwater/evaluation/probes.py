@@ -84,9 +84,9 @@ def linear_predictions(vectors: ArrayLike, labels: ArrayLike, judged: ArrayLike)
 def linear_reader(vectors: ArrayLike, labels: ArrayLike, classes: int) -> tuple[Vectors, Vectors]:
     """The weights (K, C) and biases (K,) of a gentle logistic regression on vectors (N, C) with labels (N,) below K.
 
-    Its C is 30 / N on vectors that are centred and divided by their root mean square distance from the centre, or by 0.2
-    where they lie closer together than that: what hardly differs is not blown up. logit = W x + b of vectors as they
-    are. A class that no row has keeps weights of 0 and the smallest bias.
+    Its C is 30 / N on vectors that are centred and divided by their root mean square distance from the centre, or by
+    0.2 where they lie closer together than that: what hardly differs is not blown up. logit = W x + b of vectors as
+    they are. A class that no row has keeps weights of 0 and the smallest bias.
     """
     table, true = np.asarray(vectors, dtype=np.float64), np.asarray(labels)
     weights, biases = np.zeros((classes, table.shape[1])), np.zeros(classes)

@@ -12,7 +12,8 @@ from headwater.experiments.demo_corpus import DemoFiles
 
 RATE = 8_000
 SOUNDS = ("falling", "rising", "steady", "trembling", "twice")
-DIRECTIONS = {"down": (1, 0), "left": (0, -1), "right": (0, 1), "up": (-1, 0)}
+DIRECTIONS = ((1, 0), (0, -1), (0, 1), (-1, 0))
+"""Down, left, right, up."""
 _TRAIN, _TEST = 900, 400
 _FRAMES, _CANVAS = 8, 32
 
@@ -25,22 +26,17 @@ def write_demo_pictures(folder: Path) -> DemoFiles:
 
 
 def write_demo_clips(folder: Path) -> DemoFiles:
-    """Those digits, drifting over a ground of noise: which way?"""
-    digits, _ = _digits()
+    """Those digits at twice the size, drifting over a ground of noise: which digit is it?"""
+    digits, numbers = _digits()
     rng = np.random.default_rng(0)
-    names = np.array(sorted(DIRECTIONS))
-    labels = names[rng.integers(len(names), size=_TRAIN + _TEST)]
     large = digits.repeat(2, axis=1).repeat(2, axis=2)
-    # No digit of a test clip drifts in a clip to learn from.
     test = np.arange(_TRAIN + _TEST) >= _TRAIN
-    half = len(large) // 2
-    clips = np.stack(
-        [
-            _drifting(large[half * held + rng.integers(half)], DIRECTIONS[str(label)], rng)
-            for label, held in zip(labels, test.tolist(), strict=True)
-        ]
-    )
-    return _arrays(folder, clips, labels, test, "clips of a handwritten digit that drifts", "direction")
+    # Every fourth digit is for the test, as among the pictures.
+    shown = np.where(test, 4 * rng.integers(len(large) // 4, size=len(test)) + 3, 0)
+    learnt = np.flatnonzero(np.arange(len(large)) % 4 != 3)
+    shown = np.where(test, shown, rng.choice(learnt, len(test)))
+    clips = np.stack([_drifting(large[place], DIRECTIONS[rng.integers(4)], rng) for place in shown.tolist()])
+    return _arrays(folder, clips, numbers[shown], test, "clips of a handwritten digit that drifts", "digit")
 
 
 def write_demo_recordings(folder: Path) -> DemoFiles:

@@ -51,7 +51,7 @@ class MediaSearch:
         query that cannot be read.
         """
         asked = [picture_of(query, self.cut) for query in queries]
-        found = read_labelled_media(corpus, need_labels=False, cut=self.cut)
+        found = read_labelled_media(corpus, need_labels=False, cut=self.cut, every_part=True)
         for line in left_out(found.problems):
             self.progress.say(line)
         vectors = self._vectors(found.examples)

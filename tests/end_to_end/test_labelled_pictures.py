@@ -107,6 +107,20 @@ def test_transformers_gives_the_same_answers(sorter: hw.Run, shapes: Path) -> No
         assert answer["probabilities"] == pytest.approx(expected, abs=2e-6)
 
 
+def test_search_finds_what_looks_alike(sorter: hw.Run, shapes: Path, tmp_path: Path) -> None:
+    query = str(shapes / "test" / "disc" / "3.png")
+    hits = sorter.search(shapes, query, top=5, sheet=tmp_path / "found.png")
+    assert [hit["rank"] for hit in hits] == [1, 2, 3, 4, 5]
+    assert hits[0]["path"] == query  # it lies in the folder itself
+    assert hits[0]["score"] == pytest.approx(1, abs=1e-5)
+    assert {hit["label"] for hit in hits} == {"disc"}
+    with Image.open(tmp_path / "found.png") as drawn:
+        assert drawn.width > 5 * 96
+    assert sorter.search(shapes, query, top=5) == hits  # from the cache
+    with pytest.raises(hw.HeadwaterError, match="no_such"):
+        sorter.search(shapes, str(tmp_path / "no_such.png"))
+
+
 def test_gain_of_pictures(painter: hw.Run, shapes: Path) -> None:
     result = hw.gain(
         painter,
