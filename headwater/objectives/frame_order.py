@@ -35,7 +35,6 @@ class FrameOrder(PictureObjective):
     """
 
     name = "frame_order"
-    modality = "video"
 
     def __init__(self, patches: Patches, width: int, *, seed: int = 0) -> None:
         super().__init__()

@@ -25,8 +25,6 @@ class FramePrediction(MaskedAutoencoding):
     ``NAME_copy`` is the error of the slice in sight that is nearest in time, put there again.
     """
 
-    modality = "video"
-
     def __init__(self, settings: TransformerSettings, *, seed: int = 0) -> None:
         super().__init__(settings, share=0.5, seed=seed)
         self.slices = settings.patches.slices if settings.patches else 1

@@ -10,4 +10,3 @@ class MaskedTubelets(MaskedAutoencoding):
     """
 
     name = "masked_tubelets"
-    modality = "video"

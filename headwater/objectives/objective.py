@@ -8,7 +8,6 @@ from typing import ClassVar, Literal, Self
 import torch
 from torch import Tensor, nn
 
-from headwater.data.kinds import Modality
 from headwater.models.model import Model
 from headwater.randomness import Draws
 from headwater.sequence import Batch
@@ -60,7 +59,6 @@ class Objective(nn.Module, ABC):
     head: ClassVar[str | None] = None  # the head of the model that it trains and that is shipped
     own_head: ClassVar[str | None] = None  # a head that it owns, unless the model ships one of that name
     needs: ClassVar[Reads] = "any"
-    modality: ClassVar[Modality] = "text"
     couples_examples: ClassVar[bool] = False  # contrastive losses: a micro-batch is not a part of a batch
 
     @abstractmethod

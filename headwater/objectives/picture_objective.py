@@ -43,7 +43,6 @@ class PictureObjective(Objective):
     """A pretext task of pictures."""
 
     needs = "both"
-    modality = "image"
 
     @abstractmethod
     def pictures(self, model: Model, task: Task, count: int) -> tuple[Tensor, ...]:
