@@ -17,7 +17,7 @@ from headwater.data.labelled_media import read_labelled_media
 from headwater.data.sequencers import Patches
 from headwater.data.store import cache_folder, store_key
 from headwater.data.vector_store import unit
-from headwater.errors import StorageError
+from headwater.errors import BadDataError, StorageError
 from headwater.run.answering import picture_of
 from headwater.run.fitting import inputs_of
 from headwater.run.labelled import left_out
@@ -50,7 +50,7 @@ class MediaSearch:
         ``sheet`` is where they are drawn, a line for each query, which stands in front. Raises BadDataError for a
         query that cannot be read.
         """
-        asked = [picture_of(query, self.cut) for query in queries]
+        asked = [self._asked(query) for query in queries]
         found = read_labelled_media(corpus, need_labels=False, cut=self.cut, every_part=True)
         for line in left_out(found.problems):
             self.progress.say(line)
@@ -69,6 +69,13 @@ class MediaSearch:
                 for rank, place in enumerate(places, 1)
             ]
             yield {"query": query, "hits": hits}
+
+    def _asked(self, query: str) -> NDArray[np.uint8]:
+        try:
+            return picture_of(query, self.cut)
+        except BadDataError as problem:
+            what = self.cut.what
+            raise BadDataError(f"this run finds {what} by the name of one: {problem}") from problem
 
     def _vectors(self, rows: Sequence[Example]) -> NDArray[np.float32]:
         """Unit vectors of all rows, from the cache where neither they nor the model have changed."""

@@ -164,8 +164,10 @@ def test_a_named_task_says_what_is_read_of_a_mixed_folder(
         hw.pretrain(mixed, out=tmp_path / "both", objective=both, size="nano", steps=2, quiet=True)
 
 
-def test_verbs_that_read_text_say_so(painter: hw.Run, photos: Path) -> None:
-    with pytest.raises(hw.HeadwaterError, match="this run reads pictures, and this is for text"):
+def test_a_text_given_to_a_run_of_pictures_is_no_file(painter: hw.Run, photos: Path) -> None:
+    with pytest.raises(
+        hw.HeadwaterError, match="this run finds pictures by the name of one: a text cannot be read"
+    ):
         painter.search(photos, "a text")
     with pytest.raises(hw.HeadwaterError, match="a text cannot be read: No such file"):
         painter.embed(["a text"])
