@@ -119,7 +119,7 @@ def _why_none(rows: Sequence[Sequence[Any]], problems: Problems) -> str:
         return f"no picture has a label that can be used; {problems.summary()}"
     if rows:
         return (
-            f"none of {len(rows):,} pictures has a label; put them into one folder for each class, or name the array "
-            "that holds their labels with --label"
+            f"none of {len(rows):,} pictures has a label; put them into one folder for each class, give a table beside "
+            "them, or name the array that holds their labels with --label"
         )
     return f"no picture can be read; {problems.summary()}"

@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "hostile-inputs.md"
 SECTIONS = {
     "test_hostile_inputs.py": "Data",
+    "test_hostile_media.py": "Pictures, recordings and clips",
     "test_hostile_tasks.py": "Tasks",
     "test_hostile_commands.py": "Commands, settings and rows to answer",
     "test_hostile_runs.py": "Runs, models and checkpoints",

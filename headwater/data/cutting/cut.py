@@ -79,11 +79,14 @@ def watched(
 
 def some_of(sources: Sequence[Source], check: Check | None) -> list[Medium]:
     """A few from all over; BadDataError where none can be read."""
-    found = list(islice(watched(sources[:: -(-len(sources) // _LOOKED_AT)], Problems(), check), _LOOKED_AT))
+    problems = Problems()
+    found = list(islice(watched(sources[:: -(-len(sources) // _LOOKED_AT)], problems, check), _LOOKED_AT))
     if not found:
+        first = next(map(str, problems.first(1)), "nothing in it")
         what = {"sound": "recording", "clip": "clip", "clips": "clip"}.get(sources[0].kind, "picture")
         raise BadDataError(
-            f"none of {len(sources):,} files is a {what} that can be read; look at them: headwater inspect"
+            f"none of {len(sources):,} files is a {what} that can be read (first: {first}); look at them: headwater "
+            "inspect"
         )
     return found
 
