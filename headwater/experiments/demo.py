@@ -33,7 +33,7 @@ def _corpus(folder: Path, progress: Progress) -> DemoFiles:
 DEMOS: Mapping[str, Demonstration] = {
     "text": Demonstration(_corpus, 1.5, "8,32", 80),
     "image": Demonstration(lambda folder, _: write_demo_pictures(folder), 0.75, "2,8", 100),
-    "audio": Demonstration(lambda folder, _: write_demo_recordings(folder), 0.75, "4,16", 80),
+    "audio": Demonstration(lambda folder, _: write_demo_recordings(folder), 0.75, "4,16", 200),
     "video": Demonstration(lambda folder, _: write_demo_clips(folder), 0.75, "4,16", 80),
 }
 

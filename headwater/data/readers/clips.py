@@ -39,8 +39,8 @@ def decoded_clip(stream: BinaryIO) -> Clip:
     except BadDataError:
         raise
     except Exception as problem:  # a decoder may raise anything on bytes that nobody meant as a clip
-        reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-        raise BadDataError(f"no clip: {reason}") from problem
+        told = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+        raise BadDataError(f"no clip: {str(told).splitlines()[0]}") from problem
     if not kept:
         raise BadDataError("no clip: not one frame")
     if len({frame.shape for frame in kept}) > 1:

@@ -33,9 +33,10 @@ def decoded_sound(stream: BinaryIO) -> Recording:
     except BadDataError:
         raise
     except Exception as problem:  # a decoder may raise anything on bytes that nobody meant as a sound
-        raise BadDataError(
-            f"no sound: {str(problem).splitlines()[0] if str(problem) else 'damaged'}"
-        ) from problem
+        told = str(
+            getattr(problem, "error_string", problem)
+        ).splitlines()  # else it names an object of Python
+        raise BadDataError(f"no sound: {told[0] if told else 'damaged'}") from problem
     mixed = channels.mean(axis=1)
     if not len(mixed):
         raise BadDataError("no sound: not one sample")
