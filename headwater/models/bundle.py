@@ -107,8 +107,8 @@ def load_bundle(folder: Path | str) -> Bundle:
     head = layout.head_in_file(head, config, shapes)
     settings, head = _own_words(card, layout, settings, head)
     names = layout.names(settings, head)
+    extras = layout.extras(settings, head)
     with torch.device("meta"):  # of these, only names and shapes are wanted
-        extras = layout.extras(settings, head)
         built = _built(settings, head).state_dict()
     shapes = _prefixed(shapes, layout, names)
     shapes = {name: shape for name, shape in shapes.items() if not layout.passes_over(name, extras)}

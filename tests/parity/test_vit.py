@@ -166,3 +166,23 @@ def test_a_config_that_means_something_else_is_refused(
     (tmp_path / "config.json").write_text(json.dumps(said))
     with pytest.raises(BadDataError, match=words):
         load_bundle(tmp_path)
+
+
+def test_branches_that_are_scaled_are_refused(tmp_path: Path) -> None:
+    theirs: Any = transformers.Dinov2ForImageClassification(
+        transformers.Dinov2Config(
+            hidden_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            image_size=12,
+            patch_size=4,
+            use_mask_token=False,
+            num_labels=3,
+        )
+    )
+    theirs.save_pretrained(tmp_path / "whole")
+    assert load_bundle(tmp_path / "whole").model.backbone.width == 48
+    torch.nn.init.constant_(theirs.dinov2.encoder.layer[1].layer_scale1.lambda1, 0.3)
+    theirs.save_pretrained(tmp_path / "scaled")
+    with pytest.raises(BadDataError, match="layer_scale1"):
+        load_bundle(tmp_path / "scaled")

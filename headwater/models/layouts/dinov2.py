@@ -31,31 +31,11 @@ ARCHITECTURES = {
     "classification": "Dinov2ForImageClassification",
     "regression": "Dinov2ForImageClassification",
 }
-KNOWN = frozenset(
-    [
-        "hidden_size",
-        "mlp_ratio",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "hidden_act",
-        "hidden_dropout_prob",
-        "attention_probs_dropout_prob",
-        "layer_norm_eps",
-        "image_size",
-        "patch_size",
-        "num_channels",
-        "qkv_bias",
-        "layerscale_value",
-        "drop_path_rate",
-        "use_swiglu_ffn",
-        "use_mask_token",
-        "apply_layernorm",
-        "reshape_hidden_states",
-        "out_features",
-        "out_indices",
-        "stage_names",
-    ]
+_OWN = frozenset(["mlp_ratio", "layerscale_value", "drop_path_rate", "use_swiglu_ffn", "use_mask_token"])
+_OF_BACKBONES = frozenset(
+    ["apply_layernorm", "reshape_hidden_states", "out_features", "out_indices", "stage_names"]
 )
+KNOWN = (vit.KNOWN - {"intermediate_size"}) | _OWN | _OF_BACKBONES
 
 
 def refusal(settings: BackboneSettings, head: HeadSettings | None) -> str | None:
@@ -96,8 +76,7 @@ def from_config(config: Config) -> TransformerSettings:
     needed(config, "hidden_size", "num_hidden_layers", "num_attention_heads", "patch_size")
     for name, value in (("layerscale_value", 1.0), ("use_swiglu_ffn", False), ("use_mask_token", False)):
         must_be(config, name, value)
-    left_out = ("mlp_ratio", "layerscale_value", "drop_path_rate", "use_swiglu_ffn", "use_mask_token")
-    as_vit = {name: value for name, value in config.items() if name in vit.KNOWN and name not in left_out}
+    as_vit = {name: value for name, value in config.items() if name in vit.KNOWN}
     width = config["hidden_size"]
     return vit.from_config({**as_vit, "intermediate_size": int(width * config.get("mlp_ratio", 4))})
 
@@ -136,7 +115,11 @@ def extras(settings: TransformerSettings, head: HeadSettings | None) -> list[Ext
     """What every branch is multiplied by."""
     del head
     return [
-        Extra(f"dinov2.encoder.layer.{number}.layer_scale{branch}.lambda1", torch.ones(settings.width))
+        Extra(
+            f"dinov2.encoder.layer.{number}.layer_scale{branch}.lambda1",
+            torch.ones(settings.width),
+            fixed=True,
+        )
         for number in range(settings.depth)
         for branch in (1, 2)
     ]

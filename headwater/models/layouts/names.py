@@ -78,12 +78,13 @@ class Extra(NamedTuple):
 
     It is written as ``value``, with which the model computes there what it computes here. Read from a file, its first
     row is added to every row of the published tensor ``joins``; where it joins none, it is passed over, and may be
-    missing.
+    missing. Where it is ``fixed``, a file that says something else is refused.
     """
 
     published: str
     value: Tensor
     joins: str = ""
+    fixed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +187,9 @@ def from_published(
     """Published tensors under our names, rows joined where ours are fused, ``extras`` in what they join."""
     whole = dict(tensors)
     for extra in extras:
+        found = tensors.get(extra.published)
+        if extra.fixed and found is not None and not torch.equal(found.float(), extra.value.float()):
+            raise BadDataError(f"{extra.published} holds other numbers than this program computes with")
         if extra.joins:
             whole[extra.joins] = tensors[extra.joins].float() + tensors[extra.published][0].float()
     return {rename.ours: _joined(whole, rename) for rename in names}

@@ -127,7 +127,7 @@ def from_config(config: Config) -> TransformerSettings:
     needed(config, "patch_size")
     must_be(config, "hidden_act", "gelu")
     must_be(config, "qkv_bias", True)
-    patches = patches_of(config)
+    patches = _patches(config)
     dropout = config.get("hidden_dropout_prob", 0.0)
     return TransformerSettings(
         vocabulary_size=0,
@@ -149,8 +149,7 @@ def from_config(config: Config) -> TransformerSettings:
     )
 
 
-def patches_of(config: Config) -> PatchSettings:
-    """How a config of ViT or its kin cuts pictures."""
+def _patches(config: Config) -> PatchSettings:
     size, side = config.get("image_size", 224), config["patch_size"]
     height, width = size if isinstance(size, list | tuple) and len(size) == 2 else (size, size)
     if not all(type(length) is int and length >= side and length % side == 0 for length in (height, width)):
