@@ -177,7 +177,6 @@ def test_branches_that_are_scaled_are_refused(tmp_path: Path) -> None:
             image_size=12,
             patch_size=4,
             use_mask_token=False,
-            num_labels=3,
         )
     )
     theirs.save_pretrained(tmp_path / "whole")
