@@ -20,6 +20,10 @@ def command(
     steps: options.Steps = None,
     minutes: options.Minutes = None,
     text: options.Text = None,
+    pair: Annotated[
+        str | None,
+        typer.Option("--pair", help="What belongs together: image,text; or columns: audio=wav,image=row."),
+    ] = None,
     hold_out: Annotated[
         list[Path] | None,
         typer.Option("--hold-out", help="Rows like those of this file stay out of the pool."),
@@ -53,6 +57,7 @@ def command(
         steps=steps,
         minutes=minutes,
         text=options.columns(text),
+        pair=options.columns(pair),
         hold_out=hold_out,
         probe=probe,
         start_from=continue_run,

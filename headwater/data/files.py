@@ -17,6 +17,7 @@ from headwater.data.decoding import Encoding, sniff_encoding
 from headwater.data.kinds import (
     ABOUT_THE_DATA,
     KINDS_OF,
+    MANY,
     MODALITIES,
     Kind,
     Modality,
@@ -184,7 +185,7 @@ def _sources_of_file(
         if kind is None:
             yield from _members(path, root, modality, problems, ignored)
             return
-        if kind in ("array", "clips"):
+        if kind in MANY:
             yield from _arrays(path, root, modality)
             return
     except READ_FAILURES as error:
@@ -247,7 +248,7 @@ def _members(
         if name in refused or name.endswith("/") or hidden or about:
             continue
         kind = kind_of(inside, modality)
-        if kind is None or kind in ("array", "clips"):
+        if kind is None or kind in MANY:
             ignored[suffix_of(inside) or "no suffix"] += 1
             continue
         split = split_of_name(inside, root=PurePosixPath(parts[0])) or archive_split

@@ -92,6 +92,13 @@ MODALITIES: dict[Modality, str] = {
     "video": "clips",
 }
 """What data are, in words."""
+Learnt = Modality | Literal["pairs"]
+"""What a run learns from."""
+Side = Modality | Literal["flow"]
+SIDES: dict[Side, str] = {**MODALITIES, "flow": "optical flow"}
+"""What a side of a pair is, in words; how a clip moves is computed from it."""
+MANY: tuple[Kind, ...] = ("array", "clips")
+"""Kinds of files that hold many."""
 # Codes of ISO 639-1 that files of parallel text end with: train.en beside train.de.
 _language = re.compile(
     "(af|am|ar|az|be|bg|bn|bs|ca|cs|cy|da|de|el|en|es|et|eu|fa|fi|fr|ga|gl|gu|he|hi|hr|hu|hy|id|is|it|ja|ka|kk|km|kn|"

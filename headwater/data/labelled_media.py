@@ -12,13 +12,12 @@ from headwater.data.asides import is_whole, made_aside
 from headwater.data.cutting import Cut, digest_of, watched
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import Source
-from headwater.data.kinds import PathLike, Split
+from headwater.data.kinds import MANY, PathLike, Split
 from headwater.data.media_pool import told_apart
 from headwater.data.media_tables import find_media, label_column
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import LabelKind
 from headwater.data.readers.labelled import sources_of_split, with_numbers
-from headwater.data.readers.media import ARRAYS
 from headwater.data.readers.pictures import Pixels
 from headwater.data.store import cache_folder, store_key
 from headwater.errors import BadDataError, StorageError
@@ -69,7 +68,7 @@ def read_labelled_media(
     examples = list(with_numbers(rows, problems) if labels == "number" else rows)
     if not examples:
         raise BadDataError(f"{path}: {_why_none(kept['rows'], problems)}")
-    place = "column" if column else "array" if sources[0].kind in ARRAYS else "folder"
+    place = "column" if column else "array" if sources[0].kind in MANY else "folder"
     return LabelledSet(
         examples=examples,
         text_columns=(),

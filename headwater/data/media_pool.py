@@ -6,7 +6,7 @@ Shape letters: N pictures, H height, W width, K channels.
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,7 @@ from headwater.data.media_tables import find_media
 from headwater.data.problems import Problems
 from headwater.data.readers.media import Decoded
 from headwater.data.readers.pictures import Pixels
-from headwater.data.sequencers.patches import Film, Patches
-from headwater.data.spectrogram import Mel
+from headwater.data.sequencers.patches import Patches
 from headwater.data.splits import split_of
 from headwater.data.store import cache_folder, store_key
 from headwater.data.tokenizer import Progress
@@ -88,15 +87,11 @@ def build_media_pool(
 
 def _open(folder: Path) -> MediaPool:
     facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    shape = facts["patches"] | {name: tuple(facts["patches"][name]) for name in ("mean", "deviation")}
-    for name, kind in (("mel", Mel), ("film", Film)):
-        if shape[name] is not None:
-            shape[name] = kind(**shape[name])
     return MediaPool(
         train=np.load(folder / "train.npy", mmap_mode="r"),
         validation=np.load(folder / "validation.npy", mmap_mode="r"),
         digests=np.load(folder / "digests.npy"),
-        patches=Patches(**shape),
+        patches=Patches.from_dict(facts["patches"]),
         facts=facts,
     )
 
@@ -170,7 +165,7 @@ class _Build:
             "what": cut.what,
             "items": len(train),
             "cut": cut.to_dict(),
-            "patches": asdict(patches),
+            "patches": patches.to_dict(),
             "validation": {"items": len(judging), "how": self._how_split()},
             "sources": [
                 {"path": path, "files": count} for path, count in _by_place([*self.train, *self.judging])

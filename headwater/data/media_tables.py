@@ -1,6 +1,6 @@
 """Tables beside pictures, recordings and clips: which file each row names, and what the row says of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from headwater.data.archives import READ_FAILURES
 from headwater.data.files import Source, find_sources, sources_of
-from headwater.data.kinds import Modality, PathLike, paths_in, split_of_word
+from headwater.data.kinds import MANY, Modality, PathLike, paths_in, split_of_word
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import LABEL_NAMES, listed
 from headwater.data.readers.sources import open_table
@@ -98,7 +98,7 @@ def _named_in(table: Source) -> Modality | None:
     """What the files are that a table names."""
     for modality in MEDIA:
         try:
-            if _Naming.of(table, _places(sources_of(table.file.parent, modality))) is not None:
+            if _Naming.of(table, places_of(sources_of(table.file.parent, modality))) is not None:
                 return modality
         except (*READ_FAILURES, HeadwaterError):
             return None
@@ -115,7 +115,7 @@ def _joined(
     sources: list[Source], tables: Sequence[Source], problems: Problems, *, alone: bool
 ) -> list[Source]:
     """The sources with their rows; where one table was named, those alone that it speaks of."""
-    places = _places(sources)
+    places = places_of(sources)
     known: dict[int, Source] = {}
     for source in tables:
         try:
@@ -131,13 +131,13 @@ def _joined(
     return [known.get(place, source) for place, source in enumerate(sources)]
 
 
-def _places(sources: Sequence[Source]) -> dict[str, int]:
+def places_of(sources: Sequence[Source]) -> dict[str, int]:
     """Where the source of each name stands: by its path, by that inside an archive, by its last part where no other
     has the same."""
     by_path: dict[str, int] = {}
     last: dict[str, list[int]] = {}
     for place, source in enumerate(sources):
-        if source.kind in ("array", "clips"):
+        if source.kind in MANY:
             continue
         by_path[source.path] = place
         if source.member is not None:
@@ -161,7 +161,7 @@ class _Naming:
         """Look for the column; None where there is none."""
         table = open_table(source)
         sample = [row for row in islice(table.rows(table.columns), _LOOKED_AT) if not row.problem]
-        find = partial(_place, source.file.parent, places)
+        find = partial(place_in, source.file.parent, places)
         shares = {
             name: sum(find(row.cells[number]) is not None for row in sample) / max(1, len(sample))
             for number, name in enumerate(table.columns)
@@ -169,7 +169,7 @@ class _Naming:
         file = max(shares, key=lambda name: shares[name], default=None)
         if file is None or shares[file] < _MATCHING:
             return None
-        split = next((name for name in table.columns if _says_split(name, table, sample)), None)
+        split = next((name for name in table.columns if says_split(name, table, sample)), None)
         return cls(source, table, file, split, places)
 
     def rows(self, sources: Sequence[Source], problems: Problems) -> dict[int, Source]:
@@ -181,7 +181,7 @@ class _Naming:
             if row.problem:
                 problems.add(self.source.path, row.number, row.problem, row.detail)
                 continue
-            place = _place(self.source.file.parent, self.places, row.cells[own])
+            place = place_in(self.source.file.parent, self.places, row.cells[own])
             if place is None:
                 problems.add(self.source.path, row.number, "no such file", str(row.cells[own]))
             elif place in found:
@@ -199,7 +199,8 @@ class _Naming:
         return replace(source, row=known, split=split or source.split)
 
 
-def _place(folder: Path, places: dict[str, int], cell: str | None) -> int | None:
+def place_in(folder: Path, places: Mapping[str, int], cell: str | None) -> int | None:
+    """Where the source stands that a cell of a table in ``folder`` names; None where there is none."""
     if not cell:
         return None
     name = cell.strip().replace("\\", "/")
@@ -207,7 +208,8 @@ def _place(folder: Path, places: dict[str, int], cell: str | None) -> int | None
     return next((places[key] for key in (beside, name, PurePosixPath(name).name) if key in places), None)
 
 
-def _says_split(name: str, table: Table, sample: Sequence[Row]) -> bool:
+def says_split(name: str, table: Table, sample: Sequence[Row]) -> bool:
+    """Whether a column of a table, of which there is a sample, says which part each row belongs to."""
     number = table.columns.index(name)
     cells = [row.cells[number] or "" for row in sample]
     return name.casefold() in SPLIT_NAMES and all(split_of_word(cell) for cell in cells)

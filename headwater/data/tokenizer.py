@@ -55,8 +55,17 @@ class Tokenizer:
     # ---- learning, reading, writing
 
     @classmethod
-    def learn(cls, texts: Iterable[str], size: int, progress: Progress | None = None) -> "Tokenizer":
+    def learn(
+        cls,
+        texts: Iterable[str],
+        size: int,
+        progress: Progress | None = None,
+        *,
+        special: Sequence[str] = SPECIAL_TOKENS,
+    ) -> "Tokenizer":
         """Learn a vocabulary of at most ``size`` tokens; fewer when no pair of tokens occurs twice any more.
+
+        ``special`` are the special tokens in the order of their numbers.
 
         ``progress("learning the vocabulary", texts read, None)`` is called now and then; what it raises stops
         the learning.
@@ -72,12 +81,20 @@ class Tokenizer:
             vocab_size=size,
             min_frequency=2,
             show_progress=False,
-            special_tokens=[_special(name) for name in SPECIAL_TOKENS],
+            special_tokens=[_special(name) for name in special],
             initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         )
         backend.train_from_iterator(_watched(texts, pairs, progress), trainer)
         backend.post_processor = _framing(backend)
         return cls(backend, pairs.words())
+
+    @classmethod
+    def learn_for_pairs(
+        cls, texts: Iterable[str], size: int, progress: Progress | None = None
+    ) -> "Tokenizer":
+        """The same, with [SEP] behind [MASK]: whoever reads CLIP's layout takes a [SEP] of number 2 for another."""
+        pad, cls_, sep, mask = SPECIAL_TOKENS
+        return cls.learn(texts, size, progress, special=(pad, cls_, mask, sep))
 
     @classmethod
     def of_words(cls, words: Iterable[str]) -> "Tokenizer":

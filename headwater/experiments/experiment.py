@@ -72,7 +72,7 @@ class Question:
 
     def rows(self, pool: Pool | None = None) -> GainRows:
         """The rows of the files; those of the test that stand in ``pool`` are named as leaks."""
-        sequencer = StartingPoint.of_run(self.run).sequencer
+        sequencer = StartingPoint.of_run(self.run, data=self.train).sequencer
         return gain_rows(
             Path(self.train),
             Path(self.test),
@@ -103,7 +103,7 @@ class Experiment:
     @classmethod
     def of(cls, question: Question, rows: GainRows) -> Self:
         """Load the arms and encode the rows."""
-        start = StartingPoint.of_run(question.run)
+        start = StartingPoint.of_run(question.run, data=question.train)
         base = {"kind": "finetune", "data": {"paths": ["gain"]}, "training": {"schedule": "linear"}}
         settings = RunSettings.from_mapping(merged(base, assignments(list(question.assign))))
         machine = look_at_machine(settings.machine.device)

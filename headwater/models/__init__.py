@@ -30,6 +30,8 @@ from headwater.models.sizes import (
     paper_big,
     picture_settings,
 )
+from headwater.models.tower_settings import TwoTowerSettings
+from headwater.models.two_towers import Tower, TwoTowers
 
 __all__ = [
     "SIZES",
@@ -45,7 +47,10 @@ __all__ = [
     "PatchSettings",
     "RecurrentSettings",
     "ResidualSettings",
+    "Tower",
     "TransformerSettings",
+    "TwoTowerSettings",
+    "TwoTowers",
     "begin_with_grid",
     "bert_settings",
     "body_parameters",

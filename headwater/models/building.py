@@ -13,7 +13,9 @@ from headwater.models.settings import (
     ResidualSettings,
     TransformerSettings,
 )
+from headwater.models.tower_settings import TwoTowerSettings
 from headwater.models.transformer import TransformerBackbone, TransformerEncoderDecoder
+from headwater.models.two_towers import TwoTowers
 from headwater.nn.initialization import initialize
 
 
@@ -24,6 +26,8 @@ def build_backbone(settings: BackboneSettings, *, seed: int | None = None) -> Ba
             backbone: Backbone = TransformerBackbone(settings)
         case EncoderDecoderSettings():
             backbone = TransformerEncoderDecoder(settings)
+        case TwoTowerSettings():
+            backbone = TwoTowers(settings)
         case RecurrentSettings():
             backbone = RecurrentBackbone(settings)
         case ConvolutionalSettings():

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from headwater.data.sequencers.patches import Patches
+from headwater.data.sequencers.sides import Sides
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import BadDataError, SettingsError, StorageError
 from headwater.models.building import build_backbone
@@ -58,7 +59,9 @@ class Bundle:
         return self.folder / "tokenizer.json"
 
 
-def save_bundle(folder: Path, model: Model, sequencer: Tokenizer | Patches, card: Mapping[str, Any]) -> None:
+def save_bundle(
+    folder: Path, model: Model, sequencer: Tokenizer | Patches | Sides, card: Mapping[str, Any]
+) -> None:
     """Write the model folder aside, and put it in place of ``folder`` once all of it is on the disk.
 
     ``sequencer`` is how the model's examples became sequences. The layout is the first published one that can say the
@@ -66,9 +69,10 @@ def save_bundle(folder: Path, model: Model, sequencer: Tokenizer | Patches, card
     that does not fit, StorageError when the disk refuses.
     """
     settings, head = _described(model)
-    if isinstance(sequencer, Tokenizer) and sequencer.size > settings.vocabulary_size:
+    vocabulary = _vocabulary(sequencer)
+    if vocabulary is not None and vocabulary.size > settings.vocabulary_size:
         raise SettingsError(
-            f"the tokenizer has {sequencer.size} tokens, the model embeds {settings.vocabulary_size}; "
+            f"the tokenizer has {vocabulary.size} tokens, the model embeds {settings.vocabulary_size}; "
             "ship the tokenizer that the model was trained with"
         )
     layout = layout_for(settings, head)
@@ -157,13 +161,14 @@ def _config(
     layout: Layout,
     settings: BackboneSettings,
     head: HeadSettings | None,
-    sequencer: Tokenizer | Patches,
+    sequencer: Tokenizer | Patches | Sides,
     card: Mapping[str, Any],
 ) -> dict[str, Any]:
+    words = _vocabulary(sequencer)
     special = (
-        SpecialTokens(pad=sequencer.pad, cls=sequencer.cls, sep=sequencer.sep, mask=sequencer.mask)
-        if isinstance(sequencer, Tokenizer)
-        else SpecialTokens()
+        SpecialTokens()
+        if words is None
+        else SpecialTokens(pad=words.pad, cls=words.cls, sep=words.sep, mask=words.mask)
     )
     architecture = layout.architectures.get(head.name if head is not None else "")
     config = {
@@ -287,12 +292,19 @@ def _prefixed(found: dict[str, Value], layout: Layout, names: Sequence[Rename]) 
     return {layout.body_prefix + name: value for name, value in found.items()}
 
 
-def _write_sequencer(folder: Path, sequencer: Tokenizer | Patches, longest: int) -> None:
-    if isinstance(sequencer, Patches):
+def _vocabulary(sequencer: Tokenizer | Patches | Sides) -> Tokenizer | None:
+    if isinstance(sequencer, Sides):
+        return sequencer.text
+    return sequencer if isinstance(sequencer, Tokenizer) else None
+
+
+def _write_sequencer(folder: Path, sequencer: Tokenizer | Patches | Sides, longest: int) -> None:
+    if not isinstance(sequencer, Tokenizer):
         sequencer.save(folder)
+    if (vocabulary := _vocabulary(sequencer)) is None:
         return
-    sequencer.save(folder / "tokenizer.json")
-    extras = sequencer.settings_for_transformers() | {"model_max_length": longest}
+    vocabulary.save(folder / "tokenizer.json")
+    extras = vocabulary.settings_for_transformers() | {"model_max_length": longest}
     _write_json(folder / "tokenizer_config.json", extras)
 
 
@@ -306,7 +318,7 @@ def _write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def _sync(folder: Path) -> None:
     """Wait until every file of the folder, and the folder's own list of them, is on the disk."""
-    for path in (*folder.iterdir(), folder):
+    for path in (*folder.rglob("*"), folder):
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)

@@ -23,6 +23,7 @@ from headwater.models.settings import (
     ResidualSettings,
     TransformerSettings,
 )
+from headwater.models.tower_settings import TwoTowerSettings
 
 MATRIX_LAYERS = (nn.Linear, nn.Conv1d, nn.LSTM, nn.GRU)
 
@@ -62,7 +63,7 @@ class Cost:
 def cost_of(
     backbone: BackboneSettings | Backbone, *, length: int, loss_share: float = 0.0, value_bytes: int = 4
 ) -> Cost:
-    """The cost of one row of ``length`` tokens.
+    """The cost of one row of ``length`` tokens; of two towers, of a pair of rows of that length.
 
     ``loss_share`` is the share of tokens whose words are predicted (0.3 of masked tokens, 1 for next tokens,
     0 when there is a classifier instead); ``value_bytes`` the bytes of one activation (4 in fp32, 2 in
@@ -138,6 +139,8 @@ def _attention_flops(settings: BackboneSettings, length: int) -> float:
         reads = 4.0 * length * length * settings.decoder.num_heads * settings.decoder.head_width
         halves = _attention_flops(settings.encoder, length) + _attention_flops(settings.decoder, length)
         return halves + settings.decoder.depth * reads
+    if isinstance(settings, TwoTowerSettings):
+        return sum(_attention_flops(side, length) for side in settings.sides)
     if not isinstance(settings, TransformerSettings):
         return 0.0
     pairs = sum(
@@ -180,6 +183,8 @@ def _held_per_token(settings: BackboneSettings) -> int:
             heads = 3 * decoder.num_heads + 2 * decoder.key_value_heads
             reads = decoder.depth * (2 * C + heads * decoder.head_width)  # as for its own tokens
             return _held_per_token(settings.encoder) + _held_per_token(settings.decoder) + reads
+        case TwoTowerSettings():
+            return sum(_held_per_token(side) for side in settings.sides)
         case RecurrentSettings():
             # Every step keeps each of its small products; counted from what autograd holds.
             kept = 19 if settings.cell == "lstm" else 8

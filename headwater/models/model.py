@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from headwater.models.backbone import Backbone, EncoderDecoder
 from headwater.models.building import build_backbone
 from headwater.models.heads import HeadSettings, build_head, usual_head
-from headwater.models.settings import BackboneSettings, TransformerSettings
+from headwater.models.settings import BackboneSettings
+from headwater.models.transformer import TransformerBackbone
 from headwater.nn.embedding import PatchEmbedding
 from headwater.nn.heads import TokenHead
 from headwater.nn.initialization import initialize
@@ -80,16 +81,10 @@ def build_model(settings: BackboneSettings, *, head: str | None = None, seed: in
 
 @torch.no_grad()
 def begin_with_grid(model: Model) -> None:
-    """Let the learnt positions of a fresh Transformer of pictures know which patches are neighbours; others stay."""
-    embedding, settings = (
-        getattr(model.backbone, "embedding", None),
-        getattr(model.backbone, "settings", None),
-    )
-    if (
-        isinstance(embedding, PatchEmbedding)
-        and isinstance(settings, TransformerSettings)
-        and settings.patches
-    ):
-        table = embedding.positions.table.weight
-        patches = settings.patches
-        table[1:] = grid_sinusoids(patches.rows, patches.columns, settings.width, slices=patches.slices)
+    """Let the learnt positions of fresh Transformers of pictures know which patches are neighbours; others stay."""
+    for part in model.backbone.modules():
+        if isinstance(part, TransformerBackbone) and isinstance(part.embedding, PatchEmbedding):
+            patches, width = part.settings.patches, part.settings.width
+            assert patches is not None
+            table = part.embedding.positions.table.weight
+            table[1:] = grid_sinusoids(patches.rows, patches.columns, width, slices=patches.slices)

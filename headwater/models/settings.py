@@ -35,7 +35,7 @@ RecurrentAttention = Literal["none", "additive"]
 class PatchSettings:
     """Pictures as ``rows`` × ``columns`` squares of ``side`` × ``side`` pixels with ``channels`` values each.
 
-    Of a clip the rows are those of its ``slices`` of time, one below the other.
+    Of a clip the rows are those of its ``slices`` of time, one below the other. ``bias``: the map of a patch has one.
     """
 
     rows: int
@@ -43,9 +43,10 @@ class PatchSettings:
     side: int
     channels: int
     slices: int = 1
+    bias: bool = True
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        for name, value in self.cut.items():
             if type(value) is not int or not 1 <= value <= LARGEST["max_length"]:
                 raise SettingsError(
                     f"patches.{name}={value!r}; expected a whole number above 0, within reason"
@@ -59,6 +60,11 @@ class PatchSettings:
     def count(self) -> int:
         """Patches of a picture."""
         return self.rows * self.columns
+
+    @property
+    def cut(self) -> dict[str, int]:
+        """What a sequencer knows of them as well, by name."""
+        return {name: getattr(self, name) for name in ("rows", "columns", "side", "channels", "slices")}
 
     @property
     def features(self) -> int:

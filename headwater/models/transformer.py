@@ -43,6 +43,8 @@ class TransformerBackbone(Backbone):
                 settings.patches.features,
                 settings.patches.count,
                 settings.width,
+                bias=settings.patches.bias,
+                norm=build_embedding_norm(settings),
                 dropout=settings.embedding_dropout,
             )
         )
@@ -167,19 +169,21 @@ Table = TypeVar("Table", bound=nn.Module)
 def build_embedding(settings: TransformerSettings, tokens: Table) -> TokenEmbedding[Table]:
     """The table of tokens, absolute positions if any, norm if any, a map where the table is narrower or wider."""
     wide = settings.table_width == settings.width
-    norm = (
-        build_norm(settings.norm, settings.table_width, settings.norm_epsilon)
-        if settings.embedding_norm
-        else None
-    )
     return TokenEmbedding(
         tokens,
         projection=None if wide else nn.Linear(settings.table_width, settings.width),
         positions=_absolute_positions(settings),
-        norm=norm,
+        norm=build_embedding_norm(settings),
         scale=settings.embedding_scale,
         dropout=settings.embedding_dropout,
     )
+
+
+def build_embedding_norm(settings: TransformerSettings) -> nn.Module | None:
+    """The norm behind tables and positions, where there is one."""
+    if not settings.embedding_norm:
+        return None
+    return build_norm(settings.norm, settings.table_width, settings.norm_epsilon)
 
 
 def build_blocks(settings: TransformerSettings, *, reads_memory: bool = False) -> nn.ModuleList:

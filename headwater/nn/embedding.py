@@ -54,22 +54,33 @@ class TokenEmbedding(nn.Module, Generic[Table]):
 
 
 class PatchEmbedding(nn.Module):
-    """``dropout(x + P(position))``, x the vector of [CLS] at position 0 and ``W patch + b`` elsewhere.
+    """``dropout(norm(x + P(position)))``, x the vector of [CLS] at position 0 and ``W patch + b`` elsewhere.
 
     A position is learnt for each of ``count`` patches, and for [CLS]. A picture that lacks patches is embedded as well:
-    a patch's position says where in the picture it stands.
+    a patch's position says where in the picture it stands. ``norm`` and ``bias`` may be absent.
 
-    Source: Dosovitskiy et al. 2021, equation 1, arXiv:2010.11929.
+    Source: Dosovitskiy et al. 2021, equation 1, arXiv:2010.11929; the norm: Radford et al. 2021, section 2.4,
+    arXiv:2103.00020.
     """
 
-    def __init__(self, features: int, count: int, width: int, *, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        features: int,
+        count: int,
+        width: int,
+        *,
+        bias: bool = True,
+        norm: nn.Module | None = None,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.projection = nn.Linear(features, width)
+        self.projection = nn.Linear(features, width, bias=bias)
         self.first = nn.Embedding(1, width)
         self.positions = LearnedPositions(count + 1, width)
+        self.norm = norm if norm is not None else nn.Identity()
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, patches: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T, P) → (B, T, C)
         first = (layout.positions == 0)[..., None]
         embedded = torch.where(first, self.first.weight[0], self.projection(patches))
-        return self.dropout(embedded + self.positions(layout))
+        return self.dropout(self.norm(embedded + self.positions(layout)))

@@ -11,6 +11,7 @@
 | convolutions | truncated normal, σ = √(1 / inputs·kernel); in front of a ReLU (pictures) √(2 / inputs·kernel) |
 | LSTM and GRU, gate by gate | input maps Xavier uniform, recurrent maps orthogonal |
 | an LSTM's forget gate | bias 1: open |
+| the factor of cosines | 1 / 0.07 |
 | norms | 1; every bias 0, T5's relative biases too |
 | what a normed token vector tells rotary queries and keys through feature 0 | half of the heads read a neighbour |
 
@@ -31,6 +32,7 @@ from headwater.nn.attention import MultiHeadAttention
 from headwater.nn.embedding import TokenEmbedding
 from headwater.nn.heads import TiedDecoder
 from headwater.nn.positions import RelativeBuckets, Rotary
+from headwater.nn.scale import BEGINNING, LearnedScale
 from headwater.randomness import key
 
 SMALL_DEVIATION = 0.02
@@ -136,6 +138,8 @@ def _initialize_part(part: nn.Module, deviation: float, generators: _Generators)
             _zero(part.bias)
         case RelativeBuckets():
             _zero(part.table)
+        case LearnedScale():
+            part.logarithm.fill_(math.log(BEGINNING))
         case _:
             raise TypeError(f"initialization.py has no row for {type(part).__name__}; add one to its table")
 

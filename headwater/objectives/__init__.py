@@ -19,6 +19,8 @@ from headwater.objectives.next_item import NextItem
 from headwater.objectives.next_sentence import NextSentence
 from headwater.objectives.next_token import NextToken
 from headwater.objectives.objective import LabelledObjective, LossTerm, Objective, Task
+from headwater.objectives.pair_contrast import PairContrast
+from headwater.objectives.pair_match import PairMatch
 from headwater.objectives.picture_distillation import PictureDistillation
 from headwater.objectives.question_answering import QuestionAnswering
 from headwater.objectives.regression import Regression
@@ -57,6 +59,8 @@ __all__ = [
     "NextSentence",
     "NextToken",
     "Objective",
+    "PairContrast",
+    "PairMatch",
     "PastFrames",
     "PictureDistillation",
     "QuestionAnswering",

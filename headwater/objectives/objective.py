@@ -12,8 +12,9 @@ from headwater.models.model import Model
 from headwater.randomness import Draws
 from headwater.sequence import Batch
 
-Reads = Literal["both", "past", "source", "any"]
-"""What a model must be: one that reads both sides, the past alone, a source while it writes a target, or any."""
+Reads = Literal["both", "past", "source", "sides", "any"]
+"""What a model must be: one that reads both sides, the past alone, a source while it writes a target, the two sides of
+a pair, or any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ LAYOUTS_THAT_READ: Mapping[Reads, Collection[LayoutName]] = {
     "both": ENCODERS,
     "past": DECODERS,
     "source": ENCODER_DECODERS,
+    "sides": (),
     "any": (*ENCODERS, *DECODERS),
 }
 """Which layouts there are for what a model is to read; an objective that needs neither side takes one stack."""

@@ -7,11 +7,11 @@ from typing import NamedTuple
 from torch import Tensor
 
 from headwater.data.files import sources_of
-from headwater.data.kinds import MODALITIES, Modality
+from headwater.data.kinds import MODALITIES, Learnt, Modality
 from headwater.data.media_tables import TABLE_KINDS, media_of, modality_of
-from headwater.data.sequencers import Patches, Sequencer, Tokenizer, patches_in, vocabulary_in
+from headwater.data.sequencers import Patches, Sequencing, Tokenizer, patches_in, vocabulary_in
 from headwater.errors import SettingsError
-from headwater.models import Model, TransformerSettings
+from headwater.models import Model, TransformerSettings, TwoTowers
 from headwater.objectives import (
     Colorization,
     Denoising,
@@ -29,6 +29,8 @@ from headwater.objectives import (
     NextSentence,
     NextToken,
     Objective,
+    PairContrast,
+    PairMatch,
     PastFrames,
     PictureDistillation,
     ReplacedToken,
@@ -48,7 +50,7 @@ from headwater.settings import unknown_choice
 class Given:
     """What an objective may be made from."""
 
-    sequencer: Sequencer
+    sequencer: Sequencing
     settings: ObjectiveSettings
     model: Model
     seed: int
@@ -75,6 +77,12 @@ class Given:
         settings = getattr(self.model.backbone, "settings", None)
         assert isinstance(settings, TransformerSettings), "pictures are read by a Transformer"
         return settings
+
+    @property
+    def joint_width(self) -> int:
+        """Numbers of the vectors of both sides of a pair."""
+        assert isinstance(self.model.backbone, TwoTowers), "pairs are read by two towers"
+        return self.model.backbone.settings.joint_width
 
     def share(self, usual: float) -> float:
         """The share that the user chose, or the one that is usual for the objective."""
@@ -151,11 +159,16 @@ _OF_CLIPS: Mapping[str, Choice] = {
     "past_frames": Choice(PastFrames, lambda g: PastFrames(g.backbone, seed=g.seed)),
     "view_contrast": _OF_PICTURES["view_contrast"],
 }
-PRETEXT_OBJECTIVES: Mapping[Modality, Mapping[str, Choice]] = {
+_OF_PAIRS: Mapping[str, Choice] = {
+    "pair_contrast": Choice(PairContrast, lambda _: PairContrast()),
+    "pair_match": Choice(PairMatch, lambda g: PairMatch(g.joint_width, seed=g.seed)),
+}
+PRETEXT_OBJECTIVES: Mapping[Learnt, Mapping[str, Choice]] = {
     "text": _OF_TEXT,
     "image": _OF_PICTURES,
     "audio": _OF_RECORDINGS,
     "video": _OF_CLIPS,
+    "pairs": _OF_PAIRS,
 }
 """The pretext tasks of each modality; one of the same name asks the same of each."""
 USUAL: Mapping[Modality, str] = {
@@ -167,10 +180,13 @@ USUAL: Mapping[Modality, str] = {
 """The pretext task of a modality where the user names none."""
 
 
+LEARNT: Mapping[Learnt, str] = {**MODALITIES, "pairs": "pairs"}
+"""What a run learns from, in words."""
 READS: Mapping[Reads, str] = {
     "both": "both sides",
     "past": "the past alone",
     "source": "a source while it writes",
+    "sides": "both sides of a pair",
     "any": "anything",
 }
 """What a kind of model reads, in words."""
@@ -181,7 +197,7 @@ class Pretext:
     """The objectives of a run with their weights, what they read, and what they need together."""
 
     weights: Mapping[str, float]
-    modality: Modality
+    modality: Learnt
 
     @classmethod
     def named(cls, name: str, paths: Sequence[str] = ()) -> "Pretext":
@@ -208,6 +224,8 @@ class Pretext:
 
     def require(self, paths: Sequence[str]) -> str:
         """Refuse data that hold nothing of what these pretext tasks read; what is passed over, in words, or ""."""
+        if self.modality == "pairs":  # whoever looks for pairs says what is missing
+            return ""
         name, reads = next(iter(self.weights)), MODALITIES[self.modality]
         others: list[Modality] = [other for other in MODALITIES if other != self.modality]
         found = {other: sources_of(paths, other) for other in others}
@@ -267,17 +285,15 @@ class Pretext:
             )
 
 
-def _modality(names: Sequence[str], paths: Sequence[str]) -> Modality:
+def _modality(names: Sequence[str], paths: Sequence[str]) -> Learnt:
     """What all of these tasks read."""
-    common: list[Modality] = [
+    common: list[Learnt] = [
         modality for modality, known in PRETEXT_OBJECTIVES.items() if set(names) <= set(known)
     ]
     if not common:
         read = ", ".join(
             f"{name} reads "
-            + " or ".join(
-                MODALITIES[modality] for modality, known in PRETEXT_OBJECTIVES.items() if name in known
-            )
+            + " or ".join(LEARNT[modality] for modality, known in PRETEXT_OBJECTIVES.items() if name in known)
             for name in names
         )
         raise SettingsError(f"{read}; one run reads one kind of data: choose objectives of one kind")

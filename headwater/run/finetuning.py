@@ -51,7 +51,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
     with StopRequests(remedy=folder.resume_line) as stop:
         settings = agreed_machine(folder.settings(), world)
         device = use_machine(settings.machine)
-        known = None if settings.start_from is None else StartingPoint.of_run(settings.start_from)
+        known = _known(settings)
         data = LabelledData.read(settings.data, settings.task or "classification", _cut(settings, known))
         world.on_first(lambda: folder.write_json("data.json", data.facts()))
         check = stop.for_all(world)
@@ -104,6 +104,12 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         )
         journey = drive()
         world.on_first(lambda: _finish(folder, reader, start, settings, journey, data, progress))
+
+
+def _known(settings: RunSettings) -> StartingPoint | None:
+    """The run that is begun from; of pairs, the side that reads these data."""
+    path = settings.start_from
+    return None if path is None else StartingPoint.of_run(path, data=settings.data.paths)
 
 
 def _cut(settings: RunSettings, known: StartingPoint | None) -> Cut | None:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from headwater.errors import SettingsError
-from headwater.models import Backbone, EncoderDecoder, Model
+from headwater.models import Backbone, EncoderDecoder, Model, TwoTowers
 from headwater.models.adapter_file import published_rows
 from headwater.models.transformer import TransformerBackbone, TransformerEncoderDecoder
 from headwater.nn.adapters import adapt
@@ -76,14 +76,20 @@ def compile_blocks(model: Model, settings: MachineSettings) -> None:
 
 def fits(backbone: Backbone, needs: Reads) -> bool:
     """True for a backbone of the kind that an objective needs."""
-    return isinstance(backbone, EncoderDecoder) if needs == "source" else needs in ("any", backbone.reads)
+    match needs:
+        case "source":
+            return isinstance(backbone, EncoderDecoder)
+        case "sides":
+            return isinstance(backbone, TwoTowers)
+        case _:
+            return not isinstance(backbone, TwoTowers) and needs in ("any", backbone.reads)
 
 
 def refuse_parts(name: str, training: TrainingSettings) -> None:
     """A batch whose examples are compared with each other cannot be cut into parts."""
     if (training.micro_batches or 1) > 1:
         raise SettingsError(
-            f"{name} compares the texts of a batch with each other, and training.micro_batches = "
+            f"{name} compares the examples of a batch with each other, and training.micro_batches = "
             f"{training.micro_batches} cuts it into parts; leave it out, or run in one process"
         )
 

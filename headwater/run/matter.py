@@ -1,4 +1,4 @@
-"""What a pre-training run learns from, whatever it is: texts or pictures, prepared and cut into sequences."""
+"""What a pre-training run learns from, whatever it is: texts, pictures or pairs, prepared and cut into sequences."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from headwater.data.batches import BatchStream
 from headwater.data.problems import Problem
-from headwater.data.sequencers import Sequencer
+from headwater.data.sequencers import Sequencing
 from headwater.models import Model
 from headwater.run.choosing_objective import Pretext
 from headwater.run.folder import RunFolder
@@ -23,7 +23,7 @@ class Matter(Protocol):
     """Prepared examples: how they become batches, and how a model of them begins."""
 
     @property
-    def sequencer(self) -> Sequencer:
+    def sequencer(self) -> Sequencing:
         """How an example becomes a sequence; it is shipped with the model."""
         ...
 

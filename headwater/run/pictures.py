@@ -10,7 +10,7 @@ from torch import Tensor
 
 from headwater.analysis.pictures import draw_rows
 from headwater.data.cutting import cut_like, cut_of, suggested
-from headwater.data.kinds import Modality
+from headwater.data.kinds import Learnt
 from headwater.data.media_pool import MediaPool, build_media_pool
 from headwater.data.picture_batches import PictureBatches
 from headwater.data.sequencers.patches import Patches
@@ -48,12 +48,13 @@ class Pictures:
     def gather(
         cls,
         settings: RunSettings,
-        modality: Modality,
+        modality: Learnt,
         parent: Parent | None,
         progress: Progress,
         check: Callable[[], None],
     ) -> "Pictures":
         """Build the pool, or find it in the cache; a run that goes on cuts pictures as its parent did."""
+        assert modality != "pairs"
         data, patches = settings.data, parent.patches if parent else None
         pool = build_media_pool(
             data.paths,

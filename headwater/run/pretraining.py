@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from headwater.data.batches import BatchStream
-from headwater.data.kinds import Modality
+from headwater.data.kinds import Learnt
 from headwater.errors import SettingsError
 from headwater.evaluation.stopping import advice
 from headwater.models import Model, cost_of
@@ -29,6 +29,7 @@ from headwater.run.learning import (
 )
 from headwater.run.matter import Matter
 from headwater.run.measuring import seconds_a_step, steps_in
+from headwater.run.pairs import Pairs
 from headwater.run.pictures import Pictures
 from headwater.run.remembering import OldData
 from headwater.run.settings import RunSettings
@@ -43,11 +44,12 @@ EVALUATION_SHARE = 0.04
 """The share of a run that its evaluations take: eight forward passes every tenth of the way, and the probe."""
 SHORTEST_RUN = 10
 """Steps that even the shortest time buys."""
-MATTERS: dict[Modality, type[Texts] | type[Pictures]] = {
+MATTERS: dict[Learnt, type[Texts] | type[Pictures] | type[Pairs]] = {
     "text": Texts,
     "image": Pictures,
     "audio": Pictures,
     "video": Pictures,
+    "pairs": Pairs,
 }
 
 

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headwater.data.excerpts import Excerpts
+from headwater.data.kinds import PathLike
 from headwater.data.sequencers import Sequencer, Tokenizer, vocabulary_in
 from headwater.data.vector_store import VectorBlock, unit
 from headwater.errors import BadDataError
-from headwater.models import Model, load_bundle
+from headwater.models import Model, Tower, load_bundle
 from headwater.objectives import LabelledObjective
 from headwater.run.fitting import Input, read_once
 from headwater.run.folder import RunFolder
-from headwater.run.starting import DEFAULT_LENGTH, model_folder, sequencer_of
+from headwater.run.starting import DEFAULT_LENGTH, model_folder, one_side
 from headwater.sequence import Batch
 from headwater.training.precision import autocast, count_free_cores, tune_allocator, use_threads
 
@@ -37,10 +38,15 @@ class Reader:
     precision: str = "fp32"
     device: torch.device = CPU
     check: Callable[[], None] | None = None
+    tower: Tower | None = None
+    """What makes vectors, where the model reads one side of pairs."""
 
     @classmethod
-    def of_run(cls, folder: RunFolder) -> tuple["Reader", Mapping[str, Any]]:
-        """The shipped model of a finished run on this machine's free cores, and its card."""
+    def of_run(cls, folder: RunFolder, *, data: PathLike | None = None) -> tuple["Reader", Mapping[str, Any]]:
+        """The shipped model of a finished run on this machine's free cores, and its card.
+
+        Of a run of pairs it is the side that reads ``data``, or text where these are not named.
+        """
         tune_allocator()
         use_threads(count_free_cores())
         bundle = load_bundle(model_folder(folder.path))
@@ -50,9 +56,12 @@ class Reader:
                 f"{folder.path / 'model' / 'headwater.json'} is missing or was edited: 'length' is {length!r}; "
                 "restore the file, or make the run again"
             )
-        sequencer = sequencer_of(bundle)
+        model, sequencer, tower = one_side(bundle, data)
         return cls(
-            model=bundle.model.eval(), sequencer=sequencer, length=length or DEFAULT_LENGTH
+            model=model.eval(),
+            sequencer=sequencer,
+            length=length or DEFAULT_LENGTH,
+            tower=tower and tower.eval(),
         ), bundle.card
 
     @property
@@ -65,7 +74,7 @@ class Reader:
         return self.of_every_row(lambda batch: objective.scores(self.model, batch), rows)
 
     def vectors(self, rows: Sequence[Input]) -> NDArray[np.float32]:
-        """The mean of each row's last hidden states: (rows, width)."""
+        """The mean of each row's last hidden states, or the vector of its tower: (rows, width)."""
         return self.of_every_row(self._means, rows)
 
     def windows(self, texts: Sequence[str], *, first: int = 0) -> VectorBlock:
@@ -107,6 +116,8 @@ class Reader:
             yield batch.to(self.device)
 
     def _means(self, batch: Batch) -> Tensor:
+        if self.tower is not None:
+            return self.tower(batch.inputs, batch.layout)
         hidden_states = self.model.encode(batch)
         real = batch.layout.real[..., None].to(hidden_states.dtype)
         return (hidden_states * real).sum(dim=1) / real.sum(dim=1).clamp_min(1)

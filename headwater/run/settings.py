@@ -34,6 +34,9 @@ class DataSettings:
     side: int | None = None  # of pictures, in pixels
     seconds: float | None = None  # of recordings and clips, that are heard or seen at a time
     frames: int | None = None  # of clips, that are seen of these seconds
+    pair: tuple[str, ...] | None = (
+        None  # what belongs together: image, text; or with columns, audio=wav, image=row
+    )
 
     def __post_init__(self) -> None:
         _positive("data", side=self.side, seconds=self.seconds, frames=self.frames)

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headwater.data.sequencers import Patches, Sequencer, Tokenizer, patches_in, vocabulary_in
+from headwater.data.sequencers import (
+    Patches,
+    Sequencing,
+    Sides,
+    Tokenizer,
+    patches_in,
+    sides_in,
+    vocabulary_in,
+)
 from headwater.evaluation.forgetting import Forgetting
 from headwater.evaluation.stopping import Advice
 from headwater.models import Model, load_bundle, save_bundle
@@ -20,13 +28,15 @@ from headwater.run.starting import StartingPoint, model_folder, sequencer_of
 from headwater.training.precision import peak_memory
 from headwater.version import VERSION
 
+_WORDS: Mapping[type, str] = {Tokenizer: "tokens", Patches: "patches", Sides: "sides"}
+
 
 @dataclass(frozen=True, slots=True)
 class Parent:
     """The run that this one goes on from."""
 
     path: Path
-    sequencer: Sequencer
+    sequencer: Sequencing
     card: Mapping[str, Any]
 
     @property
@@ -38,6 +48,11 @@ class Parent:
     def patches(self) -> Patches:
         """How it cuts pictures; SettingsError where it reads text."""
         return patches_in(self.sequencer, self.path)
+
+    @property
+    def sides(self) -> Sides:
+        """How it reads both sides of a pair; SettingsError where it reads one kind of data."""
+        return sides_in(self.sequencer, self.path)
 
     @classmethod
     def of(cls, path: str | None) -> "Parent | None":
@@ -51,7 +66,7 @@ class Parent:
 def ship_pretrained(
     folder: RunFolder,
     model: Model,
-    sequencer: Sequencer,
+    sequencer: Sequencing,
     settings: RunSettings,
     journey: Journey,
     *,
@@ -97,11 +112,11 @@ def ship_finetuned(
     save_bundle(folder.model, model, start.sequencer, card)
 
 
-def _card(settings: RunSettings, journey: Journey, sequencer: Sequencer, **cost: float) -> dict[str, Any]:
+def _card(settings: RunSettings, journey: Journey, sequencer: Sequencing, **cost: float) -> dict[str, Any]:
     return {
         "headwater": VERSION,
         "kind": settings.kind,
-        "sequencer": "tokens" if isinstance(sequencer, Tokenizer) else "patches",
+        "sequencer": _WORDS[type(sequencer)],
         "length": settings.training.length,
         "parent": _parent(settings.start_from),
         "trained": {

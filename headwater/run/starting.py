@@ -1,14 +1,16 @@
 """What training starts from: a kind of backbone and a vocabulary, with weights learnt before or without."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from headwater.data.sequencers import Patches, Sequencer, Tokenizer, vocabulary_in
+from headwater.data.kinds import PathLike, Side
+from headwater.data.media_tables import modality_of
+from headwater.data.sequencers import Patches, Sequencer, Sequencing, Sides, Tokenizer, vocabulary_in
 from headwater.errors import MissingInputError
 from headwater.models import (
     BackboneSettings,
@@ -16,7 +18,10 @@ from headwater.models import (
     EncoderDecoderSettings,
     HeadSettings,
     Model,
+    Tower,
     TransformerSettings,
+    TwoTowers,
+    TwoTowerSettings,
     begin_with_grid,
     build_model,
     load_bundle,
@@ -39,14 +44,18 @@ class StartingPoint:
     word_weights: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
 
     @classmethod
-    def of_run(cls, path: str | Path) -> "StartingPoint":
-        """The shipped model of a run, or a model folder."""
+    def of_run(
+        cls, path: str | Path, *, data: PathLike | Iterable[PathLike] | None = None
+    ) -> "StartingPoint":
+        """The shipped model of a run, or a model folder; of a run of pairs, the side that reads ``data``."""
         bundle = load_bundle(model_folder(Path(path)))
-        model = bundle.model
+        model, sequencer, _ = one_side(bundle, data)
         head = model.head_settings.get(WORD_HEAD)
+        settings = getattr(model.backbone, "settings", None)
+        assert isinstance(settings, BackboneSettings)
         return cls(
-            settings=bundle.settings,
-            sequencer=sequencer_of(bundle),
+            settings=settings,
+            sequencer=sequencer,
             card=bundle.card,
             weights=_weights_of(model.backbone),
             word_head=head,
@@ -107,10 +116,37 @@ class StartingPoint:
         return model
 
 
-def sequencer_of(bundle: Bundle) -> Sequencer:
+class OneSide(NamedTuple):
+    """A model that reads one kind of data; of pairs, one side, and the tower that makes its vectors."""
+
+    model: Model
+    sequencer: Sequencer
+    tower: Tower | None
+
+
+def one_side(bundle: Bundle, data: PathLike | Iterable[PathLike] | None) -> OneSide:
+    """What of a shipped model reads ``data``; where nobody says what is read, text, if there is such a side.
+
+    Raises UsageError where neither side of a model of pairs does.
+    """
+    sides, backbone = sequencer_of(bundle), bundle.model.backbone
+    if not isinstance(sides, Sides):
+        return OneSide(bundle.model, sides, None)
+    assert isinstance(backbone, TwoTowers)
+    kind: Side = ("text" if sides.text else sides.kinds[0]) if data is None else modality_of(data)
+    place = sides.place(kind, bundle.folder.parent)
+    tower = (backbone.first, backbone.second)[place]
+    return OneSide(Model(tower.stack), (sides.first, sides.second)[place], tower)
+
+
+def sequencer_of(bundle: Bundle) -> Sequencing:
     """How examples become sequences for a shipped model."""
+    if isinstance(bundle.settings, TwoTowerSettings):
+        return Sides.load(
+            bundle.folder, *(side.patches and side.patches.cut for side in bundle.settings.sides)
+        )
     if (patches := bundle.settings.patches) is not None:
-        return Patches.load(bundle.folder, **vars(patches))
+        return Patches.load(bundle.folder, **patches.cut)
     return Tokenizer.load(bundle.tokenizer_path)
 
 

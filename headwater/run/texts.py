@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from headwater.data.batches import TokenBatches
-from headwater.data.kinds import Modality
+from headwater.data.kinds import Learnt
 from headwater.data.pool import Pool, build_pool
 from headwater.data.tokenizer import Tokenizer
 from headwater.data.windows import Windows
@@ -37,7 +37,7 @@ class Texts:
     def gather(
         cls,
         settings: RunSettings,
-        modality: Modality,
+        modality: Learnt,
         parent: Parent | None,
         progress: Progress,
         check: Callable[[], None],

@@ -3,7 +3,7 @@
 ``run = hw.pretrain("notes/", size="tiny"); clf = hw.finetune(run, "labels.csv"); clf.predict(["a text"])``
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.examples import texts_in
-from headwater.data.media_tables import modality_of
 from headwater.data.problems import Problems
 from headwater.errors import (
     HeadwaterError,
     InterruptedRunError,
     MissingInputError,
     PreemptedError,
-    SettingsError,
     UsageError,
 )
 from headwater.run.answering import (
@@ -32,23 +30,22 @@ from headwater.run.answering import (
     refuse_unanswered,
     with_errors,
 )
-from headwater.run.choosing_objective import USUAL
+from headwater.run.choosing_settings import Paths, choices_of, paths_of, settings_of
 from headwater.run.finetuning import carry_on_finetuning
 from headwater.run.folder import RunFolder, storage
 from headwater.run.generating import Author, Decoding
 from headwater.run.indexing import Corpus
+from headwater.run.judging_pairs import PairJudge
 from headwater.run.pretraining import carry_on_pretraining
 from headwater.run.searching import search
 from headwater.run.settings import RunSettings
 from headwater.run.summary import RunsTable, RunSummary, Verification, summary_of, verification_of
 from headwater.run.tasks import task_kind
 from headwater.run.tasks.task import Report
-from headwater.settings import assignments, merged, read_toml
 from headwater.training import distributed
 from headwater.training.checkpoint import CheckpointFolder
 from headwater.training.progress import Progress
 
-Paths = str | Path | Sequence[str | Path]
 SCRATCH = "scratch"
 
 
@@ -86,8 +83,10 @@ class Run:
         label: str | None = None,
         quiet: bool = True,
     ) -> Report:
-        """Metrics on labelled rows, each with its 95 % interval, and the confusion matrix."""
+        """Metrics on labelled rows, each with its 95 % interval; of pairs, how often each side finds the other."""
         with Progress(quiet=quiet) as progress:
+            if judge := PairJudge.of_run(self.folder):
+                return judge.judge(Path(test), text=text, label=label, progress=progress)
             return self._answerer().evaluate(Path(test), text=text, label=label, progress=progress)
 
     def predict_rows(
@@ -232,10 +231,10 @@ def pretrain(
 ) -> Run:
     """Pre-train on unlabelled data and give back the run.
 
-    ``choices`` are the command line's options: objective, size, steps, minutes, text, hold_out, probe,
+    ``choices`` are the command line's options: objective, size, steps, minutes, text, pair, hold_out, probe,
     start_from, stop_when_flat, seed. ``assign`` holds ``a.b=c`` texts for any other setting.
     """
-    values = _settings("pretrain", settings, _choices(choices, paths=_paths(data) or None), assign)
+    values = settings_of("pretrain", settings, choices_of(choices, paths=paths_of(data) or None), assign)
     return _begin(out, values, quiet)
 
 
@@ -259,9 +258,9 @@ def finetune(
         raise UsageError(
             f"--size {choices['size']} does not fit: {start} brings its size; only 'scratch' takes one"
         )
-    given = _choices(choices, paths=_paths(train), task=task, start_from=start)
+    given = choices_of(choices, paths=paths_of(train), task=task, start_from=start)
     usual = {"model": {"size": task_kind(task).habits.size}}
-    return _begin(out, _settings("finetune", settings, given, assign, usual), quiet)
+    return _begin(out, settings_of("finetune", settings, given, assign, usual), quiet)
 
 
 def resume(run: "str | Path | Run", *, quiet: bool = False) -> Run:
@@ -326,74 +325,3 @@ def _start(run: "str | Path | Run") -> str | None:
             f"there is no run {_path(run)}; name a run folder, a model folder, or 'scratch' for random weights"
         )
     return str(_path(run))
-
-
-def _paths(paths: Paths) -> tuple[str, ...]:
-    return (str(paths),) if isinstance(paths, str | Path) else tuple(map(str, paths))
-
-
-_TABLES = {
-    "paths": "data",
-    "text": "data",
-    "label": "data",
-    "hold_out": "data",
-    "validation": "data",
-    "probe": "data",
-    "size": "model",
-    "objective": "objective",
-    "steps": "training",
-    "minutes": "training",
-    "seed": "training",
-    "adapt": "training",
-    "stop_when_flat": "training",
-    "start_from": None,
-    "task": None,
-}
-"""Which table of the settings each option belongs to."""
-
-
-def _choices(choices: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """Options as tables of settings; what was not given is left out."""
-    tables: dict[str, Any] = {}
-    for name, value in {**choices, **more}.items():
-        if name not in _TABLES:
-            raise UsageError(
-                f"unknown option '{name}'; known: {', '.join(_TABLES)}, and any setting through assign"
-            )
-        if value is None:
-            continue
-        table = _TABLES[name]
-        key = "name" if name == "objective" else name
-        (tables if table is None else tables.setdefault(table, {}))[key] = _plain(value, name)
-    return tables
-
-
-def _plain(value: Any, name: str) -> Any:
-    """Paths as texts, and one path or column where several are possible as a list of one."""
-    if name in ("text", "hold_out", "paths"):
-        return list(_paths(value))
-    return str(value) if isinstance(value, Path) else value
-
-
-def _settings(
-    kind: str,
-    base: str | Path | None,
-    choices: Mapping[str, Any],
-    assign: Iterable[str],
-    usual: Mapping[str, Any] | None = None,
-) -> RunSettings:
-    """What was assigned, over what was chosen, over what a file says, over what is usual."""
-    values = merged(usual or {}, read_toml(Path(base)) if base is not None else {})
-    values = merged(merged(values, choices), assignments(list(assign)))
-    if values.setdefault("kind", kind) != kind:
-        raise SettingsError(
-            f"{base or '--set'} is of a run of kind '{values['kind']}'; use: headwater {values['kind']}"
-        )
-    if not values.get("data", {}).get("paths"):
-        raise UsageError(
-            "no data were named; expected files or folders: headwater pretrain notes/ --out runs/notes"
-        )
-    if kind == "pretrain" and not values.get("objective", {}).get("name"):
-        paths = values["data"]["paths"]
-        values = merged(values, {"objective": {"name": USUAL[modality_of(paths)]}})
-    return RunSettings.from_mapping(values)

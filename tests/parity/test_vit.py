@@ -117,7 +117,7 @@ def test_our_folder_gives_transformers_the_same_answers(head: str | None, tmp_pa
         found, expected = theirs(numbers).logits, model.heads[head](states, layout)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
     again = load_bundle(tmp_path / "model")
-    assert Patches.load(again.folder, **vars(patches)) == PATCHES
+    assert Patches.load(again.folder, **patches.cut) == PATCHES
     torch.testing.assert_close(again.model.eval().backbone(inputs, layout), states, atol=0, rtol=0)
 
 

@@ -5,14 +5,16 @@ from typing import Any
 
 from headwater.data.cutting.clips import ClipCut
 from headwater.data.cutting.cut import Cut, digest_of, watched
+from headwater.data.cutting.flow import FlowCut
 from headwater.data.cutting.pictures import PictureCut, fitted_patch, square
 from headwater.data.cutting.sounds import SoundCut
-from headwater.data.kinds import Modality
+from headwater.data.kinds import Side
 from headwater.data.sequencers.patches import TUBELET, Patches
 
 __all__ = [
     "ClipCut",
     "Cut",
+    "FlowCut",
     "PictureCut",
     "SoundCut",
     "cut_like",
@@ -24,11 +26,11 @@ __all__ = [
     "watched",
 ]
 
-_CUTS: Mapping[Modality, type[Cut]] = {"image": PictureCut, "audio": SoundCut, "video": ClipCut}
+_CUTS: Mapping[Side, type[Cut]] = {"image": PictureCut, "audio": SoundCut, "video": ClipCut, "flow": FlowCut}
 
 
 def suggested(
-    modality: Modality, *, side: int | None, seconds: float | None, frames: int | None, patch: int | None
+    modality: Side, *, side: int | None, seconds: float | None, frames: int | None, patch: int | None
 ) -> Cut:
     """What the user says of a cut; the rest is as the data suggest."""
     match modality:
@@ -36,6 +38,8 @@ def suggested(
             return SoundCut(seconds=seconds, patch=patch)
         case "video":
             return ClipCut(frames=frames, seconds=seconds, side=side, patch=patch)
+        case "flow":
+            return FlowCut(frames=frames, seconds=seconds, side=side, patch=patch)
         case _:
             return PictureCut(side, patch)
 
@@ -45,7 +49,8 @@ def cut_like(patches: Patches) -> Cut:
     if patches.mel is not None:
         return SoundCut(patches.mel.rate, patches.mel.frames, patches.side, patches.mel.bands)
     if patches.film is not None:
-        return ClipCut(
+        kind = FlowCut if patches.film.flow else ClipCut
+        return kind(
             frames=TUBELET * patches.film.slices,
             seconds=patches.film.seconds,
             side=patches.width,

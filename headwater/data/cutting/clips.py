@@ -4,9 +4,9 @@ Shape letters: N clips, S slices of time, H height, W width, K channels.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -46,10 +46,10 @@ class ClipCut(Cut):
     what: ClassVar[str] = "clips"
     kind: ClassVar[Kind] = "clip"
 
-    def fitted(self, sources: Sequence[Source], check: Check | None = None) -> "ClipCut":
+    def fitted(self, sources: Sequence[Source], check: Check | None = None) -> Self:
         """As many frames as most clips have, at most 8; the median length, at most ten seconds; the median side."""
         if None not in (self.frames, self.seconds, self.side, self.channels):
-            return self._checked(self)
+            return self._checked()
         seen = [_clip(medium.content) for medium in some_of(sources, check)]
         usual = int(median(min(clip.frames.shape[1:3]) for clip in seen))
         side = self.side or min(LARGEST_SIDE, usual)
@@ -58,31 +58,29 @@ class ClipCut(Cut):
         grey = all(clip.frames.shape[3] == 1 for clip in seen)
         lengths = [len(clip.frames) / clip.rate for clip in seen if clip.rate]
         length = min(LONGEST_SECONDS, median(lengths)) if len(lengths) == len(seen) else WHOLE
-        return self._checked(
-            ClipCut(
-                frames=self.frames or max(TUBELET, most - most % TUBELET),
-                seconds=length if self.seconds is None else self.seconds,
-                side=side if self.side else max(patch, side - side % patch),
-                patch=patch,
-                channels=self.channels or (1 if grey else 3),
-            )
-        )
+        return replace(
+            self,
+            frames=self.frames or max(TUBELET, most - most % TUBELET),
+            seconds=length if self.seconds is None else self.seconds,
+            side=side if self.side else max(patch, side - side % patch),
+            patch=patch,
+            channels=self.channels or (1 if grey else 3),
+        )._checked()
 
-    @staticmethod
-    def _checked(cut: "ClipCut") -> "ClipCut":
-        assert cut.side is not None
-        assert cut.frames is not None
-        if not cut.patch or cut.side % cut.patch:
+    def _checked(self) -> Self:
+        assert self.side is not None
+        assert self.frames is not None
+        if not self.patch or self.side % self.patch:
             raise BadDataError(
-                f"patches of {cut.patch} pixels do not fill a side of {cut.side}; choose --set model.patch and --set "
+                f"patches of {self.patch} pixels do not fill a side of {self.side}; choose --set model.patch and --set "
                 "data.side so that one divides the other"
             )
-        if cut.frames < TUBELET or cut.frames % TUBELET:
+        if self.frames < TUBELET or self.frames % TUBELET:
             raise BadDataError(
-                f"{cut.frames} frames of a clip; expected an even number, as two of them make one patch: --set "
-                f"data.frames={max(TUBELET, cut.frames - cut.frames % TUBELET)}"
+                f"{self.frames} frames of a clip; expected an even number, as two of them make one patch: --set "
+                f"data.frames={max(TUBELET, self.frames - self.frames % TUBELET)}"
             )
-        return cut
+        return self
 
     def array(self, content: Decoded) -> Pixels:
         """The strip of its middle."""
@@ -128,11 +126,15 @@ class ClipCut(Cut):
     def _strip(self, frames: Pixels, start: int, span: int) -> Pixels:
         """(T, H, W, K) → (S · H, W, 2 K): frames at equal distances, the last one again where there are too few."""
         assert self.frames is not None
-        assert self.side is not None
-        assert self.channels is not None
         places = start + np.floor((np.arange(self.frames) + 0.5) * span / self.frames).astype(int)
         chosen = frames[np.minimum(places, len(frames) - 1)]
-        return film_strip(np.stack([square(frame, self.side, self.channels) for frame in chosen]))
+        return film_strip(self.seen(chosen))
+
+    def seen(self, frames: Pixels) -> Pixels:
+        """What is seen in these frames of a clip: (T, H, W, K) → (T, side, side, channels)."""
+        assert self.side is not None
+        assert self.channels is not None
+        return np.stack([square(frame, self.side, self.channels) for frame in frames])
 
 
 def _clip(content: Decoded) -> Clip:

@@ -8,14 +8,13 @@ from typing import BinaryIO, NamedTuple, cast
 from headwater.data.archives import READ_FAILURES, open_archive
 from headwater.data.arrays import labels_beside, read_array
 from headwater.data.files import Source
+from headwater.data.kinds import MANY
 from headwater.data.problems import Problems
 from headwater.data.readers.clips import Clip, decoded_clip
 from headwater.data.readers.pictures import Pixels, as_pixels, decoded
 from headwater.data.readers.sounds import Recording, decoded_sound
 from headwater.errors import BadDataError
 
-ARRAYS = ("array", "clips")
-"""Kinds of sources that hold many."""
 Decoded = Pixels | Recording | Clip
 """A picture (H, W, K), a recording or a clip."""
 
@@ -39,7 +38,7 @@ def read_media(
     is reported with the reason, and the rest goes on.
     """
     told = any(source.row is not None for source in sources)
-    folders = {_folder(source) for source in sources if source.kind not in ARRAYS}
+    folders = {_folder(source) for source in sources if source.kind not in MANY}
     by_folder = len(folders) > 1 and not told
 
     def label_of(source: Source) -> str | None:
@@ -47,7 +46,7 @@ def read_media(
 
     for file, group in groupby(sources, key=lambda source: source.file):
         members = list(group)
-        if members[0].kind in ARRAYS:
+        if members[0].kind in MANY:
             for source in members:
                 yield from _of_array(source, problems, label)
         elif members[0].member is None:

@@ -6,7 +6,7 @@ Shape letters: B pictures, H height, W width, K channels, N patches, P numbers o
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +21,8 @@ from headwater.errors import BadDataError
 from headwater.sequence import SequenceLayout
 
 PROCESSOR = "preprocessor_config.json"
+STILL = 128
+"""The shade of what does not move."""
 TUBELET = 2
 """Frames that one patch of a clip reaches through."""
 _MEL, _FILM = "headwater_mel", "headwater_film"
@@ -28,10 +30,14 @@ _MEL, _FILM = "headwater_mel", "headwater_film"
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """How a clip becomes a picture: a strip of ``slices`` pairs of frames, over ``seconds`` of it (0: all of it)."""
+    """How a clip becomes a picture: a strip of ``slices`` pairs of frames, over ``seconds`` of it (0: all of it).
+
+    With ``flow`` a frame is not what is seen, but how it moves: to the right, and down.
+    """
 
     slices: int
     seconds: float
+    flow: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,7 +134,31 @@ class Patches:
 
     def shown(self, pixels: Pixels) -> Pixels:
         """Pixels (B, H, W, K) as a person looks at them: of a clip all frames side by side."""
-        return pixels if self.film is None else side_by_side(pixels, self.film.slices)
+        if self.film is None:
+            return pixels
+        frames = side_by_side(pixels, self.film.slices)
+        return in_colour(frames) if self.film.flow else frames
+
+    def moving(self) -> Self:
+        """The same for frames that hold movement."""
+        assert self.film is not None
+        return replace(self, film=replace(self.film, flow=True))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The reverse of ``to_dict``, as JSON knows it."""
+        mel, film = values["mel"], values["film"]
+        ways: dict[str, Any] = {
+            "mean": tuple(values["mean"]),
+            "deviation": tuple(values["deviation"]),
+            "mel": None if mel is None else Mel(**mel),
+            "film": None if film is None else Film(**film),
+        }
+        return cls(**{**values, **ways})
 
     def save(self, folder: Path) -> None:
         """Write ``preprocessor_config.json`` as transformers' ViT reads it."""
@@ -181,6 +211,11 @@ class Patches:
             mel=mel,
             film=film,
         )
+
+
+def in_colour(moves: Pixels) -> Pixels:
+    """Movement (…, 2) as a person looks at it, (…, 3): redder to the right, greener down."""
+    return np.concatenate((moves, np.full_like(moves[..., :1], STILL)), axis=-1)
 
 
 def film_strip(frames: Pixels) -> Pixels:

@@ -5,6 +5,7 @@ from headwater.models.heads import HeadSettings
 from headwater.models.layouts import (
     bart,
     bert,
+    clip,
     dinov2,
     electra,
     eurobert,
@@ -35,6 +36,7 @@ PUBLISHED: dict[str, Layout] = {
         t5.LAYOUT,
         vit.LAYOUT,
         dinov2.LAYOUT,
+        clip.LAYOUT,
     )
 }
 LAYOUTS: dict[str, Layout] = PUBLISHED | native.LAYOUTS

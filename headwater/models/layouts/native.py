@@ -22,6 +22,7 @@ from headwater.models.settings import (
     ResidualSettings,
     TransformerSettings,
 )
+from headwater.models.tower_settings import TwoTowerSettings
 from headwater.settings import from_mapping
 
 KINDS: dict[str, type[BackboneSettings]] = {
@@ -30,6 +31,7 @@ KINDS: dict[str, type[BackboneSettings]] = {
     "headwater_recurrent": RecurrentSettings,
     "headwater_convolutional": ConvolutionalSettings,
     "headwater_residual": ResidualSettings,
+    "headwater_two_towers": TwoTowerSettings,
 }
 
 

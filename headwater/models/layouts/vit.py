@@ -77,6 +77,8 @@ def refusal_of_body(settings: BackboneSettings) -> str | None:
     }
     if any(window is not None for window in settings.windows):
         return "it has windows"
+    if not settings.patches.bias:
+        return "its embedding has no bias"
     return other_than(settings, fixed) or uneven_heads(settings)
 
 

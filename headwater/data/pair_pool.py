@@ -1,0 +1,262 @@
+"""From pairs of files, or tables that name them, to a pool ready for training: each thing decoded once.
+
+Shape letters: N items, M pairs, H height, W width, K channels.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwater.data.asides import is_whole, made_aside
+from headwater.data.cutting import Cut, cut_of
+from headwater.data.kinds import Side
+from headwater.data.media_pool import VALIDATION_SHARE, told_apart
+from headwater.data.pair_items import Cuts, Items, PairItems, pair_items
+from headwater.data.pairing import Pairing, PairRow, PairSet, find_pairs, modality_of_side
+from headwater.data.pool import vocabulary_size_for
+from headwater.data.problems import Problems
+from headwater.data.readers.pictures import Pixels
+from headwater.data.sequencers import Patches, Sides, Tokenizer
+from headwater.data.splits import split_of
+from headwater.data.store import cache_folder, store_key
+from headwater.data.tokenizer import Progress
+from headwater.errors import BadDataError, StorageError
+
+FORMAT = 1
+_FILES = ("facts.json", "pairs.npz")
+_NAMES = ("first", "second")
+_VOCABULARY = "tokenizer.json"
+SideItems = Pixels | Sequence[str]
+"""The things of one side: arrays (N, H, W, K), or texts."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairPool:
+    """Everything that pairs give to training."""
+
+    items: tuple[SideItems, SideItems]
+    train: NDArray[np.int64]  # (M, 2)
+    validation: NDArray[np.int64]
+    digests: NDArray[
+        np.int64
+    ]  # of the pictures, recordings and clips of the train pairs as they were decoded
+    sides: Sides
+    facts: dict[str, Any]  # for data.json
+
+
+@dataclass(frozen=True, slots=True)
+class PairReading:
+    """How pairs are found, how each side is cut, and how a model has read both before, if one has."""
+
+    pairing: Pairing
+    cuts: Callable[[tuple[Side, Side]], Cuts]
+    sides: Sides | None = None
+
+
+def build_pair_pool(
+    paths: Sequence[str | Path],
+    *,
+    reading: PairReading,
+    hold_out: Sequence[str | Path] = (),
+    vocabulary_size: int | None = None,
+    seed: int = 0,
+    cache: str | Path | None = None,
+    progress: Progress | None = None,
+    check: Callable[[], None] | None = None,
+) -> PairPool:
+    """Find the pairs, hold out, split, decode, learn the vocabulary of texts; or find all of it in the cache.
+
+    Pairs that equal an earlier one are left out, and those with a picture, recording or clip of a pair behind
+    ``hold_out``, or of a pair that belongs to a test part. Pairs of validation parts judge; without one, two in a
+    hundred do, chosen by content.
+    """
+    problems = Problems()
+    found = find_pairs(paths, reading.pairing, problems=problems)
+    train, judging, held_out = _parted(found, paths)
+    if hold_out:
+        behind = find_pairs([*hold_out, *paths], replace(reading.pairing, sides=found.sides))
+        held = {str(path) for path in hold_out}
+        held_out += [row for row in behind.rows if any(row.path.startswith(path) for path in held)]
+        train = [row for row in train if not any(row.path.startswith(path) for path in held)]
+    asked, sides = reading.cuts(found.sides), reading.sides
+    files = list(
+        {s.path: s for kind in found.sides for s in found.media.get(modality_of_side(kind), ())}.values()
+    )
+    key = store_key(
+        pairs=[FORMAT, *([list(map(_told, rows)) for rows in (train, judging, held_out)])],
+        files=told_apart(files),
+        sides=found.sides,
+        cuts=[cut and cut.to_dict() for cut in asked],
+        vocabulary=sides.digest if sides else vocabulary_size,
+        validation=[VALIDATION_SHARE, seed],
+    )
+    folder = (cache_folder() if cache is None else Path(cache)) / "pairs" / key
+    if not is_whole(folder, _FILES):
+        build = _Build(found, train, judging, held_out, asked, sides, vocabulary_size, seed, progress, check)
+        try:
+            with made_aside(folder, _FILES) as aside:
+                build.into(aside, key, problems)
+        except OSError as error:
+            raise StorageError(
+                f"the pool cannot be built in {folder.parent}: {error}; make room or give access there, or name "
+                "another folder with HEADWATER_CACHE"
+            ) from error
+    return _open(folder, sides)
+
+
+def _told(row: PairRow) -> list[Any]:
+    return [row.first, row.second]
+
+
+def _parted(
+    found: PairSet, paths: Sequence[str | Path]
+) -> tuple[list[PairRow], list[PairRow], list[PairRow]]:
+    """Pairs to learn from, to judge on, and never to be seen; a file that is named itself is learnt from."""
+    named = {str(path) for path in paths}
+    means = lambda row: row.path in named  # noqa: E731
+    train = [row for row in found.rows if row.split in ("train", None) or means(row)]
+    judging = [row for row in found.rows if row.split == "validation" and not means(row)]
+    held_out = [row for row in found.rows if row.split == "test" and not means(row)]
+    if not train:
+        raise BadDataError(
+            f"all {len(found.rows):,} pairs belong to validation or test parts by their names; name a file itself to "
+            "learn from it all the same"
+        )
+    return train, judging, held_out
+
+
+@dataclass(slots=True)
+class _Build:
+    """One pool in the making."""
+
+    found: PairSet
+    train: list[PairRow]
+    judging: list[PairRow]
+    held_out: list[PairRow]
+    cuts: Cuts
+    sides: Sides | None
+    vocabulary_size: int | None
+    seed: int
+    progress: Progress | None
+    check: Callable[[], None] | None
+
+    def into(self, folder: Path, key: str, problems: Problems) -> None:
+        learnt = self.found.having(self.train)
+        cuts = cast(
+            Cuts,
+            tuple(cut and cut.fitted(learnt.sources(side), self.check) for side, cut in enumerate(self.cuts)),
+        )
+        if self.progress is not None:
+            self.progress("reading pairs", 0, None)
+        items = pair_items(self.found.having([*self.train, *self.judging]), cuts, problems, self.check)
+        held = pair_items(self.found.having(self.held_out), cuts, Problems(), self.check)
+        train, validation = self._split(items, held, problems)
+        if not len(train):
+            raise BadDataError(f"no pair is left to learn from: {problems.summary()}")
+        both = (items.first, items.second)
+        facts: list[dict[str, Any]] = []
+        for name, side, cut, column in zip(_NAMES, both, cuts, train.T, strict=True):
+            facts.append(self._keep(folder, name, side, cut, np.unique(column)))
+        digests = np.concatenate(
+            [side.digests[train[:, place]] for place, side in enumerate(both) if cuts[place] is not None]
+        )
+        np.savez(folder / "pairs.npz", train=train, validation=validation, digests=np.unique(digests))
+        kept = {
+            "key": key,
+            "what": "pairs",
+            "sides": list(self.found.sides),
+            "how": self.found.how,
+            "items": len(train),
+            "cuts": [cut and cut.to_dict() for cut in cuts],
+            "patches": [fact.get("patches") for fact in facts],
+            "distinct": [len(np.unique(column)) for column in train.T],
+            "validation": {
+                "items": len(validation),
+                "how": "parts named so"
+                if self.judging
+                else f"{VALIDATION_SHARE:.1%} of the pairs, by content",
+            },
+            "left_out": problems.to_dict(),
+        }
+        (folder / "facts.json").write_text(json.dumps(kept, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    def _split(
+        self, items: PairItems, held: PairItems, problems: Problems
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Which pairs are learnt from and which judge."""
+        media = [place for place, cut in enumerate(self.cuts) if cut is not None]
+        never = {
+            int(digest) for place in media for digest in (held.first, held.second)[place].digests.tolist()
+        }
+        judging = {id(row) for row in self.judging}
+        seen: set[tuple[int, int]] = set()
+        parts: tuple[list[list[int]], list[list[int]]] = ([], [])
+        for row, pair in zip(items.rows, items.pairs.tolist(), strict=True):
+            digests = (int(items.first.digests[pair[0]]), int(items.second.digests[pair[1]]))
+            if any(digests[place] in never for place in media):
+                problems.add(row.path, row.row, "belongs to a held-out pair")
+            elif digests in seen:
+                problems.add(row.path, row.row, "exact duplicate")
+            else:
+                seen.add(digests)
+                by_content = not judging and split_of(
+                    digests[media[0]], VALIDATION_SHARE, f"validation {self.seed}"
+                )
+                parts[id(row) in judging or by_content].append(pair)
+        train, validation = (np.array(part, np.int64).reshape(-1, 2) for part in parts)
+        return train, validation
+
+    def _keep(
+        self, folder: Path, name: str, side: Items, cut: Cut | None, learnt: NDArray[np.int64]
+    ) -> dict[str, Any]:
+        """One side on the disk, and what was measured of it."""
+        if cut is None:
+            texts = [str(text) for text in side.contents]
+            (folder / f"{name}.json").write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
+            if self.sides is None:
+                some = [texts[number] for number in learnt.tolist()]
+                size = self.vocabulary_size or vocabulary_size_for(sum(map(len, some)))
+                Tokenizer.learn_for_pairs(some, size, self.progress).save(folder / _VOCABULARY)
+            return {}
+        pixels = np.stack(cast(Sequence[Pixels], side.contents))
+        np.save(folder / f"{name}.npy", pixels)
+        return {"patches": cut.patches(pixels[learnt]).to_dict()}
+
+
+def _open(folder: Path, sides: Sides | None) -> PairPool:
+    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    items: list[SideItems] = []
+    ways: list[Patches | Tokenizer] = []
+    for name, cut, patches in zip(_NAMES, facts["cuts"], facts["patches"], strict=True):
+        if cut is None:
+            items.append(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")))
+            if sides is None:
+                ways.append(Tokenizer.load(folder / _VOCABULARY))
+        else:
+            items.append(np.load(folder / f"{name}.npy", mmap_mode="r"))
+            if sides is None:
+                ways.append(Patches.from_dict(patches))
+    with np.load(folder / "pairs.npz") as kept:
+        train, validation, digests = kept["train"], kept["validation"], kept["digests"]
+    return PairPool(
+        items=(items[0], items[1]),
+        train=train,
+        validation=validation,
+        digests=digests,
+        sides=sides or Sides(ways[0], ways[1]),
+        facts=facts,
+    )
+
+
+def told_of(facts: dict[str, Any]) -> str:
+    """What the sides are, and how they are cut, in words."""
+    cuts = [None if cut is None else cut_of(cut).told() for cut in facts["cuts"]]
+    counts = [
+        f"{count:,} distinct {side}" for side, count in zip(facts["sides"], facts["distinct"], strict=True)
+    ]
+    return "; ".join(f"{count}{f' ({cut})' if cut else ''}" for count, cut in zip(counts, cuts, strict=True))

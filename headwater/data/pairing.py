@@ -1,0 +1,341 @@
+"""Which things belong together: pairs that a table names, pairs of one name, clips with their own movement."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple, cast
+
+from headwater.data.archives import READ_FAILURES
+from headwater.data.arrays import heads
+from headwater.data.files import Source, sources_of
+from headwater.data.kinds import MANY, SIDES, Modality, PathLike, Side, Split, paths_in, split_of_word
+from headwater.data.media_tables import MEDIA, TABLE_KINDS, place_in, places_of, says_split
+from headwater.data.problems import Problems
+from headwater.data.readers.columns import find_columns, listed
+from headwater.data.readers.sources import open_table
+from headwater.data.readers.table import Row, Table
+from headwater.errors import BadDataError, MissingInputError, SettingsError
+
+_LOOKED_AT = 200
+_MATCHING = 0.5
+_ROW_WORDS = ("index", "row", "number", "item", "id")
+
+
+class Place(NamedTuple):
+    """A file, or one of the many things in an array, its rows counted from 1."""
+
+    path: str
+    row: int
+
+
+Ref = Place | str
+"""Where a side of a pair is found; of a text, the text itself."""
+
+
+class PairRow(NamedTuple):
+    """Two things that belong together, where it is said, and what else is said of them."""
+
+    first: Ref
+    second: Ref
+    path: str
+    row: int
+    split: Split | None
+    cells: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """What the two sides of pairs are, as far as the user says: ``("image", "text")``, and in which columns."""
+
+    sides: tuple[Side, Side] | None = None
+    columns: Mapping[Side, tuple[str, ...]] = field(default_factory=dict[Side, tuple[str, ...]])
+
+    @classmethod
+    def of(cls, pair: Sequence[str] | None, text: Sequence[str] | None) -> "Pairing":
+        """``image,text``, or with columns ``audio=wav,image=row``; ``text`` names columns of texts."""
+        columns: dict[Side, tuple[str, ...]] = {} if text is None else {"text": tuple(text)}
+        if pair is None:
+            return cls(None, columns)
+        named = [part.partition("=") for part in pair]
+        sides = [side.strip() for side, _, _ in named]
+        if len(sides) != 2 or not set(sides) <= set(SIDES) or sides[0] == sides[1]:
+            raise SettingsError(
+                f"data.pair = {','.join(pair)}; expected two of {', '.join(SIDES)}, as in --pair image,text or "
+                "--pair audio=wav,image=row"
+            )
+        for side, (_, _, column) in zip(sides, named, strict=True):
+            if column:
+                columns[cast(Side, side)] = (column.strip(),)
+        return cls(cast(tuple[Side, Side], tuple(sides)), columns)
+
+
+@dataclass(frozen=True, slots=True)
+class PairSet:
+    """The pairs that were found, and the media that they name."""
+
+    sides: tuple[Side, Side]
+    rows: list[PairRow]
+    media: Mapping[Modality, Sequence[Source]]
+    how: str
+
+    def sources(self, side: int) -> list[Source]:
+        """The files behind one side; none of texts."""
+        kind = modality_of_side(self.sides[side])
+        if kind == "text":
+            return []
+        named = {cast(Place, row[side]).path for row in self.rows}
+        return [source for source in self.media[kind] if source.path in named]
+
+    def having(self, rows: list[PairRow]) -> "PairSet":
+        """Other pairs among the same media."""
+        return PairSet(self.sides, rows, self.media, self.how)
+
+
+def modality_of_side(side: Side) -> Modality:
+    """What files a side is read from."""
+    return "video" if side == "flow" else side
+
+
+def find_pairs(
+    paths: PathLike | Iterable[PathLike], pairing: Pairing, *, problems: Problems | None = None
+) -> PairSet:
+    """The pairs behind ``paths``.
+
+    Where there are tables, their rows are the pairs: a column names files that lie beside it or behind another path (or
+    counts the rows of an array, from 0), another names files of another kind or holds texts. Several columns of texts
+    make a pair each. Without tables, files of the same name but another kind belong together, and a clip alone belongs
+    to its own movement. A file that a table names and nobody finds is reported.
+    Raises BadDataError where nothing belongs together, MissingInputError where nothing is there.
+    """
+    problems = Problems() if problems is None else problems
+    roots = paths_in(paths)
+    for root in roots:
+        if not root.exists():
+            raise MissingInputError(f"there is no file or folder {root}; check the path")
+    tables = [source for source in sources_of(roots, "text") if source.kind in TABLE_KINDS]
+    around = [*roots, *{table.file.parent: None for table in tables if table.named}]
+    media: dict[Modality, list[Source]] = {
+        kind: list({source.path: source for source in sources_of(around, kind)}.values()) for kind in MEDIA
+    }
+    readings = [reading for table in tables if (reading := _Reading.of(table, media, pairing))]
+    if readings:
+        return _in_tables(readings, media, pairing, problems)
+    return _by_name(roots, media, pairing)
+
+
+def _in_tables(
+    readings: Sequence["_Reading"],
+    media: Mapping[Modality, list[Source]],
+    pairing: Pairing,
+    problems: Problems,
+) -> PairSet:
+    sides = pairing.sides or readings[0].sides()
+    rows = [row for reading in readings for row in reading.rows(sides, problems)]
+    if not rows:
+        raise BadDataError(f"{readings[0].source.path}: no pair can be used; {problems.summary()}")
+    columns = readings[0].told(sides)
+    return PairSet(sides, rows, media, columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A table, and in which of its columns things of each kind are named."""
+
+    source: Source
+    table: Table
+    columns: Mapping[Side, tuple[str, ...]]
+    media: Mapping[Modality, Sequence[Source]]
+    places: Mapping[Modality, Mapping[str, int]]
+    split: str | None
+
+    @classmethod
+    def of(
+        cls, source: Source, media: Mapping[Modality, list[Source]], pairing: Pairing
+    ) -> "_Reading | None":
+        """Look for the columns; None where the table names no media."""
+        try:
+            table = open_table(source)
+            sample = [row for row in islice(table.rows(table.columns), _LOOKED_AT) if not row.problem]
+        except READ_FAILURES:
+            return None
+        places: dict[Modality, dict[str, int]] = {kind: places_of(found) for kind, found in media.items()}
+        columns: dict[Side, tuple[str, ...]] = {}
+        for kind in MEDIA:
+            asked = pairing.columns.get(kind)
+            found = asked or _naming(source.file.parent, table, sample, places[kind])
+            if found or (found := _counting(table, sample, media[kind])):
+                columns[kind] = found
+        if not columns:
+            return None
+        if asked := pairing.columns.get("text"):
+            columns["text"] = asked
+        else:
+            taken = {name for names in columns.values() for name in names}
+            columns["text"] = tuple(name for name in find_columns(table).text if name not in taken)
+        _require(table, columns)
+        split = next((name for name in table.columns if says_split(name, table, sample)), None)
+        return cls(source, table, columns, media, places, split)
+
+    def sides(self) -> tuple[Side, Side]:
+        """The two kinds of things that the columns name; BadDataError where they are not two."""
+        there: list[Side] = [kind for kind in ("image", "video", "audio", "text") if self.columns.get(kind)]
+        if there == ["video"]:
+            return "video", "flow"
+        if len(there) != 2:
+            names = ", ".join(f"{SIDES[kind]} ({listed(self.columns[kind])})" for kind in there)
+            raise BadDataError(
+                f"{self.source.path}: its columns name {names or 'nothing'}; expected two kinds of things: name them "
+                f"with --pair, as in --pair {there[0] if there else 'image'},text"
+            )
+        return there[0], there[1]
+
+    def told(self, sides: tuple[Side, Side]) -> str:
+        """Which columns are read, in words."""
+        return " and ".join(
+            f"{SIDES[side]} in {listed(self.columns.get(modality_of_side(side), ()))}" for side in sides
+        )
+
+    def rows(self, sides: tuple[Side, Side], problems: Problems) -> Iterator[PairRow]:
+        """The pairs of the table."""
+        for side in sides:
+            if not self.columns.get(modality_of_side(side)):
+                raise BadDataError(
+                    f"{self.source.path}: no column names {SIDES[side]}; the columns are {listed(self.table.columns)}; "
+                    f"name one: --pair {sides[0]}=COLUMN,{sides[1]}=COLUMN"
+                )
+        for row in self.table.rows(self.table.columns):
+            problems.rows += 1
+            if row.problem:
+                problems.add(self.source.path, row.number, row.problem, row.detail)
+                continue
+            yield from self._pairs(row, sides, problems)
+
+    def _pairs(self, row: Row, sides: tuple[Side, Side], problems: Problems) -> Iterator[PairRow]:
+        cells = {name: (cell or "").strip() for name, cell in zip(self.table.columns, row.cells, strict=True)}
+        split = (split_of_word(cells[self.split]) if self.split else None) or self.source.split
+        found: list[list[Ref]] = []
+        for side in sides:
+            refs: list[Ref] = []
+            for column in self.columns[modality_of_side(side)]:
+                ref = (
+                    cells[column]
+                    if side == "text"
+                    else self._place(modality_of_side(side), cells[column], split)
+                )
+                if ref:
+                    refs.append(ref)
+            if not refs:
+                reason = "empty text" if side == "text" else "no such file"
+                column = self.columns[modality_of_side(side)][0]
+                problems.add(self.source.path, row.number, reason, cells[column])
+                return
+            found.append(refs)
+        for first in found[0]:
+            for second in found[1]:
+                yield PairRow(first, second, self.source.path, row.number, split, cells)
+
+    def _place(self, kind: Modality, cell: str, split: Split | None) -> Place | None:
+        place = place_in(self.source.file.parent, self.places[kind], cell)
+        if place is not None:
+            return Place(self.media[kind][place].path, 1)
+        arrays = _arrays(self.media[kind], split)
+        if len(arrays) == 1 and cell.isdecimal() and int(cell) < _length(arrays[0]):
+            return Place(arrays[0].path, int(cell) + 1)
+        return None
+
+
+def _naming(folder: Path, table: Table, sample: Sequence[Row], places: Mapping[str, int]) -> tuple[str, ...]:
+    """The column whose cells name files."""
+    if not places or not sample:
+        return ()
+    shares = {
+        name: sum(place_in(folder, places, row.cells[number]) is not None for row in sample) / len(sample)
+        for number, name in enumerate(table.columns)
+    }
+    best = max(shares, key=lambda name: shares[name])
+    return (best,) if shares[best] >= _MATCHING else ()
+
+
+def _counting(table: Table, sample: Sequence[Row], media: Sequence[Source]) -> tuple[str, ...]:
+    """The column whose cells count the rows of an array, by its name: that of the file, index, row …"""
+    arrays = [source for source in media if source.kind in MANY]
+    words = (*_ROW_WORDS, *{source.file.stem.casefold() for source in arrays})
+    able = [
+        name
+        for number, name in enumerate(table.columns)
+        if arrays
+        and sample
+        and any(word in name.casefold() for word in words)
+        and all((row.cells[number] or "").isdecimal() for row in sample)
+    ]
+    return tuple(able[:1])
+
+
+def _arrays(media: Sequence[Source], split: Split | None) -> list[Source]:
+    """The arrays that a number may count in: those of the part that the table is of, where there are parts."""
+    arrays = [source for source in media if source.kind in MANY]
+    return [source for source in arrays if source.split == split] or arrays
+
+
+def _length(source: Source) -> int:
+    assert source.member is not None
+    return heads(source.file)[source.member].shape[0]
+
+
+def _require(table: Table, columns: Mapping[Side, Sequence[str]]) -> None:
+    for name in (name for names in columns.values() for name in names):
+        if name not in table.columns:
+            raise BadDataError(
+                f'{table.path}: there is no column "{name}"; the columns are {listed(table.columns)}'
+            )
+
+
+def _by_name(roots: Sequence[Path], media: Mapping[Modality, list[Source]], pairing: Pairing) -> PairSet:
+    """Files of the same name but another kind; of clips alone, each with its own movement."""
+    texts = [source for source in sources_of(roots, "text") if source.kind == "text"]
+    known: dict[Side, list[Source]] = {**media, "text": texts}
+    found = {
+        kind: {str(PurePosixPath(source.path).with_suffix("")): source for source in sources}
+        for kind, sources in known.items()
+        if any(source.kind not in MANY for source in sources)
+    }
+    there: list[Side] = [kind for kind in ("image", "video", "audio", "text") if kind in found]
+    sides = pairing.sides
+    if sides is None:
+        sides = ("video", "flow") if not there[1:] and media["video"] else None
+        sides = sides or ((there[0], there[1]) if len(there) == 2 else None)
+    if sides is None:
+        raise BadDataError(
+            f"{', '.join(map(str, roots))}: found {' and '.join(SIDES[kind] for kind in there) or 'no media'}; "
+            "expected "
+            "two kinds of files with the same names, or a table that names both: say which with --pair, as in "
+            "--pair image,text"
+        )
+    if set(sides) == {"video", "flow"}:
+        return PairSet(sides, list(_moving(media["video"])), media, "clips and how they move")
+    rows = [
+        PairRow(_ref(source), _ref(found[sides[1]][stem]), source.path, 1, source.split, {})
+        for stem, source in found.get(sides[0], {}).items()
+        if stem in found.get(sides[1], {})
+    ]
+    if not rows:
+        raise BadDataError(
+            f"{', '.join(map(str, roots))}: no file of {SIDES[sides[0]]} has the name of one of {SIDES[sides[1]]}; "
+            "expected the same names with other endings, or a table that names both"
+        )
+    return PairSet(sides, rows, media, f"{SIDES[sides[0]]} and {SIDES[sides[1]]} of the same name")
+
+
+def _ref(source: Source) -> Ref:
+    if source.kind != "text":
+        return Place(source.path, 1)
+    with source.open() as stream:
+        return stream.read().decode(source.encoding.codec, "replace").strip()
+
+
+def _moving(clips: Sequence[Source]) -> Iterator[PairRow]:
+    for source in clips:
+        for row in range(_length(source) if source.kind in MANY else 1):
+            place = Place(source.path, row + 1)
+            yield PairRow(place, place, source.path, row + 1, source.split, {})

@@ -1,0 +1,86 @@
+"""What a caller chose, what a file says and what is usual, put together into the settings of a run."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from headwater.data.media_tables import modality_of
+from headwater.errors import SettingsError, UsageError
+from headwater.run.choosing_objective import USUAL
+from headwater.run.settings import RunSettings
+from headwater.settings import assignments, merged, read_toml
+
+Paths = str | Path | Sequence[str | Path]
+
+
+def paths_of(paths: Paths) -> tuple[str, ...]:
+    """One path or several as texts."""
+    return (str(paths),) if isinstance(paths, str | Path) else tuple(map(str, paths))
+
+
+_TABLES = {
+    "paths": "data",
+    "pair": "data",
+    "text": "data",
+    "label": "data",
+    "hold_out": "data",
+    "validation": "data",
+    "probe": "data",
+    "size": "model",
+    "objective": "objective",
+    "steps": "training",
+    "minutes": "training",
+    "seed": "training",
+    "adapt": "training",
+    "stop_when_flat": "training",
+    "start_from": None,
+    "task": None,
+}
+"""Which table of the settings each option belongs to."""
+
+
+def choices_of(choices: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Options as tables of settings; what was not given is left out."""
+    tables: dict[str, Any] = {}
+    for name, value in {**choices, **more}.items():
+        if name not in _TABLES:
+            raise UsageError(
+                f"unknown option '{name}'; known: {', '.join(_TABLES)}, and any setting through assign"
+            )
+        if value is None:
+            continue
+        table = _TABLES[name]
+        key = "name" if name == "objective" else name
+        (tables if table is None else tables.setdefault(table, {}))[key] = _plain(value, name)
+    return tables
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Paths as texts, and one path or column where several are possible as a list of one."""
+    if name in ("text", "hold_out", "paths", "pair"):
+        return list(paths_of(value))
+    return str(value) if isinstance(value, Path) else value
+
+
+def settings_of(
+    kind: str,
+    base: str | Path | None,
+    choices: Mapping[str, Any],
+    assign: Iterable[str],
+    usual: Mapping[str, Any] | None = None,
+) -> RunSettings:
+    """What was assigned, over what was chosen, over what a file says, over what is usual."""
+    values = merged(usual or {}, read_toml(Path(base)) if base is not None else {})
+    values = merged(merged(values, choices), assignments(list(assign)))
+    if values.setdefault("kind", kind) != kind:
+        raise SettingsError(
+            f"{base or '--set'} is of a run of kind '{values['kind']}'; use: headwater {values['kind']}"
+        )
+    if not values.get("data", {}).get("paths"):
+        raise UsageError(
+            "no data were named; expected files or folders: headwater pretrain notes/ --out runs/notes"
+        )
+    if kind == "pretrain" and not values.get("objective", {}).get("name"):
+        paths = values["data"]["paths"]
+        values = merged(values, {"objective": {"name": USUAL[modality_of(paths)]}})
+    return RunSettings.from_mapping(values)

@@ -1,0 +1,114 @@
+"""Judging a run of pairs on pairs that it has not seen: does each side find the other?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from headwater.data.kinds import SIDES
+from headwater.data.pair_batches import Side
+from headwater.data.pair_items import Items, PairItems, pair_items
+from headwater.data.pairing import Pairing, find_pairs
+from headwater.data.picture_batches import Views
+from headwater.data.problems import Problems
+from headwater.data.sequencers import Patches, Sides, Tokenizer
+from headwater.errors import BadDataError
+from headwater.evaluation.metrics.pairs import PairReport, pair_report
+from headwater.models import Bundle, Tower, TwoTowers, load_bundle
+from headwater.run.folder import RunFolder
+from headwater.run.labelled import left_out
+from headwater.run.pairs import TEXT_LENGTH, cuts_like, side_items
+from headwater.run.starting import model_folder, sequencer_of
+from headwater.training.precision import count_free_cores, use_threads
+from headwater.training.progress import Progress
+
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class PairJudge:
+    """A finished run of pairs."""
+
+    folder: RunFolder
+    towers: TwoTowers
+    sides: Sides
+    length: int
+
+    @classmethod
+    def of_run(cls, folder: RunFolder) -> "PairJudge | None":
+        """The shipped model; None of a run that reads one kind of data."""
+        bundle: Bundle = load_bundle(model_folder(folder.path))
+        if not isinstance(bundle.model.backbone, TwoTowers):
+            return None
+        use_threads(count_free_cores())
+        sides = sequencer_of(bundle)
+        assert isinstance(sides, Sides)
+        return cls(folder, bundle.model.backbone.eval(), sides, int(bundle.card.get("length") or TEXT_LENGTH))
+
+    def judge(
+        self, test: Path, *, text: Sequence[str] | None, label: str | None, progress: Progress
+    ) -> PairReport:
+        """Recall of the pairs of a table or folder; with ``label``, a column, whatever has the same in it is right.
+
+        Files that the table names are looked for beside it and where those of the run were.
+        """
+        data = self.folder.settings().data
+        problems = Problems()
+        pairing = Pairing.of(data.pair, text or data.text)
+        pairing = Pairing(self.sides.kinds, pairing.columns)
+        found = find_pairs([test, *_media_of(data.paths)], pairing, problems=problems)
+        found = found.having([row for row in found.rows if row.path.startswith(str(test))])
+        progress.say(f"{len(found.rows):,} pairs: {found.how}")
+        items = pair_items(found, cuts_like(self.sides), problems)
+        for line in left_out(problems):
+            progress.say(line)
+        if not len(items.pairs):
+            raise BadDataError(f"{test}: no pair can be used; {problems.summary()}")
+        first, second = (
+            self._vectors(side, tower, way)
+            for side, tower, way in zip(
+                (items.first, items.second),
+                (self.towers.first, self.towers.second),
+                (self.sides.first, self.sides.second),
+                strict=True,
+            )
+        )
+        right = _right(items, label)
+        told = f'whatever has the same "{label}"' if label else "the other side of the same pair"
+        names = (SIDES[self.sides.kinds[0]], SIDES[self.sides.kinds[1]])
+        return pair_report(first @ second.T, right, names, told=told)
+
+    @torch.no_grad()
+    def _vectors(self, items: Items, tower: Tower, way: Tokenizer | Patches) -> NDArray[np.float32]:
+        side: Side = side_items(items.contents, way, self.length, Views())
+        blocks = np.array_split(np.arange(len(items)), -(-len(items) // _AT_ONCE))
+        return np.concatenate([tower(*side.read(block, None)).numpy() for block in blocks])
+
+
+def _right(items: PairItems, label: str | None) -> NDArray[np.bool_]:
+    """Which first sides belong to which second sides: (N₁, N₂)."""
+    first, second = items.pairs.T
+    if label is None:
+        right = np.zeros((len(items.first), len(items.second)), np.bool_)
+        right[first, second] = True
+        return right
+    if label not in items.rows[0].cells:
+        raise BadDataError(
+            f'{items.rows[0].path}: there is no column "{label}"; the columns are {", ".join(items.rows[0].cells)}'
+        )
+    names = np.array([row.cells[label] for row in items.rows])
+    of_first = np.empty(len(items.first), names.dtype)
+    of_second = np.empty(len(items.second), names.dtype)
+    of_first[first], of_second[second] = names, names
+    return cast(NDArray[np.bool_], of_first[:, None] == of_second[None])
+
+
+def _media_of(paths: Sequence[str]) -> list[str]:
+    """What a run learnt from besides tables."""
+    return [
+        path for path in paths if Path(path).exists() and Path(path).suffix.lower() in ("", ".zip", ".npz")
+    ]

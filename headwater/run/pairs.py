@@ -1,0 +1,265 @@
+"""Pairs as a pre-training run learns from them: two sides, each cut or tokenised in its own way."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headwater.analysis.pictures import draw_rows
+from headwater.data.cutting import Cut, cut_like, suggested
+from headwater.data.kinds import Learnt, Side
+from headwater.data.pair_batches import PairBatches, PictureSide, TextSide
+from headwater.data.pair_batches import Side as SideItems
+from headwater.data.pair_items import Cuts
+from headwater.data.pair_pool import PairPool, PairReading, build_pair_pool, told_of
+from headwater.data.pairing import Pairing
+from headwater.data.picture_batches import Views
+from headwater.data.readers.pictures import Pixels
+from headwater.data.sequencers import Patches, Sides, Tokenizer
+from headwater.errors import SettingsError
+from headwater.models import Model, PatchSettings, TwoTowers, begin_with_grid, build_model
+from headwater.models.tower_sizes import Shape, two_tower_settings
+from headwater.run.choosing_objective import Pretext
+from headwater.run.deriving import size_rule
+from headwater.run.fitting import views_of
+from headwater.run.folder import RunFolder
+from headwater.run.held_out import HeldOut
+from headwater.run.matter import left_out_of
+from headwater.run.probing import Probe
+from headwater.run.settings import RunSettings
+from headwater.run.shipping import Parent
+from headwater.training.loop import Learner
+from headwater.training.progress import Progress
+
+ROWS = 128
+"""Pairs a step."""
+JUDGED_ROWS = 256
+SLOWER = 3.0
+"""How many times lower the rate is than for one stack: at 3e-3 two nano towers stay at guessing, at 1e-3 they learn."""
+TEXT_LENGTH = 64
+"""Tokens that are read of a text: captions are short."""
+DRAWN = 8
+FOUND = 3
+"""Things drawn below each of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Pairs to learn from and to judge on."""
+
+    pool: PairPool
+
+    @classmethod
+    def gather(
+        cls,
+        settings: RunSettings,
+        modality: Learnt,
+        parent: Parent | None,
+        progress: Progress,
+        check: Callable[[], None],
+    ) -> "Pairs":
+        """Build the pool, or find it in the cache; a run that goes on reads both sides as its parent did."""
+        del modality
+        data, sides = settings.data, parent.sides if parent else None
+        pairing = Pairing.of(data.pair, data.text)
+        if sides is not None:
+            pairing = replace(pairing, sides=sides.kinds)
+
+        def cut(side: Side) -> Cut | None:
+            if side == "text":
+                return None
+            return suggested(
+                side, side=data.side, seconds=data.seconds, frames=data.frames, patch=settings.model.patch
+            )
+
+        def cuts(kinds: tuple[Side, Side]) -> Cuts:
+            return cuts_like(sides) if sides is not None else (cut(kinds[0]), cut(kinds[1]))
+
+        return cls(
+            build_pair_pool(
+                data.paths,
+                reading=PairReading(pairing, cuts, sides),
+                hold_out=data.hold_out,
+                vocabulary_size=settings.model.vocabulary_size,
+                seed=settings.training.seed,
+                cache=data.cache,
+                progress=progress.report,
+                check=check,
+            )
+        )
+
+    @property
+    def sequencer(self) -> Sides:
+        """How both sides are read."""
+        return self.pool.sides
+
+    def write(self, folder: RunFolder) -> None:
+        """``data.json`` and the digests of what was seen and heard."""
+        folder.write_json("data.json", self.pool.facts)
+        np.save(folder.path / "digests.npy", self.pool.digests)
+
+    def told(self) -> str:
+        """How many, of what."""
+        facts = self.pool.facts
+        return (
+            f"{facts['items']:,} pairs to learn from, {facts['validation']['items']:,} to judge on: {facts['how']}; "
+            f"{told_of(facts)}{left_out_of(facts)}"
+        )
+
+    def derived(self, settings: RunSettings) -> RunSettings:
+        """Texts are as long as captions are; a picture is as long as it has patches; a third of the usual rate."""
+        patches = next(
+            side for side in (self.pool.sides.first, self.pool.sides.second) if isinstance(side, Patches)
+        )
+        usual = TEXT_LENGTH if self.pool.sides.text else patches.length
+        return settings.having(
+            training={
+                "length": settings.training.length or usual,
+                "batch_rows": settings.training.batch_rows or ROWS,
+                "learning_rate": settings.training.learning_rate
+                or size_rule(settings.model.size).learning_rate / SLOWER,
+            }
+        )
+
+    def portion(self, settings: RunSettings) -> str:
+        """Pairs."""
+        return f"{settings.training.batch_rows:,} pairs"
+
+    def model(self, settings: RunSettings, pretext: Pretext) -> Model:
+        """Two towers."""
+        del pretext
+        chosen = settings.model
+        _refuse_overrides(settings)
+        sides, length = self.pool.sides, settings.training.length
+        assert length is not None
+        towers = two_tower_settings(
+            chosen.size, _shape(sides.first), _shape(sides.second), text_length=length
+        )
+        return build_model(towers, seed=settings.training.seed)
+
+    def begin(self, model: Model, settings: RunSettings, check: Callable[[], None]) -> None:
+        """Positions that know which patches are neighbours."""
+        del settings, check
+        begin_with_grid(model)
+
+    def batches(self, settings: RunSettings, pretext: Pretext) -> PairBatches:
+        """Batches of pairs, pictures shown in other views each time."""
+        del pretext
+        training = settings.training
+        return PairBatches(
+            *self._sides(settings),
+            self.pool.train,
+            rows=max(1, (training.batch_rows or ROWS) // (training.micro_batches or 1)),
+            seed=training.seed,
+            shown=True,
+        )
+
+    def judged(self, settings: RunSettings, pretext: Pretext) -> PairBatches | None:
+        """The pairs that were held out, as they are."""
+        del pretext
+        if not len(self.pool.validation):
+            return None
+        return PairBatches(
+            *self._sides(settings), self.pool.validation, rows=JUDGED_ROWS, seed=0, shown=False
+        )
+
+    def probe(self, settings: RunSettings, device: torch.device) -> Probe | None:
+        """There is no probe of pairs."""
+        del device
+        if settings.data.probe is not None:
+            raise SettingsError(
+                "a probe reads labelled texts while text is learnt; leave --probe out for pairs"
+            )
+        return None
+
+    def mean_length(self, settings: RunSettings) -> int:
+        """Positions of a usual side: the mean of both."""
+        lengths = [
+            side.length if isinstance(side, Patches) else settings.training.length or TEXT_LENGTH
+            for side in (self.pool.sides.first, self.pool.sides.second)
+        ]
+        return sum(lengths) // 2
+
+    def sample(self) -> Tensor:
+        """No pretext task of pairs begins with patches."""
+        raise SettingsError("pairs are no pictures; choose an --objective for pairs")
+
+    def look(self, learner: Learner, held_out: HeldOut, reports: Path) -> None:
+        """Draw pictures, and below each those that the other side of its pair finds: the best is the picture itself."""
+        if not held_out.tasks or not isinstance(learner.model.backbone, TwoTowers):
+            return
+        place = 0 if isinstance(self.pool.sides.first, Patches) else 1
+        patches = (self.pool.sides.first, self.pool.sides.second)[place]
+        assert isinstance(patches, Patches)
+        batch = held_out.tasks[0].batch
+        with torch.no_grad():
+            vectors = learner.model.backbone.both(batch)
+        assert batch.labels is not None
+        items, rows = np.unique(batch.labels[:, place].cpu().numpy(), return_index=True)
+        asked, things = (vectors[side][torch.from_numpy(rows)] for side in (1 - place, place))
+        found = (asked[:DRAWN] @ things.T).topk(min(FOUND, len(things)), dim=1).indices.cpu()
+        shown = patches.shown(cast(Pixels, self.pool.items[place])[items])
+        draw_rows(
+            [shown[: len(found)], *(shown[line.numpy()] for line in found.T)],
+            reports / f"{learner.objective.name}.png",
+        )
+
+    def _sides(self, settings: RunSettings) -> tuple[SideItems, SideItems]:
+        first, second = (
+            _side(items, way, settings)
+            for items, way in zip(
+                self.pool.items, (self.pool.sides.first, self.pool.sides.second), strict=True
+            )
+        )
+        return first, second
+
+
+def cuts_like(sides: Sides) -> Cuts:
+    """How a model has cut both sides of a pair before."""
+    first, second = (
+        None if isinstance(side, Tokenizer) else cut_like(side) for side in (sides.first, sides.second)
+    )
+    return first, second
+
+
+def side_items(contents: object, way: Tokenizer | Patches, length: int, views: Views) -> SideItems:
+    """The things of a side as batches are made of them."""
+    if isinstance(way, Tokenizer):
+        return TextSide.of(cast("list[str]", contents), way, length)
+    return PictureSide(cast(Pixels, contents), way, views)
+
+
+def _side(contents: object, way: Tokenizer | Patches, settings: RunSettings) -> SideItems:
+    views = Views() if isinstance(way, Tokenizer) else _views(settings, way)
+    return side_items(contents, way, settings.training.length or TEXT_LENGTH, views)
+
+
+def _views(settings: RunSettings, patches: Patches) -> Views:
+    """Not mirrored unless that is asked for: the other side may say what is left and what is right."""
+    return views_of(replace(settings.training, mirrored=bool(settings.training.mirrored)), patches)
+
+
+def _shape(way: Tokenizer | Patches) -> Shape:
+    if isinstance(way, Tokenizer):
+        return way.size
+    return PatchSettings(
+        rows=way.rows, columns=way.columns, side=way.side, channels=way.channels, slices=way.slices
+    )
+
+
+def _refuse_overrides(settings: RunSettings) -> None:
+    """What one stack may be told and two towers are not."""
+    model = settings.model
+    given = {
+        "backbone": model.backbone != "transformer",
+        **{
+            name: getattr(model, name) is not None
+            for name in ("layout", "depth", "width", "num_heads", "feed_forward_width", "dropout")
+        },
+    }
+    if said := [f"model.{name}" for name, there in given.items() if there]:
+        raise SettingsError(f"two towers are as large as --size says; leave out {', '.join(said)}")

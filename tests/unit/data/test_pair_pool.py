@@ -1,0 +1,133 @@
+"""Pairs decoded once: held out, without repetitions, the same batches at any time."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from headwater.data.cutting import FlowCut, PictureCut, cut_like, cut_of
+from headwater.data.cutting.flow import STEPS_A_PIXEL, flow
+from headwater.data.kinds import Side
+from headwater.data.pair_batches import PairBatches, PictureSide, TextSide
+from headwater.data.pair_items import Cuts
+from headwater.data.pair_pool import PairPool, PairReading, build_pair_pool
+from headwater.data.pairing import Pairing
+from headwater.data.picture_batches import Views
+from headwater.data.readers.clips import Clip
+from headwater.data.sequencers import Patches, Sides, Tokenizer
+from headwater.data.sequencers.patches import STILL, frames_of
+
+
+def made(folder: Path, names: range, table: str) -> Path:
+    rng = np.random.default_rng(names.start)
+    folder.mkdir(exist_ok=True)
+    for number in names:
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+    lines = [f"{number}.png\tthe picture with the number {number}" for number in names]
+    path = folder / table
+    path.write_text("\n".join(["image\tcaption", *lines]) + "\n")
+    return path
+
+
+def cuts(sides: tuple[Side, Side]) -> Cuts:
+    assert sides == ("image", "text")
+    return PictureCut(), None
+
+
+def pool(tmp_path: Path, *paths: Path, hold_out: tuple[Path, ...] = ()) -> PairPool:
+    return build_pair_pool(
+        paths, reading=PairReading(Pairing.of(None, None), cuts), hold_out=hold_out, cache=tmp_path / "cache"
+    )
+
+
+def test_pairs_are_kept_and_found_again(tmp_path: Path) -> None:
+    table = made(tmp_path / "a", range(150), "train.tsv")
+    first = pool(tmp_path, table)
+    assert len(first.train) + len(first.validation) == 150
+    assert len(first.validation) > 0
+    again = pool(tmp_path, table)
+    assert again.facts == first.facts
+    assert np.array_equal(again.train, first.train)
+    for picture, text in first.train.tolist():
+        name = str(first.items[1][text]).rpartition(" ")[2]
+        assert np.array_equal(first.items[0][picture], np.asarray(Image.open(tmp_path / "a" / f"{name}.png")))
+
+
+def test_pairs_of_held_out_pictures_are_left_out(tmp_path: Path) -> None:
+    table = made(tmp_path / "a", range(40), "train.tsv")
+    test = tmp_path / "a" / "test.tsv"
+    test.write_text("image\tcaption\n3.png\tanother text\n5.png\tone more\n")
+    found = pool(tmp_path, table, hold_out=(test,))
+    assert found.facts["left_out"]["by_reason"] == {"belongs to a held-out pair": 2}
+    texts = [str(found.items[1][text]) for text in [*found.train[:, 1], *found.validation[:, 1]]]
+    assert not any(text.endswith((" 3", " 5")) for text in texts)
+    folder = pool(tmp_path, tmp_path / "a")  # test.tsv is a test part by its name
+    assert folder.facts["left_out"]["by_reason"] == {"belongs to a held-out pair": 2}
+
+
+def test_batches_are_functions_of_seed_and_number(tmp_path: Path) -> None:
+    found = pool(tmp_path, made(tmp_path / "a", range(40), "train.tsv"))
+    patches, tokenizer = found.sides.first, found.sides.second
+    assert isinstance(patches, Patches)
+    assert isinstance(tokenizer, Tokenizer)
+    pictures = PictureSide(np.asarray(found.items[0]), patches, Views(shift=0.2))
+    texts = TextSide.of([str(text) for text in found.items[1]], tokenizer, 16)
+    batches = PairBatches(pictures, texts, found.train, rows=8, seed=3, shown=True)
+    for number in (0, 3, 9):
+        one, two = batches.batch(number), batches.batch(number)
+        assert torch.equal(one.inputs, two.inputs)
+        assert one.targets is not None
+        assert two.targets is not None
+        assert torch.equal(one.targets, two.targets)
+        assert one.labels is not None
+        assert one.labels.tolist() == found.train[one.items.numpy()].tolist()
+    seen = [
+        item for batch in map(batches.batch, range(len(found.train) // 8)) for item in batch.items.tolist()
+    ]
+    assert len(seen) == len(set(seen))
+
+
+def test_a_vocabulary_of_pairs_gives_its_end_another_number_than_two(tmp_path: Path) -> None:
+    found = pool(tmp_path, made(tmp_path / "a", range(30), "train.tsv"))
+    assert isinstance(found.sides.second, Tokenizer)
+    assert found.sides.second.sep == 3
+    found.sides.save(tmp_path)
+    found.sides.second.save(tmp_path / "tokenizer.json")
+    patches = found.sides.first
+    assert isinstance(patches, Patches)
+    words = {"rows": patches.rows, "columns": patches.columns, "side": patches.side, "channels": 3}
+    assert Sides.load(tmp_path, words, None).digest == found.sides.digest
+
+
+@pytest.mark.parametrize(("right", "down"), [(2, 0), (-1, 0), (0, 2), (1, -2)])
+def test_flow_says_where_things_go(right: int, down: int) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(80, 80))
+    blurred = np.real(
+        np.fft.ifft2(np.fft.fft2(noise) * np.exp(-40 * np.add.outer(*[np.fft.fftfreq(80) ** 2] * 2)))
+    )
+    picture = ((blurred - blurred.min()) / np.ptp(blurred) * 255).astype(np.uint8)
+    moved = np.roll(picture, (down, right), axis=(0, 1))
+    found = np.median(flow(picture[8:-8, 8:-8], moved[8:-8, 8:-8]), axis=(0, 1))
+    assert found == pytest.approx([right, down], abs=0.25)
+
+
+def test_a_strip_of_movement_stands_still_where_nothing_moves() -> None:
+    frames = np.zeros((8, 32, 32, 3), np.uint8)
+    for number in range(4):
+        frames[number, 8:20, 4 + 2 * number : 16 + 2 * number] = 200
+    frames[4:] = frames[3]
+    cut = FlowCut(frames=8, seconds=0.0, side=32, patch=8)
+    strip = cut.array(Clip(frames, None))
+    assert strip.shape == (4 * 32, 32, 4)
+    moves = frames_of(strip[None], 4)[0]
+    assert (moves[5:] == STILL).all()
+    assert moves[1, 12:16, 10:14, 0].mean() > STILL + STEPS_A_PIXEL  # more than a pixel to the right
+    patches = cut.patches(strip[None])
+    assert patches.film is not None
+    assert patches.film.flow
+    assert cut_of(cut.to_dict()) == cut
+    assert isinstance(cut_like(patches), FlowCut)
+    assert patches.shown(strip[None]).shape == (1, 32, 8 * 32, 3)

@@ -1,0 +1,98 @@
+"""Which things belong together: tables, names, arrays, movement."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headwater.data.pairing import Pairing, Place, find_pairs
+from headwater.data.problems import Problems
+from headwater.errors import BadDataError, SettingsError
+
+
+def picture(path: Path, shade: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((8, 8, 3), shade, np.uint8)).save(path)
+
+
+def captions(folder: Path, count: int = 6) -> Path:
+    for number in range(count):
+        picture(folder / f"{number}.png", number)
+    lines = [
+        f"{number}.png\ta picture of {number} things\t一张有{number}个东西的图片" for number in range(count)
+    ]
+    table = folder / "train.tsv"
+    table.write_text("\n".join(["image\tcaption_en\tcaption_zh", *lines]) + "\n", encoding="utf-8")
+    return table
+
+
+def test_a_table_names_pictures_and_their_captions(tmp_path: Path) -> None:
+    table = captions(tmp_path)
+    found = find_pairs(table, Pairing.of(None, None))
+    assert found.sides == ("image", "text")
+    assert len(found.rows) == 12  # two captions make two pairs
+    assert found.rows[0].first == Place(str(tmp_path / "0.png"), 1)
+    assert {row.second for row in found.rows[:2]} == {"a picture of 0 things", "一张有0个东西的图片"}
+    assert all(row.split == "train" for row in found.rows)
+    one = find_pairs(table, Pairing.of(None, ("caption_zh",)))
+    assert [row.second for row in one.rows] == [f"一张有{number}个东西的图片" for number in range(6)]
+
+
+def test_a_file_that_nobody_finds_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
+    table = captions(tmp_path)
+    (tmp_path / "3.png").unlink()
+    problems = Problems()
+    found = find_pairs(table, Pairing.of(None, ("caption_en",)), problems=problems)
+    assert len(found.rows) == 5
+    assert problems.by_reason() == {"no such file": 1}
+    assert problems.rows == 6
+
+
+def test_numbers_count_the_rows_of_an_array_of_the_tables_part(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    train, test = (rng.integers(0, 256, (count, 8, 8), dtype=np.uint8) for count in (30, 7))
+    np.savez(tmp_path / "digits.npz", x_train=train, x_test=test)
+    for number in range(4):
+        picture(tmp_path / "film" / f"{number}.png")
+    (tmp_path / "table").mkdir()
+    table = tmp_path / "table" / "test.tsv"
+    table.write_text("digits_index\tcaption\n6\ta six here\n7\tbeyond the end\n0\ta zero here\n")
+    found = find_pairs([table, tmp_path / "digits.npz"], Pairing.of(None, None))
+    assert found.sides == ("image", "text")
+    assert [row.first for row in found.rows] == [
+        Place(str(tmp_path / "digits.npz" / "x_test"), 7),
+        Place(str(tmp_path / "digits.npz" / "x_test"), 1),
+    ]
+
+
+def test_files_of_one_name_belong_together(tmp_path: Path) -> None:
+    for name in ("a", "b", "lonely"):
+        picture(tmp_path / f"{name}.png")
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text(f"this is {name}\n")
+    found = find_pairs(tmp_path, Pairing.of(None, None))
+    assert found.sides == ("image", "text")
+    assert [row.second for row in found.rows] == ["this is a", "this is b"]
+
+
+def test_a_clip_belongs_to_its_own_movement(tmp_path: Path) -> None:
+    np.savez(tmp_path / "clips.npz", frames=np.zeros((5, 4, 16, 16, 3), np.uint8))
+    found = find_pairs(tmp_path / "clips.npz", Pairing.of(None, None))
+    assert found.sides == ("video", "flow")
+    assert [row.first.row for row in found.rows if isinstance(row.first, Place)] == [1, 2, 3, 4, 5]
+    assert all(row.first == row.second for row in found.rows)
+
+
+def test_what_belongs_together_is_asked_for_where_it_cannot_be_told(tmp_path: Path) -> None:
+    for number in range(3):
+        picture(tmp_path / f"{number}.png")
+    with pytest.raises(BadDataError, match="expected two kinds of files with the same names"):
+        find_pairs(tmp_path, Pairing.of(None, None))
+    with pytest.raises(SettingsError, match="expected two of text, image"):
+        Pairing.of(("image",), None)
+    with pytest.raises(SettingsError, match="expected two of text, image"):
+        Pairing.of(("image", "image"), None)
+    table = captions(tmp_path / "more")
+    with pytest.raises(BadDataError, match='no column "foto"'):
+        find_pairs(table, Pairing.of(("image=foto", "text"), None))
