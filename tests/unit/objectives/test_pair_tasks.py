@@ -89,14 +89,16 @@ def test_half_of_the_pairs_trade_and_those_that_share_a_side_stay_together() -> 
 
 
 def _same_text(task: MatchTask, rows: Batch) -> torch.Tensor:
-    """Pairs that share their picture with the one whose text they were given."""
-    assert task.batch.targets is not None
-    assert rows.targets is not None
-    found = torch.zeros(6, dtype=torch.bool)
-    for number in range(6):
-        source = [other for other in range(6) if torch.equal(task.batch.targets[number], rows.targets[other])]
-        found[number] = any(bool((PAIRS[number] == PAIRS[other]).any()) for other in source)
-    return found
+    """Pairs that share a side with the one whose text they were given."""
+    given, own = task.batch.targets, rows.targets
+    assert given is not None
+    assert own is not None
+    source = [[other for other in range(6) if torch.equal(text, own[other])] for text in given]
+    shared = [
+        any(bool((PAIRS[number] == PAIRS[other]).any()) for other in others)
+        for number, others in enumerate(source)
+    ]
+    return torch.tensor(shared)
 
 
 def test_both_tasks_reach_every_weight_of_both_towers() -> None:
