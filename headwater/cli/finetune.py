@@ -18,13 +18,21 @@ def command(
         typer.Option(
             "--task",
             help="classification, multi_label_classification, pair_classification, regression, pair_regression, "
-            "similarity, tagging, question_answering, retrieval, translation, summarization, generation or "
-            "recommendation.",
+            "similarity, tagging, question_answering, retrieval, translation, summarization, generation, "
+            "recommendation or zero_shot.",
         ),
     ] = "classification",
     text: options.Text = None,
     label: options.Label = None,
     validation: options.Validation = None,
+    template: Annotated[
+        str | None,
+        typer.Option("--template", help="Of zero_shot: what is said of a class, as in 'a picture of a {}'."),
+    ] = None,
+    names: Annotated[
+        str | None,
+        typer.Option("--names", help="Of zero_shot: other names of labels, as in 'back=seen from behind,…'."),
+    ] = None,
     size: options.Size = None,
     steps: options.Steps = None,
     minutes: options.Minutes = None,
@@ -55,6 +63,8 @@ def command(
         text=options.columns(text),
         label=label,
         validation=validation,
+        template=template,
+        names=options.columns(names),
         size=size,
         steps=steps,
         minutes=minutes,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from headwater.data.cutting import Cut, cut_like, digest_of
 from headwater.data.decoding import flaw
 from headwater.data.examples import Content, Example, texts_in
+from headwater.data.kinds import PathLike
 from headwater.data.labelled_media import read_labelled_media
 from headwater.data.problems import Problem, Problems
 from headwater.data.readers import read_labelled
@@ -66,9 +67,9 @@ class Answerer:
     card: Mapping[str, Any]
 
     @classmethod
-    def load(cls, folder: RunFolder) -> "Answerer":
-        """Load the model folder of a finished run."""
-        reader, card = Reader.of_run(folder)
+    def load(cls, folder: RunFolder, rows: PathLike | None = None) -> "Answerer":
+        """Load the model folder of a finished run; of pairs, the side that reads ``rows``, or text."""
+        reader, card = Reader.of_run(folder, data=rows)
         return cls(folder.path, reader, _checked_card(card, folder.path))
 
     @property
@@ -105,7 +106,8 @@ class Answerer:
     @property
     def width(self) -> int:
         """Numbers in a vector."""
-        return self.reader.model.backbone.width
+        tower = self.reader.tower
+        return self.reader.model.backbone.width if tower is None else tower.projection.out_features
 
     def _given(self, values: NDArray[Any]) -> Decoded:
         """An array from Python: a picture (H, W) or (H, W, K), frames of a clip (T, H, W, K), or samples at the rate
@@ -213,7 +215,12 @@ def with_errors(part: Sequence[AskedRow], answers: Iterator[dict[str, Any]]) -> 
         if isinstance(row, Example):
             yield next(answers) if row.pixels is None else {"path": row.path, "row": row.row, **next(answers)}
         else:
-            yield {"row": row.row, "error": f"{row.reason}{f' ({row.detail})' if row.detail else ''}"}
+            yield error_of(row)
+
+
+def error_of(row: Problem) -> dict[str, Any]:
+    """Why a row has no answer, in its place."""
+    return {"row": row.row, "error": f"{row.reason}{f' ({row.detail})' if row.detail else ''}"}
 
 
 def refuse_unanswered(problems: Problems) -> None:

@@ -21,6 +21,8 @@ def paths_of(paths: Paths) -> tuple[str, ...]:
 _TABLES = {
     "paths": "data",
     "pair": "data",
+    "template": "data",
+    "names": "data",
     "text": "data",
     "label": "data",
     "hold_out": "data",
@@ -57,7 +59,7 @@ def choices_of(choices: Mapping[str, Any], **more: Any) -> dict[str, Any]:
 
 def _plain(value: Any, name: str) -> Any:
     """Paths as texts, and one path or column where several are possible as a list of one."""
-    if name in ("text", "hold_out", "paths", "pair"):
+    if name in ("text", "hold_out", "paths", "pair", "names"):
         return list(paths_of(value))
     return str(value) if isinstance(value, Path) else value
 

@@ -1,6 +1,6 @@
-"""What a folder of pictures, recordings or clips holds that is nearest to one of them, by the vectors of a run."""
+"""What a folder of pictures, recordings or clips holds that is nearest to a question, by the vectors of a run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from headwater.data.cutting import Cut, cut_like
 from headwater.data.examples import Example
 from headwater.data.kinds import PathLike
 from headwater.data.labelled_media import read_labelled_media
+from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers import Patches
 from headwater.data.store import cache_folder, store_key
 from headwater.data.vector_store import unit
-from headwater.errors import BadDataError, StorageError
-from headwater.run.answering import picture_of
+from headwater.errors import StorageError
+from headwater.run.asking import Question
 from headwater.run.fitting import inputs_of
 from headwater.run.labelled import left_out
 from headwater.run.reading import Reader
@@ -29,61 +30,27 @@ _FILES = ("vectors.npy",)
 
 
 @dataclass(frozen=True, slots=True)
-class MediaSearch:
-    """A shipped model that finds what looks or sounds alike; ``model`` is the digest of its weights."""
+class MediaIndex:
+    """What lies in a folder, and a vector of length 1 for each."""
 
-    reader: Reader
-    model: str
-    progress: Progress
+    rows: Sequence[Example]
+    vectors: NDArray[np.float32]
+    cut: Cut
 
-    @property
-    def cut(self) -> Cut:
-        """How the model reads them."""
-        assert isinstance(self.reader.sequencer, Patches)
-        return cut_like(self.reader.sequencer)
-
-    def answers(
-        self, corpus: PathLike, queries: Sequence[str], top: int, sheet: Path | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """The ``top`` nearest to each file of ``queries`` by cosine, with their places and, where known, their labels.
-
-        ``sheet`` is where they are drawn, a line for each query, which stands in front. Raises BadDataError for a
-        query that cannot be read.
-        """
-        asked = [self._asked(query) for query in queries]
-        found = read_labelled_media(corpus, need_labels=False, cut=self.cut, every_part=True)
+    @classmethod
+    def of(cls, corpus: PathLike, reader: Reader, model: str, progress: Progress) -> "MediaIndex":
+        """Read a file or folder as a model does that has the digest ``model``; its vectors are kept."""
+        assert isinstance(reader.sequencer, Patches)
+        cut = cut_like(reader.sequencer)
+        found = read_labelled_media(corpus, need_labels=False, cut=cut, every_part=True)
         for line in left_out(found.problems):
-            self.progress.say(line)
-        vectors = self._vectors(found.examples)
-        cosines = unit(self._embedded(asked)) @ vectors.T
-        order = np.argsort(-cosines, axis=1, kind="stable")[:, :top]
-        if sheet is not None:
-            lines = [
-                [pixels, *(self._pixels(found.examples[place]) for place in places)]
-                for pixels, places in zip(asked, order.tolist(), strict=True)
-            ]
-            draw_rows([np.stack([self.cut.shown(pixels) for pixels in line]) for line in lines], sheet)
-        for query, places, scores in zip(queries, order.tolist(), cosines, strict=True):
-            hits = [
-                {"rank": rank, "score": round(float(scores[place]), 6), **_place(found.examples[place])}
-                for rank, place in enumerate(places, 1)
-            ]
-            yield {"query": query, "hits": hits}
-
-    def _asked(self, query: str) -> NDArray[np.uint8]:
-        try:
-            return picture_of(query, self.cut)
-        except BadDataError as problem:
-            what = self.cut.what
-            raise BadDataError(f"this run finds {what} by the name of one: {problem}") from problem
-
-    def _vectors(self, rows: Sequence[Example]) -> NDArray[np.float32]:
-        """Unit vectors of all rows, from the cache where neither they nor the model have changed."""
-        key = store_key(media=FORMAT, model=self.model, rows=[row.digest for row in rows])
+            progress.say(line)
+        key = store_key(media=FORMAT, model=model, rows=[row.digest for row in found.examples])
         folder = cache_folder() / "media-vectors" / key
         if not is_whole(folder, _FILES):
-            self.progress.say(f"{len(rows):,} {self.cut.what} are embedded, and their vectors kept")
-            vectors = unit(self._embedded([self._pixels(row) for row in rows]))
+            progress.say(f"{len(found):,} {cut.what} are embedded, and their vectors kept")
+            pixels = [_pixels(row) for row in found.examples]
+            vectors = unit(reader.vectors(inputs_of(pixels, reader.sequencer)))
             try:
                 with made_aside(folder, _FILES) as aside:
                     np.save(aside / _FILES[0], vectors)
@@ -92,15 +59,30 @@ class MediaSearch:
                     f"vectors cannot be kept in {folder.parent}: {error}; make room or give access there, or name "
                     "another folder with HEADWATER_CACHE"
                 ) from error
-        return np.load(folder / _FILES[0])
+        return cls(found.examples, np.load(folder / _FILES[0]), cut)
 
-    def _embedded(self, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        return self.reader.vectors(inputs_of(pixels, self.reader.sequencer))
+    def answer(self, question: Question, top: int, sheet: Path | None = None) -> dict[str, Any]:
+        """The ``top`` nearest by cosine, with their places and, where known, their labels.
 
-    @staticmethod
-    def _pixels(row: Example) -> NDArray[np.uint8]:
-        assert row.pixels is not None
-        return row.pixels
+        ``sheet`` is where they are drawn, behind the question where that is of their kind.
+        """
+        cosines = self.vectors @ question.vector
+        places = np.argsort(-cosines, kind="stable")[:top].tolist()
+        if sheet is not None:
+            seen = [_pixels(self.rows[place]) for place in places]
+            if question.pixels is not None and question.pixels.shape == seen[0].shape:
+                seen.insert(0, question.pixels)
+            draw_rows([np.stack([self.cut.shown(pixels) for pixels in seen])], sheet)
+        hits = [
+            {"rank": rank, "score": round(float(cosines[place]), 6), **_place(self.rows[place])}
+            for rank, place in enumerate(places, 1)
+        ]
+        return {"query": question.asked, "hits": hits}
+
+
+def _pixels(row: Example) -> Pixels:
+    assert row.pixels is not None
+    return row.pixels
 
 
 def _place(row: Example) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from headwater.data.decoding import flaw
 from headwater.data.examples import texts_in
 from headwater.data.files import find_sources
@@ -18,11 +20,20 @@ from headwater.data.vector_store import unit
 from headwater.data.windows import FRAME
 from headwater.errors import UsageError
 from headwater.models.weights import WEIGHTS
-from headwater.run.answering import Asking, Texts, contents_of, read_rows, refuse_unanswered, with_errors
+from headwater.run.answering import (
+    Asking,
+    Texts,
+    contents_of,
+    error_of,
+    read_rows,
+    refuse_unanswered,
+    with_errors,
+)
+from headwater.run.asking import Asker, Question
 from headwater.run.fitting import encode
 from headwater.run.folder import RunFolder
 from headwater.run.indexing import Corpus, Index, Indexing
-from headwater.run.media_search import MediaSearch
+from headwater.run.media_search import MediaIndex
 from headwater.run.reading import Reader
 from headwater.run.starting import model_folder
 from headwater.run.tasks.task import Say
@@ -41,10 +52,14 @@ class Searcher:
     card: Mapping[str, Any]
 
     @classmethod
-    def load(cls, folder: RunFolder) -> "Searcher":
-        """Load the model folder of a finished run; one that reads the past alone is refused."""
-        reader, card = Reader.of_run(folder)
-        if reader.model.backbone.reads == "past":
+    def load(cls, folder: RunFolder, corpus: Corpus) -> "Searcher":
+        """Load the model folder of a finished run, of pairs the side that reads ``corpus``.
+
+        One that reads the past alone is refused, unless its vectors were trained to be found.
+        """
+        paths = paths_in(corpus)
+        reader, card = Reader.of_run(folder, data=paths[0])
+        if reader.model.backbone.reads == "past" and reader.tower is None:
             raise UsageError(
                 f"{folder.path} has no encoder: it reads the past alone, and its vectors do not know what comes after "
                 "a word; search with a run of masked_tokens, or with one that was fine-tuned from it for retrieval"
@@ -56,9 +71,9 @@ class Searcher:
         """Whether it finds pictures, recordings or clips."""
         return isinstance(self.reader.sequencer, Patches)
 
-    def media(self, progress: Progress) -> MediaSearch:
-        """What looks for them."""
-        return MediaSearch(self.reader, self._digest, progress)
+    def media(self, corpus: Corpus, progress: Progress) -> MediaIndex:
+        """Those of a folder with their vectors."""
+        return MediaIndex.of(_one(corpus), self.reader, self._digest, progress)
 
     @property
     def query_columns(self) -> tuple[str, ...] | None:
@@ -76,8 +91,8 @@ class Searcher:
             )
         return Indexing(self.reader, self._digest, progress).of(corpus, text=text)
 
-    def answers(self, index: Index, queries: Texts, top: int, say: Say) -> Iterator[dict[str, Any]]:
-        """What each query finds: ``top`` documents by cosine, each with its place and its nearest window."""
+    def asked(self, queries: Texts, say: Say) -> list[Question]:
+        """Texts as questions."""
         asked = ["\n".join(filter(None, query)) for query in queries]
         tokens = encode(asked, self.reader.tokenizer)
         if long := sum(len(query) > self.reader.length - FRAME for query in tokens):
@@ -85,17 +100,24 @@ class Searcher:
                 f"{long:,} of {len(asked):,} queries are cut to the {self.reader.length} tokens that the model reads"
             )
         vectors = unit(self.reader.vectors(tokens))
+        return [Question(query, vector) for query, vector in zip(asked, vectors, strict=True)]
+
+    def answers(self, index: Index, questions: Sequence[Question], top: int) -> Iterator[dict[str, Any]]:
+        """What each question finds: ``top`` documents by cosine, each with its place and its nearest window."""
+        if not questions:
+            return
+        vectors = np.stack([question.vector for question in questions])
         scores, documents = index.vectors.nearest(vectors, top)
-        for query, vector, *found in zip(asked, vectors, scores.tolist(), documents.tolist(), strict=True):
+        for question, *found in zip(questions, scores.tolist(), documents.tolist(), strict=True):
             hits: list[dict[str, Any]] = []
             for rank, (score, document) in enumerate(zip(*found, strict=True), 1):
                 windows, example = index.vectors.of(document), index.documents[document]
-                start, end = windows.spans[int((windows.vectors @ vector).argmax())].tolist()
+                start, end = windows.spans[int((windows.vectors @ question.vector).argmax())].tolist()
                 place = {"path": example.path, "row": example.row, "start": start, "end": end}
                 hits.append(
                     {"rank": rank, "score": round(score, 6), **place, "text": example.text[start:end]}
                 )
-            yield {"query": query, "hits": hits}
+            yield {"query": question.asked, "hits": hits}
 
     def _passage_column(self, corpus: Corpus) -> tuple[str, ...] | None:
         """The column that held the passages of a run fine-tuned to find them, where every table has it, if any."""
@@ -128,18 +150,25 @@ def search(
     sheet: Path | None = None,
     quiet: bool = True,
 ) -> dict[str, Any]:
-    """What one query finds in a corpus: a text, or for a model of pictures the name of one; ``sheet`` draws them."""
+    """What one query finds in a corpus: a text, or the name of a file; ``sheet`` draws what it finds.
+
+    A run of pairs finds what its other side asks for: pictures by a text, a text by a picture.
+    """
     if reason := flaw(query) or (None if query.strip() else "nothing but blanks"):
         raise UsageError(f"the query holds {reason}; expected a text to look for")
     _refuse_none(top)
-    searcher = Searcher.load(folder)
+    searcher = Searcher.load(folder, corpus)
+    asker = Asker(folder, searcher.reader)
     with Progress(quiet=quiet) as progress:
         if searcher.reads_media:
-            return next(searcher.media(progress).answers(_one(corpus), [query], top, sheet))
+            question = asker.of(query)
+            return searcher.media(corpus, progress).answer(question, top, sheet)
         if sheet is not None:
             raise UsageError("--sheet draws pictures, and this run reads text; leave it out")
         index = searcher.index(corpus, text=text, progress=progress)
-        return next(searcher.answers(index, [(query,)], top, progress.say))
+        of_pairs = searcher.reader.tower is not None
+        questions = [asker.of(query)] if of_pairs else searcher.asked([(query,)], progress.say)
+        return next(searcher.answers(index, questions, top))
 
 
 def search_rows(
@@ -152,17 +181,20 @@ def search_rows(
 ) -> Iterator[dict[str, Any]]:
     """What each query of standard input finds; a line that cannot be read is answered by the reason."""
     _refuse_none(top)
-    searcher, problems = Searcher.load(folder), Problems()
+    searcher, problems = Searcher.load(folder, corpus), Problems()
     with Progress(quiet=quiet) as progress:
         if searcher.reads_media:
-            names = [line.strip() for line in sys.stdin if line.strip()]
-            yield from searcher.media(progress).answers(_one(corpus), names, top)
-            return
-        index = searcher.index(corpus, text=text, progress=progress)
-        for part in read_rows("-", Asking(text=searcher.query_columns), problems):
-            yield from with_errors(
-                part, searcher.answers(index, texts_in(contents_of(part)), top, progress.say)
-            )
+            found = searcher.media(corpus, progress)
+            for question in Asker(folder, searcher.reader).each(sys.stdin, problems):
+                if isinstance(question, Question):
+                    yield found.answer(question, top)
+                else:
+                    yield error_of(question)
+        else:
+            index = searcher.index(corpus, text=text, progress=progress)
+            for part in read_rows("-", Asking(text=searcher.query_columns), problems):
+                questions = searcher.asked(texts_in(contents_of(part)), progress.say)
+                yield from with_errors(part, searcher.answers(index, questions, top))
     refuse_unanswered(problems)
 
 

@@ -34,6 +34,8 @@ class DataSettings:
     side: int | None = None  # of pictures, in pixels
     seconds: float | None = None  # of recordings and clips, that are heard or seen at a time
     frames: int | None = None  # of clips, that are seen of these seconds
+    template: str | None = None  # what is said of a class whose name alone is known: a picture of a {}
+    names: tuple[str, ...] | None = None  # other names of classes, as in back=seen from behind
     pair: tuple[str, ...] | None = (
         None  # what belongs together: image, text; or with columns, audio=wav, image=row
     )

@@ -3,7 +3,7 @@
 ``run = hw.pretrain("notes/", size="tiny"); clf = hw.finetune(run, "labels.csv"); clf.predict(["a text"])``
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,14 @@ from headwater.run.settings import RunSettings
 from headwater.run.summary import RunsTable, RunSummary, Verification, summary_of, verification_of
 from headwater.run.tasks import task_kind
 from headwater.run.tasks.task import Report
+from headwater.run.zero_shot import carry_on_zero_shot
 from headwater.training import distributed
 from headwater.training.checkpoint import CheckpointFolder
 from headwater.training.progress import Progress
 
 SCRATCH = "scratch"
+LONGEST_NAME = 1024
+"""Characters of a path; what is longer is a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Run:
 
     def embed(self, rows: Sequence[Asked]) -> NDArray[np.float32]:
         """One vector a text or picture: the mean of its last hidden states. Shape (rows, width)."""
-        answerer = self._answerer()
+        answerer = self._answerer(_file_in(rows))
         return answerer.embed(answerer.contents(rows))
 
     def evaluate(
@@ -106,7 +109,7 @@ class Run:
         self, rows: str, *, text: Sequence[str] | None = None, quiet: bool = True
     ) -> Iterator[dict[str, Any]]:
         """The vector of each row of a file, or of standard input."""
-        answerer, problems = self._answerer(), Problems()
+        answerer, problems = self._answerer(rows), Problems()
         for part in self._watched_rows(answerer, rows, text, problems, quiet):
             vectors = answerer.embed(contents_of(part))
             yield from with_errors(
@@ -118,7 +121,7 @@ class Run:
         self, rows: str, out: Path, *, text: Sequence[str] | None = None, quiet: bool = True
     ) -> dict[str, Any]:
         """Write the vectors of a file's rows as a numpy array."""
-        answerer = self._answerer()
+        answerer = self._answerer(rows)
         with storage(out):  # a folder that cannot be written is better known before the work
             out.parent.mkdir(parents=True, exist_ok=True)
         problems = Problems()
@@ -207,8 +210,8 @@ class Run:
         """The run's summary as plain values."""
         return self.summary.to_dict()
 
-    def _answerer(self) -> Answerer:
-        return Answerer.load(self.folder)
+    def _answerer(self, rows: str | Path | None = None) -> Answerer:
+        return Answerer.load(self.folder, None if str(rows) == "-" else rows)
 
     def __str__(self) -> str:
         return str(self.summary)
@@ -251,7 +254,7 @@ def finetune(
 ) -> Run:
     """Fine-tune a run (or "scratch": random weights) on labelled rows and give back the new run.
 
-    ``choices``: text, label, validation, size, steps, minutes, adapt, seed.
+    ``choices``: text, label, validation, template, names, size, steps, minutes, adapt, seed.
     """
     start = _start(run)
     if start is not None and choices.get("size") is not None:
@@ -299,7 +302,7 @@ def _begin(out: str | Path, settings: RunSettings, quiet: bool) -> Run:
 
 
 def _carry_on(folder: RunFolder, quiet: bool) -> Run:
-    go_on = {"pretrain": carry_on_pretraining, "finetune": carry_on_finetuning}[folder.settings().kind]
+    go_on = _way_of(folder.settings())
     world = distributed.start()
     world.on_first(lambda: _sweep(folder))
     with Progress(quiet=quiet or not world.first) as progress:
@@ -307,10 +310,23 @@ def _carry_on(folder: RunFolder, quiet: bool) -> Run:
     return Run(folder)
 
 
+def _way_of(settings: RunSettings) -> Callable[[RunFolder, Progress], None]:
+    """How such a run is made."""
+    if settings.kind == "pretrain":
+        return carry_on_pretraining
+    return carry_on_zero_shot if settings.task == "zero_shot" else carry_on_finetuning
+
+
 def _sweep(folder: RunFolder) -> None:
     folder.sweep()
     # Not left to the next save: a run that was killed after its last one makes no more.
     CheckpointFolder(folder.checkpoints).sweep()
+
+
+def _file_in(rows: Sequence[Asked]) -> Path | None:
+    """A file among the rows that Python asks about: what it is tells which side of a pair they are."""
+    names = (Path(row) for row in rows if isinstance(row, str | Path) and len(str(row)) < LONGEST_NAME)
+    return next((name for name in names if name.is_file()), None)
 
 
 def _path(run: "str | Path | Run") -> Path:

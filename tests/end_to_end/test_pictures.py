@@ -90,7 +90,7 @@ def test_transformers_opens_it_and_reads_the_same(painter: hw.Run, photos: Path)
     ours = bundle.model.eval()
     assert isinstance(bundle.settings, TransformerSettings)
     assert bundle.settings.patches is not None
-    patches = Patches.load(folder, **vars(bundle.settings.patches))
+    patches = Patches.load(folder, **bundle.settings.patches.cut)
     inputs, layout = patches.sequences(pixels)
     found = theirs(patches.normalised(pixels)).last_hidden_state
     torch.testing.assert_close(found, ours.backbone(inputs, layout), atol=1e-5, rtol=0)

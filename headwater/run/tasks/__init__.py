@@ -4,7 +4,7 @@ from typing import Any
 
 from headwater.errors import SettingsError
 from headwater.run.generating import WRITING_TASKS
-from headwater.run.tasks.classification import ClassificationTask, PairClassificationTask
+from headwater.run.tasks.classification import ClassificationTask, PairClassificationTask, ZeroShotTask
 from headwater.run.tasks.multi_label import MultiLabelTask
 from headwater.run.tasks.question_answering import QuestionAnsweringTask
 from headwater.run.tasks.recommendation import RecommendationTask
@@ -20,6 +20,7 @@ TASKS: dict[str, type[Task[Any]]] = {
     "classification": ClassificationTask,
     "multi_label_classification": MultiLabelTask,
     "pair_classification": PairClassificationTask,
+    "zero_shot": ZeroShotTask,
     "regression": RegressionTask,
     "pair_regression": PairRegressionTask,
     "similarity": SimilarityTask,

@@ -148,6 +148,11 @@ class PairClassificationTask(ClassificationTask):
         return encode_pairs(contents, vocabulary_in(sequencer, self.name))
 
 
+@dataclass(frozen=True)
+class ZeroShotTask(ClassificationTask):
+    """One label for a picture, a recording or a clip, told by the names of the labels alone."""
+
+
 def where_labels_stand(rows: LabelledSet) -> str:
     """The column of the labels; of pictures, their folders or the array beside them."""
     place = rows.facts.get("labels_in", "column")
