@@ -19,7 +19,7 @@ def command(
             "--task",
             help="classification, multi_label_classification, pair_classification, regression, pair_regression, "
             "similarity, tagging, question_answering, retrieval, translation, summarization, generation, "
-            "recommendation or zero_shot.",
+            "recommendation, captioning, speech_recognition or zero_shot.",
         ),
     ] = "classification",
     text: options.Text = None,

@@ -260,13 +260,13 @@ def _naming(folder: Path, table: Table, sample: Sequence[Row], places: Mapping[s
 def _counting(table: Table, sample: Sequence[Row], media: Sequence[Source]) -> tuple[str, ...]:
     """The column whose cells count the rows of an array, by its name: that of the file, index, row …"""
     arrays = [source for source in media if source.kind in MANY]
-    words = (*_ROW_WORDS, *{source.file.stem.casefold() for source in arrays})
+    stems = {source.file.stem.casefold() for source in arrays}
     able = [
         name
         for number, name in enumerate(table.columns)
         if arrays
         and sample
-        and any(word in name.casefold() for word in words)
+        and any(word in name.casefold() for word in (*_ROW_WORDS, *stems))
         and all((row.cells[number] or "").isdecimal() for row in sample)
     ]
     return tuple(able[:1])

@@ -70,10 +70,13 @@ def save_bundle(
     """
     settings, head = _described(model)
     vocabulary = _vocabulary(sequencer)
-    if vocabulary is not None and vocabulary.size > settings.vocabulary_size:
+    known = (
+        settings.vocabulary_size or (head and head.classes) or 0
+    )  # of recordings, a head alone knows words
+    if vocabulary is not None and vocabulary.size > known:
         raise SettingsError(
-            f"the tokenizer has {vocabulary.size} tokens, the model embeds {settings.vocabulary_size}; "
-            "ship the tokenizer that the model was trained with"
+            f"the tokenizer has {vocabulary.size} tokens, the model embeds {known}; ship the tokenizer that the model "
+            "was trained with"
         )
     layout = layout_for(settings, head)
     aside = folder.parent / f".tmp-{folder.name}-{uuid.uuid4().hex[:8]}"

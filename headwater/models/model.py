@@ -9,7 +9,7 @@ from headwater.models.backbone import Backbone, EncoderDecoder
 from headwater.models.building import build_backbone
 from headwater.models.heads import HeadSettings, build_head, usual_head
 from headwater.models.settings import BackboneSettings
-from headwater.models.transformer import TransformerBackbone
+from headwater.models.transformer import TransformerBackbone, TransformerEncoderDecoder
 from headwater.nn.embedding import PatchEmbedding
 from headwater.nn.heads import TokenHead
 from headwater.nn.initialization import initialize
@@ -83,8 +83,9 @@ def build_model(settings: BackboneSettings, *, head: str | None = None, seed: in
 def begin_with_grid(model: Model) -> None:
     """Let the learnt positions of fresh Transformers of pictures know which patches are neighbours; others stay."""
     for part in model.backbone.modules():
-        if isinstance(part, TransformerBackbone) and isinstance(part.embedding, PatchEmbedding):
-            patches, width = part.settings.patches, part.settings.width
-            assert patches is not None
+        if not isinstance(part, TransformerBackbone | TransformerEncoderDecoder):
+            continue
+        settings = part.settings if isinstance(part, TransformerBackbone) else part.settings.encoder
+        if (patches := settings.patches) is not None and isinstance(part.embedding, PatchEmbedding):
             table = part.embedding.positions.table.weight
-            table[1:] = grid_sinusoids(patches.rows, patches.columns, width, slices=patches.slices)
+            table[1:] = grid_sinusoids(patches.rows, patches.columns, settings.width, slices=patches.slices)

@@ -258,22 +258,27 @@ class TransformerSettings(BackboneSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderDecoderSettings(BackboneSettings):
-    """Two Transformers over one table of tokens: the second writes while it reads what the first has made of a source.
+    """Two Transformers: the second writes while it reads what the first has made of a source.
 
-    ``depth`` counts the blocks of both.
+    They share one table of tokens, unless the first reads patches. ``depth`` counts the blocks of both.
     """
 
     encoder: TransformerSettings
     decoder: TransformerSettings
 
+    @property
+    def looks(self) -> bool:
+        """Whether the source is a picture, a recording or a clip."""
+        return self.encoder.patches is not None
+
     @classmethod
     def of(cls, encoder: TransformerSettings, decoder: TransformerSettings) -> Self:
         """The pair; what both must agree on is checked."""
         return cls(
-            vocabulary_size=encoder.vocabulary_size,
-            width=encoder.width,
+            vocabulary_size=decoder.vocabulary_size,
+            width=decoder.width,
             depth=encoder.depth + decoder.depth,
-            pad_token=encoder.pad_token,
+            pad_token=decoder.pad_token,
             encoder=encoder,
             decoder=decoder,
         )
@@ -281,15 +286,11 @@ class EncoderDecoderSettings(BackboneSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         encoder, decoder = self.encoder, self.decoder
-        for name in (
-            "vocabulary_size",
-            "width",
-            "embedding_width",
-            "positions",
-            "max_length",
-            "embedding_scale",
-            "pad_token",
-        ):
+        shared = (
+            *("vocabulary_size", "width", "embedding_width"),
+            *("positions", "max_length", "embedding_scale", "pad_token"),
+        )
+        for name in ("width",) if self.looks else shared:
             if getattr(encoder, name) != getattr(decoder, name):
                 raise SettingsError(
                     f"encoder and decoder share one table of tokens, but {name} is {getattr(encoder, name)} in one and "
@@ -300,7 +301,7 @@ class EncoderDecoderSettings(BackboneSettings):
                 "in an encoder-decoder the encoder reads both sides and the decoder the past: set causal so"
             )
         own = (self.vocabulary_size, self.width, self.depth, self.pad_token)
-        if own != (encoder.vocabulary_size, encoder.width, encoder.depth + decoder.depth, encoder.pad_token):
+        if own != (decoder.vocabulary_size, decoder.width, encoder.depth + decoder.depth, decoder.pad_token):
             raise SettingsError(
                 "vocabulary_size, width, depth and pad_token of the pair are not those of its two halves; make them so"
             )

@@ -1,9 +1,9 @@
-"""Two towers by size: CLIP's for a picture and a text, ViT's stacks or ModernBERT's for all other pairs."""
+"""Models of two kinds of data by size: towers for pairs, and a decoder that describes what an encoder sees."""
 
 from dataclasses import replace
 
 from headwater.models.settings import PatchSettings, TransformerSettings
-from headwater.models.sizes import encoder_settings, picture_settings
+from headwater.models.sizes import encoder_decoder_settings, encoder_settings, picture_settings
 from headwater.models.tower_settings import TwoTowerSettings
 
 Shape = PatchSettings | int
@@ -50,3 +50,18 @@ def _clip(size: str, patches: PatchSettings, vocabulary_size: int, text_length: 
 
 def _square(patches: PatchSettings) -> bool:
     return patches.rows == patches.columns and patches.slices == 1
+
+
+def describing_decoder(encoder: TransformerSettings, vocabulary_size: int) -> TransformerSettings:
+    """A decoder as wide and as deep as an encoder of patches, that reads it and writes: M2M-100's stack."""
+    plain = encoder_decoder_settings("nano", vocabulary_size).decoder
+    return replace(
+        plain,
+        width=encoder.width,
+        depth=encoder.depth,
+        num_heads=encoder.num_heads,
+        feed_forward_width=encoder.feed_forward_width,
+        embedding_scale=encoder.width**0.5,
+        residual_dropout=encoder.residual_dropout,
+        embedding_dropout=encoder.embedding_dropout,
+    )

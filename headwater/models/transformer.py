@@ -36,18 +36,7 @@ class TransformerBackbone(Backbone):
         self.width, self.vocabulary_size = settings.width, settings.vocabulary_size
         self.reads = "past" if settings.causal else "both"
         self.longest_row = settings.longest_row
-        self.embedding: TokenEmbedding[nn.Embedding] | PatchEmbedding = (
-            build_embedding(settings, nn.Embedding(settings.vocabulary_size, settings.table_width))
-            if settings.patches is None
-            else PatchEmbedding(
-                settings.patches.features,
-                settings.patches.count,
-                settings.width,
-                bias=settings.patches.bias,
-                norm=build_embedding_norm(settings),
-                dropout=settings.embedding_dropout,
-            )
-        )
+        self.embedding = build_first_layer(settings)
         self.blocks = build_blocks(settings)
         self.final_norm = build_final_norm(settings)
 
@@ -104,7 +93,9 @@ class TransformerBackbone(Backbone):
 
 
 class TransformerEncoderDecoder(EncoderDecoder):
-    """Two stacks of the same block over one table of tokens: the second reads the first through cross-attention.
+    """Two stacks of the same block: the second reads the first through cross-attention.
+
+    They look tokens up in one table, unless the first one reads patches.
 
     Each stack has positions and an embedding norm of its own where those are learnt. Source: Vaswani et al. 2017,
     section 3.1 and 3.4 (one matrix for both embeddings), arXiv:1706.03762.
@@ -114,17 +105,30 @@ class TransformerEncoderDecoder(EncoderDecoder):
         super().__init__()
         self.settings = settings
         encoder, decoder = settings.encoder, settings.decoder
-        self.width, self.vocabulary_size, self.reads = encoder.width, encoder.vocabulary_size, "both"
-        self.longest_row = encoder.longest_row
-        self.embedding = build_embedding(encoder, nn.Embedding(encoder.vocabulary_size, encoder.table_width))
+        self.width, self.vocabulary_size, self.reads = settings.width, settings.vocabulary_size, "both"
+        self.longest_row = decoder.longest_row if settings.looks else encoder.longest_row
+        self.embedding = build_first_layer(encoder)
         self.blocks = build_blocks(encoder)
         self.final_norm = build_final_norm(encoder)
-        self.decoder_embedding = build_embedding(decoder, Borrowed(self.embedding.tokens))
+        table = nn.Embedding(decoder.vocabulary_size, decoder.table_width) if settings.looks else None
+        own = self.embedding.tokens if isinstance(self.embedding, TokenEmbedding) else table
+        assert own is not None
+        self.decoder_embedding: TokenEmbedding[nn.Embedding] | TokenEmbedding[Borrowed] = (
+            build_embedding(decoder, Borrowed(own)) if table is None else build_embedding(decoder, table)
+        )
         self.decoder_blocks = build_blocks(decoder, reads_memory=True)
         self.decoder_norm = build_final_norm(decoder)
 
-    def embed(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T) → (B, T, C)
-        """Token vectors of a source."""
+    @property
+    def token_embedding(self) -> nn.Embedding:
+        """The table of the target's tokens, and of the source's where that is a text."""
+        for embedding in (self.embedding, self.decoder_embedding):
+            if isinstance(embedding, TokenEmbedding) and isinstance(embedding.tokens, nn.Embedding):
+                return embedding.tokens
+        raise AssertionError("one of both embeddings owns the table")
+
+    def embed(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T) or (B, T, P) → (B, T, C)
+        """Vectors of a source's tokens or patches."""
         return self.embedding(inputs, layout)
 
     def embed_target(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T) → (B, T, C)
@@ -164,6 +168,21 @@ class TransformerEncoderDecoder(EncoderDecoder):
 
 
 Table = TypeVar("Table", bound=nn.Module)
+
+
+def build_first_layer(settings: TransformerSettings) -> "TokenEmbedding[nn.Embedding] | PatchEmbedding":
+    """What makes vectors of tokens, with a table of its own, or of patches."""
+    patches = settings.patches
+    if patches is None:
+        return build_embedding(settings, nn.Embedding(settings.vocabulary_size, settings.table_width))
+    return PatchEmbedding(
+        patches.features,
+        patches.count,
+        settings.width,
+        bias=patches.bias,
+        norm=build_embedding_norm(settings),
+        dropout=settings.embedding_dropout,
+    )
 
 
 def build_embedding(settings: TransformerSettings, tokens: Table) -> TokenEmbedding[Table]:

@@ -3,6 +3,7 @@
 from headwater.objectives.classification import Classification
 from headwater.objectives.colorization import Colorization
 from headwater.objectives.continuation import Continuation
+from headwater.objectives.ctc import CTC
 from headwater.objectives.denoising import Denoising
 from headwater.objectives.frame_order import FrameOrder
 from headwater.objectives.frame_prediction import FutureFrames, PastFrames
@@ -37,6 +38,7 @@ from headwater.objectives.tagging import Tagging
 from headwater.objectives.view_contrast import ViewContrast
 
 __all__ = [
+    "CTC",
     "Classification",
     "Colorization",
     "Continuation",

@@ -141,7 +141,7 @@ class Answerer:
         given = task.read_rows(
             test,
             text=text or task.judged_columns or self.text_columns,
-            label=label or (self.card.get("label") if self.cut is None else None),
+            label=label or (self.card.get("label") if self._labels_in_columns else None),
             split="test",
             cut=self.cut,
         )
@@ -151,6 +151,11 @@ class Answerer:
         parts = count(1)
         watched = replace(self.reader, check=lambda: progress.update(next(parts)))
         return task.report(watched, given, progress.say)
+
+    @property
+    def _labels_in_columns(self) -> bool:
+        """Whether the rows that it was trained on had their labels in a column of a table."""
+        return self.cut is None or self.card.get("labels_in") == "column"
 
     @property
     def _foretells(self) -> bool:

@@ -9,7 +9,7 @@ import torch
 
 from headwater.data.cutting import Cut, cut_like, cut_of, suggested
 from headwater.data.media_tables import modality_of
-from headwater.data.sequencers import Patches, Sequencer
+from headwater.data.sequencers import Patches
 from headwater.errors import SettingsError
 from headwater.objectives import Objective
 from headwater.run.beginning import begin_as_probe
@@ -60,6 +60,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         start = _starting_point(settings, data, known, stop)
         check()
         task = data.task.suited_to(start, settings.start_from or "scratch")
+        start, task = task.extended(start, data.train, check)
         data = replace(data, task=task)
         amount = task.amount(data.train, settings.training.length or start.length)
         settings = derive_finetuning(settings, amount, start, task.habits)
@@ -87,7 +88,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
             settings = settings.having(training={"steps": steps_in(training.minutes or 1.0, seconds)})
         settings = derive_rhythm(settings, evaluate=data.validation is not None)
         world.on_first(lambda: folder.write_settings(settings))
-        reader = _reader(settings, start.sequencer, learner, device, stop.check)
+        reader = _reader(settings, start, learner, device, stop.check)
         if isinstance(rows, EncodedRows):
             begin_as_probe(reader, rows)
 
@@ -160,7 +161,7 @@ def _refuse_what_cannot_learn(objective: Objective, task: Task[Any], training: T
 
 def _reader(
     settings: RunSettings,
-    sequencer: Sequencer,
+    start: StartingPoint,
     learner: Learner,
     device: torch.device,
     check: Callable[[], None],
@@ -168,7 +169,8 @@ def _reader(
     """What judges the model as it is; ``check`` is asked after every batch, and raises to stop."""
     return Reader(
         model=learner.model,
-        sequencer=sequencer,
+        sequencer=start.sequencer,
+        words=start.words,
         length=settings.training.length or DEFAULT_LENGTH,
         precision=settings.machine.precision or "fp32",
         device=device,

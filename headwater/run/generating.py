@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from headwater.data.readers.pictures import Pixels
+from headwater.data.sequencers import patches_in
 from headwater.errors import UsageError
 from headwater.models import EncoderDecoder
 from headwater.models.generation import (
@@ -140,9 +142,25 @@ class Author:
     ) -> Iterator[dict[str, Any]]:
         """What is written to every text, in their order; ``watch`` is told how many are written, in any order."""
         prompts = self._prompts(texts, decoding)
-        write_all = self._drawn if decoding.beam is None else self._searched
-        for text, answer in zip(texts, write_all(prompts, decoding, watch or _nobody), strict=True):
+        for text, answer in zip(texts, self._written(prompts, decoding, watch), strict=True):
             yield {"prompt": text, **answer}
+
+    def describe(
+        self, pictures: Sequence[Pixels], decoding: Decoding, watch: Watch | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """What is written of every picture, recording or clip, in their order."""
+        patches = patches_in(self.reader.sequencer, "this run")
+        begun = np.array([self.reader.tokenizer.cls], np.int64)
+        for start in range(0, len(pictures), PROMPTS_A_STRETCH):
+            some = np.stack(pictures[start : start + PROMPTS_A_STRETCH])
+            prompts = [Prompt(begun, source.numpy()) for source in patches.sequences(some)[0]]
+            yield from self._written(prompts, decoding, watch)
+
+    def _written(
+        self, prompts: Sequence[Prompt], decoding: Decoding, watch: Watch | None
+    ) -> Iterator[dict[str, Any]]:
+        write_all = self._drawn if decoding.beam is None else self._searched
+        return write_all(prompts, decoding, watch or _nobody)
 
     def _drawn(self, prompts: Sequence[Prompt], decoding: Decoding, watch: Watch) -> Iterator[dict[str, Any]]:
         drafts = [_Draft(decoding.prefix if self.reads_sources else "") for _ in prompts]

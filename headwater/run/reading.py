@@ -40,6 +40,8 @@ class Reader:
     check: Callable[[], None] | None = None
     tower: Tower | None = None
     """What makes vectors, where the model reads one side of pairs."""
+    words: Tokenizer | None = None
+    """What it writes with, where it reads no text."""
 
     @classmethod
     def of_run(cls, folder: RunFolder, *, data: PathLike | None = None) -> tuple["Reader", Mapping[str, Any]]:
@@ -56,18 +58,19 @@ class Reader:
                 f"{folder.path / 'model' / 'headwater.json'} is missing or was edited: 'length' is {length!r}; "
                 "restore the file, or make the run again"
             )
-        model, sequencer, tower = one_side(bundle, data)
+        model, sequencer, tower, words = one_side(bundle, data)
         return cls(
             model=model.eval(),
             sequencer=sequencer,
             length=length or DEFAULT_LENGTH,
             tower=tower and tower.eval(),
+            words=words,
         ), bundle.card
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The vocabulary; SettingsError where pictures are read."""
-        return vocabulary_in(self.sequencer, "this run")
+        """The vocabulary of what is read, or written; SettingsError where there is none."""
+        return self.words or vocabulary_in(self.sequencer, "this run")
 
     def scores(self, objective: LabelledObjective, rows: Sequence[Input]) -> NDArray[np.float32]:
         """The objective's scores of every row: (rows, labels)."""

@@ -96,11 +96,12 @@ def ship_finetuned(
 ) -> None:
     """Write the model folder of a fine-tuning run; ``test`` is what was found of rows that the task held out."""
     card = {
-        **_card(settings, journey, start.sequencer),
+        **_card(settings, journey, start.shipped),
         "task": settings.task,
         "size": start.size,
         "text": list(data.train.text_columns),
         "label": data.train.label_column,
+        "labels_in": data.train.facts.get("labels_in"),
         **data.task.card,
         **({} if test is None else {"test": test}),
     }
@@ -109,7 +110,7 @@ def ship_finetuned(
         adapter = settings.adapter
         save_adapter(folder.path / "adapter", model, rank=adapter.rank, alpha=adapter.alpha, base=base)
         merge(model.backbone)
-    save_bundle(folder.model, model, start.sequencer, card)
+    save_bundle(folder.model, model, start.shipped, card)
 
 
 def _card(settings: RunSettings, journey: Journey, sequencer: Sequencing, **cost: float) -> dict[str, Any]:

@@ -42,6 +42,8 @@ class StartingPoint:
     weights: Mapping[str, Tensor] | None = None
     word_head: HeadSettings | None = None
     word_weights: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+    words: Tokenizer | None = None
+    """The vocabulary of what is written, where the source is no text."""
 
     @classmethod
     def of_run(
@@ -49,7 +51,7 @@ class StartingPoint:
     ) -> "StartingPoint":
         """The shipped model of a run, or a model folder; of a run of pairs, the side that reads ``data``."""
         bundle = load_bundle(model_folder(Path(path)))
-        model, sequencer, _ = one_side(bundle, data)
+        model, sequencer, _, words = one_side(bundle, data)
         head = model.head_settings.get(WORD_HEAD)
         settings = getattr(model.backbone, "settings", None)
         assert isinstance(settings, BackboneSettings)
@@ -60,6 +62,7 @@ class StartingPoint:
             weights=_weights_of(model.backbone),
             word_head=head,
             word_weights=_weights_of(model.heads[WORD_HEAD]) if head is not None else {},
+            words=words,
         )
 
     @property
@@ -90,11 +93,22 @@ class StartingPoint:
 
     def without_weights(self) -> "StartingPoint":
         """The same architecture and sequencer with nothing learnt: the scratch arm."""
-        return StartingPoint(self.settings, self.sequencer, self.card)
+        return StartingPoint(self.settings, self.sequencer, self.card, words=self.words)
 
     def having(self, settings: BackboneSettings) -> "StartingPoint":
         """Another kind of backbone over the same sequences, with nothing learnt."""
         return StartingPoint(settings, self.sequencer, self.card)
+
+    def writing(self, decoder: TransformerSettings, words: Tokenizer) -> "StartingPoint":
+        """The same encoder, and a decoder behind it that has learnt nothing."""
+        assert isinstance(self.settings, TransformerSettings)
+        pair = EncoderDecoderSettings.of(self.settings, decoder)
+        return replace(self, settings=pair, words=words, word_head=None, word_weights={})
+
+    @property
+    def shipped(self) -> Sequencing:
+        """How examples become sequences, as a model folder says it."""
+        return self.sequencer if self.words is None else Sides(self.sequencer, self.words)
 
     def with_dropout(self, share: float) -> "StartingPoint":
         """The same start of a Transformer that drops a share of every update and of the embeddings as it learns."""
@@ -107,7 +121,10 @@ class StartingPoint:
             options = {name: value for name, value in vars(learnt).items() if name != "name"} | options
         model = build_model(self.settings, head=head, seed=seed, **options)
         if self.weights is not None:
-            model.backbone.load_state_dict(dict(self.weights))
+            missing, strange = model.backbone.load_state_dict(dict(self.weights), strict=False)
+            behind = missing if self.words is not None and not self.word_weights else []
+            assert not strange, f"weights without a place: {strange}"
+            assert missing == behind, f"no weights for {missing}"
             model.begin_outputs_as_tables()
         else:
             begin_with_grid(model)
@@ -121,7 +138,9 @@ class OneSide(NamedTuple):
 
     model: Model
     sequencer: Sequencer
-    tower: Tower | None
+    tower: Tower | None = None
+    words: Tokenizer | None = None
+    """Of what writes: its vocabulary, where the source is no text."""
 
 
 def one_side(bundle: Bundle, data: PathLike | Iterable[PathLike] | None) -> OneSide:
@@ -131,8 +150,9 @@ def one_side(bundle: Bundle, data: PathLike | Iterable[PathLike] | None) -> OneS
     """
     sides, backbone = sequencer_of(bundle), bundle.model.backbone
     if not isinstance(sides, Sides):
-        return OneSide(bundle.model, sides, None)
-    assert isinstance(backbone, TwoTowers)
+        return OneSide(bundle.model, sides)
+    if not isinstance(backbone, TwoTowers):
+        return OneSide(bundle.model, sides.first, words=sides.text)
     kind: Side = ("text" if sides.text else sides.kinds[0]) if data is None else modality_of(data)
     place = sides.place(kind, bundle.folder.parent)
     tower = (backbone.first, backbone.second)[place]
@@ -145,8 +165,15 @@ def sequencer_of(bundle: Bundle) -> Sequencing:
         return Sides.load(
             bundle.folder, *(side.patches and side.patches.cut for side in bundle.settings.sides)
         )
+    if isinstance(bundle.settings, EncoderDecoderSettings) and (seen := bundle.settings.encoder.patches):
+        return Sides.load(bundle.folder, seen.cut, None)
     if (patches := bundle.settings.patches) is not None:
-        return Patches.load(bundle.folder, **patches.cut)
+        writes = bundle.tokenizer_path.is_file()
+        return (
+            Sides.load(bundle.folder, patches.cut, None)
+            if writes
+            else Patches.load(bundle.folder, **patches.cut)
+        )
     return Tokenizer.load(bundle.tokenizer_path)
 
 

@@ -109,7 +109,7 @@ class _Readers:
                 f"{settings.start_from} does not read pairs of which one side is text, and zero_shot reads the names "
                 "of classes; pre-train one: headwater pretrain PAIRS.tsv --objective pair_contrast"
             )
-        _, sequencer, tower = one_side(bundle, settings.data.paths)
+        _, sequencer, tower, _ = one_side(bundle, settings.data.paths)
         if isinstance(sequencer, Tokenizer) or tower is None:
             other = next(side_of(side) for side in (sides.first, sides.second) if isinstance(side, Patches))
             raise UsageError(

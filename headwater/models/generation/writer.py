@@ -5,7 +5,7 @@ Shape letters: B rows, T new tokens, S source tokens, C width, V vocabulary.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ from headwater.nn.block import BlockCache
 from headwater.sequence import PADDING, SequenceLayout
 
 Tokens = NDArray[np.int64]
+Source = NDArray[Any]
+"""Tokens (S,), or the patches of a picture (S, P)."""
 HEAD = "next_token"
 
 
@@ -30,7 +32,7 @@ class Prompt(NamedTuple):
     """What a text begins with, and the source that it is written from where there is one; special tokens included."""
 
     tokens: Tokens
-    source: Tokens | None = None
+    source: Source | None = None
 
 
 class Writer(ABC):
@@ -88,7 +90,7 @@ class CachedWriter(Writer):
 class CachedTranslator(CachedWriter):
     """An encoder-decoder: the source is read once, its keys and values are kept as well."""
 
-    def __init__(self, model: Model, sources: Sequence[Tokens], capacity: int, padding: int) -> None:
+    def __init__(self, model: Model, sources: Sequence[Source], capacity: int, padding: int) -> None:
         backbone = model.backbone
         assert isinstance(backbone, TransformerEncoderDecoder)
         self._model, self._translator = model, backbone
@@ -160,7 +162,7 @@ def require_writer(model: Model) -> None:
 
 
 def _writer(
-    model: Model, sources: Sequence[Tokens], rows: int, capacity: int, padding: int, *, cached: bool
+    model: Model, sources: Sequence[Source], rows: int, capacity: int, padding: int, *, cached: bool
 ) -> Writer:
     backbone: Backbone = model.backbone
     require_writer(model)
@@ -218,7 +220,10 @@ def _device(model: Model) -> torch.device:
     return next(model.parameters()).device
 
 
-def _padded(texts: Sequence[Tokens], padding: int, device: torch.device) -> tuple[Tensor, SequenceLayout]:
+def _padded(texts: Sequence[Source], padding: int, device: torch.device) -> tuple[Tensor, SequenceLayout]:
+    if texts[0].ndim > 1:  # all pictures are as long
+        patches = torch.from_numpy(np.stack(texts)).to(device)
+        return patches, SequenceLayout.dense(*patches.shape[:2], device=device)
     lengths = np.array([len(text) for text in texts], np.int64)
     sizes = np.ones(len(texts), np.int64)
     inputs, layout = assemble(

@@ -107,6 +107,8 @@ def refusal(dialect: Dialect, settings: BackboneSettings, head: HeadSettings | N
     """Why the dialect cannot say this, or None."""
     if not isinstance(settings, EncoderDecoderSettings):
         return "it is not an encoder-decoder"
+    if settings.looks:
+        return "its source is no text"
     fixed = {
         "norm": "layer",
         "norm_position": dialect.norm_position,

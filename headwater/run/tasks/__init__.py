@@ -5,6 +5,7 @@ from typing import Any
 from headwater.errors import SettingsError
 from headwater.run.generating import WRITING_TASKS
 from headwater.run.tasks.classification import ClassificationTask, PairClassificationTask, ZeroShotTask
+from headwater.run.tasks.describing import DescribingTask
 from headwater.run.tasks.multi_label import MultiLabelTask
 from headwater.run.tasks.question_answering import QuestionAnsweringTask
 from headwater.run.tasks.recommendation import RecommendationTask
@@ -13,6 +14,7 @@ from headwater.run.tasks.retrieval import RetrievalTask
 from headwater.run.tasks.similarity import SimilarityTask
 from headwater.run.tasks.tagging import TaggingTask
 from headwater.run.tasks.task import Task
+from headwater.run.tasks.transcribing import TranscribingTask
 from headwater.run.tasks.writing import WritingTask
 from headwater.settings import unknown_choice
 
@@ -28,6 +30,8 @@ TASKS: dict[str, type[Task[Any]]] = {
     "question_answering": QuestionAnsweringTask,
     "retrieval": RetrievalTask,
     **dict.fromkeys(WRITING_TASKS, WritingTask),
+    "captioning": DescribingTask,
+    "speech_recognition": TranscribingTask,
     "recommendation": RecommendationTask,
 }
 

@@ -162,6 +162,13 @@ class Task(ABC, Generic[S]):
             texts += [example.label or "" for example in examples]
         return Tokenizer.learn(texts, size or vocabulary_size_for(sum(map(len, texts))), lambda *_: check())
 
+    def extended(
+        self, start: StartingPoint, rows: LabelledSet, check: Callable[[], None]
+    ) -> tuple[StartingPoint, Self]:
+        """What the model begins as with all that the task adds to it, and the task that knows it; most add a head."""
+        del rows, check
+        return start, self
+
     def begin(self, model: Model, rows: Rows[S], check: Callable[[], None]) -> None:
         """What a model that begins with these rows is told before step 0; most begin at random."""
         del model, rows, check
