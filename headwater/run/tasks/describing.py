@@ -5,6 +5,7 @@ An encoder of patches, as it was pre-trained, and a decoder behind it that write
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from headwater.data.batches import BatchStream
 from headwater.data.examples import Content, Example, LabelledSet
+from headwater.data.kinds import Split
 from headwater.data.pool import vocabulary_size_for
 from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers import Patches, Tokenizer, patches_in
@@ -50,13 +52,20 @@ class DescribingTask(Task[Patches]):
     habits: ClassVar[Habits] = Habits(size="nano")
 
     @classmethod
+    def read(
+        cls, path: str | Path, *, text: Sequence[str] | None, label: str | None, split: Split
+    ) -> LabelledSet:
+        """Rows that are texts themselves are translated, not described."""
+        del text, label, split
+        raise UsageError(
+            f"{path} holds text, and captioning reads pictures, recordings or clips; choose --task translation, "
+            "summarization or generation for text"
+        )
+
+    @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
-        """Any text will do; rows that are texts themselves are translated, not described."""
-        if rows.examples[0].pixels is None:
-            raise UsageError(
-                f"{rows.examples[0].path} holds text; {name} reads pictures, recordings or clips: for text choose "
-                "--task translation, summarization or generation"
-            )
+        """Any text will do."""
+        del rows
         return cls(name)
 
     @classmethod

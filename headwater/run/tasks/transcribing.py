@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
 
 from headwater.data.examples import Content, Example, LabelledSet
+from headwater.data.kinds import Split
 from headwater.data.pool import vocabulary_size_for
 from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers import Patches, Tokenizer, patches_in
@@ -38,6 +40,16 @@ class TranscribingTask(Task[Patches]):
     needs: ClassVar = "both"
     reads_pictures: ClassVar[bool] = True
     habits: ClassVar[Habits] = Habits(size="nano")
+
+    @classmethod
+    def read(
+        cls, path: str | Path, *, text: Sequence[str] | None, label: str | None, split: Split
+    ) -> LabelledSet:
+        """Rows that are texts already need no writing down."""
+        del text, label, split
+        raise UsageError(
+            f"{path} holds text, and speech_recognition reads recordings; name a table whose column names their files"
+        )
 
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:

@@ -21,6 +21,7 @@ from headwater.models.sizes import PAIR_LAYOUTS, PairLayout
 from headwater.models.transformer import TransformerBackbone, TransformerEncoderDecoder
 from headwater.nn.attention import KeyValueCache
 from headwater.nn.block import BlockCache
+from headwater.nn.embedding import TokenEmbedding
 from headwater.nn.initialization import initialize
 from headwater.nn.residual import Residual
 from headwater.sequence import SequenceLayout
@@ -129,6 +130,7 @@ def test_bart_has_positions_and_a_norm_for_each_stack() -> None:
     assert theirs.positions is not None
     table = theirs.positions.get_submodule("table")
     assert isinstance(table, nn.Embedding)
+    assert isinstance(model.embedding, TokenEmbedding)
     expected = theirs.norm(model.embedding.tokens(tokens) + table.weight[2:7])
     torch.testing.assert_close(target, expected)
 
