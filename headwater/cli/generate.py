@@ -1,6 +1,7 @@
 """``headwater generate``: a model goes on writing."""
 
 from itertools import chain
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,7 +19,13 @@ def command(
         str | None, typer.Argument(help="Instead of --prompt: a file with one prompt a row, or -.")
     ] = None,
     prompt: Annotated[str | None, typer.Option("--prompt", help="What the text begins with.")] = None,
-    samples: Annotated[int, typer.Option("--samples", help="How many texts to write to the prompt.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Of a run of image_generation: the picture file to draw.")
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option("--samples", help="How many texts to write to the prompt, or pictures to draw."),
+    ] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Show the text as it is written.")] = False,
     max_tokens: ways.MaxTokens = None,
     beam: ways.Beam = None,
@@ -35,12 +42,21 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write on from --prompt, or from each row of a file as JSON lines."""
-    if (rows is None) == (prompt is None):
-        raise UsageError("expected --prompt TEXT, or a file with one prompt a row: one of the two")
-    if samples < 1:
+    """Write on from --prompt, or from each row of a file as JSON lines; or draw pictures into --out."""
+    if sum(given is not None for given in (rows, prompt, out)) != 1:
+        raise UsageError(
+            "expected one of three: --prompt TEXT, a file of prompts, or --out samples.png of a run that draws"
+        )
+    if samples is not None and samples < 1:
         raise UsageError(f"samples = {samples}; expected 1 or more")
     from headwater.run.verbs import open_run
+
+    if out is not None:
+        drawn = open_run(run).draw(
+            out, samples or 16, seed=seed, temperature=temperature or 1.0, top_p=top_p or 0.95
+        )
+        answer(drawn, f"{drawn['pictures']} pictures in {drawn['out']}", as_json=json)
+        return
 
     decoding = ways.decoding(
         max_tokens=max_tokens,
@@ -62,7 +78,7 @@ def command(
         for part in chain([prompt], opened.stream(prompt, decoding), ["\n"]):
             piece(part)
     else:
-        written = opened.generate([prompt] * samples, decoding, quiet=quiet)
+        written = opened.generate([prompt] * (samples or 1), decoding, quiet=quiet)
         answer(
             {"texts": written},
             "\n\n".join(f"{one['prompt']}{one['text']}" for one in written),

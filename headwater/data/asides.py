@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from headwater.errors import StorageError
+
 if sys.platform != "win32":
     import fcntl
 
@@ -36,6 +38,19 @@ def made_aside(folder: Path, files: Sequence[str]) -> Generator[Path]:
         _put_in_place(aside, folder, files)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def made_in_cache(folder: Path, files: Sequence[str], refusal: str) -> Generator[Path]:
+    """``made_aside`` in the cache; where the disk refuses, a StorageError that begins with ``refusal``."""
+    try:
+        with made_aside(folder, files) as aside:
+            yield aside
+    except OSError as error:
+        raise StorageError(
+            f"{refusal} in {folder.parent}: {error}; make room or give access there, or name another folder with "
+            "HEADWATER_CACHE"
+        ) from error
 
 
 def _put_in_place(aside: Path, folder: Path, files: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from headwater.data.asides import is_whole, made_aside
+from headwater.data.asides import is_whole, made_in_cache
 from headwater.data.cutting import Cut, digest_of, watched
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import Source
@@ -20,7 +20,7 @@ from headwater.data.readers.columns import LabelKind
 from headwater.data.readers.labelled import sources_of_split, with_numbers
 from headwater.data.readers.pictures import Pixels
 from headwater.data.store import cache_folder, store_key
-from headwater.errors import BadDataError, StorageError
+from headwater.errors import BadDataError
 
 FORMAT = 1
 _FILES = ("pixels.npy", "rows.json")
@@ -53,14 +53,8 @@ def read_labelled_media(
     cut = cut.fitted(sources, check)
     folder = cache_folder() / "labelled-pictures" / _key(sources, cut, label)
     if not is_whole(folder, _FILES):
-        try:
-            with made_aside(folder, _FILES) as aside:
-                _keep(aside, sources, cut, label, check)
-        except OSError as error:
-            raise StorageError(
-                f"pictures cannot be kept in {folder.parent}: {error}; make room or give access there, or name another "
-                "folder with HEADWATER_CACHE"
-            ) from error
+        with made_in_cache(folder, _FILES, "pictures cannot be kept") as aside:
+            _keep(aside, sources, cut, label, check)
     kept = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
     problems.absorb(Problems.from_dict(kept["problems"]))
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")

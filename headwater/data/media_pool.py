@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.asides import is_whole, made_aside
+from headwater.data.asides import is_whole, made_in_cache
 from headwater.data.cutting import Cut, PictureCut, digest_of, watched
 from headwater.data.files import Source
 from headwater.data.media_tables import find_media
@@ -24,7 +24,7 @@ from headwater.data.sequencers.patches import Patches
 from headwater.data.splits import split_of
 from headwater.data.store import cache_folder, store_key
 from headwater.data.tokenizer import Progress
-from headwater.errors import BadDataError, MissingInputError, StorageError
+from headwater.errors import BadDataError, MissingInputError
 
 VALIDATION_SHARE = 0.02
 _A_GROUP = 512
@@ -74,14 +74,8 @@ def build_media_pool(
     folder = (cache_folder() if cache is None else Path(cache)) / "pictures" / key
     if not is_whole(folder, _FILES):
         build = _Build(train, judging, held_out, cut, keep_duplicates, seed, progress, check)
-        try:
-            with made_aside(folder, _FILES) as aside:
-                build.into(aside, key)
-        except OSError as error:
-            raise StorageError(
-                f"the pool cannot be built in {folder.parent}: {error}; make room or give access there, or name "
-                "another folder with HEADWATER_CACHE"
-            ) from error
+        with made_in_cache(folder, _FILES, "the pool cannot be built") as aside:
+            build.into(aside, key)
     return _open(folder)
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.asides import is_whole, made_aside
+from headwater.data.asides import is_whole, made_in_cache
 from headwater.data.cutting import Cut, cut_of
 from headwater.data.kinds import Side
 from headwater.data.media_pool import VALIDATION_SHARE, told_apart
@@ -25,7 +25,7 @@ from headwater.data.sequencers import Patches, Sides, Tokenizer
 from headwater.data.splits import split_of
 from headwater.data.store import cache_folder, store_key
 from headwater.data.tokenizer import Progress
-from headwater.errors import BadDataError, StorageError
+from headwater.errors import BadDataError
 
 FORMAT = 1
 _FILES = ("facts.json", "pairs.npz")
@@ -98,14 +98,8 @@ def build_pair_pool(
     folder = (cache_folder() if cache is None else Path(cache)) / "pairs" / key
     if not is_whole(folder, _FILES):
         build = _Build(found, train, judging, held_out, asked, sides, vocabulary_size, seed, progress, check)
-        try:
-            with made_aside(folder, _FILES) as aside:
-                build.into(aside, key, problems)
-        except OSError as error:
-            raise StorageError(
-                f"the pool cannot be built in {folder.parent}: {error}; make room or give access there, or name "
-                "another folder with HEADWATER_CACHE"
-            ) from error
+        with made_in_cache(folder, _FILES, "the pool cannot be built") as aside:
+            build.into(aside, key, problems)
     return _open(folder, sides)
 
 

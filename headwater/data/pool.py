@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.asides import is_whole, made_aside
+from headwater.data.asides import is_whole, made_in_cache
 from headwater.data.files import find_sources
 from headwater.data.gathering import Gathering, Paths
 from headwater.data.mixture import Mixture
@@ -23,7 +23,7 @@ from headwater.data.store import Store, cache_folder, store_key, write_store
 from headwater.data.token_vectors import kept_token_vectors
 from headwater.data.tokenizer import Progress, Tokenizer
 from headwater.data.windows import Items, Windows
-from headwater.errors import BadDataError, StorageError
+from headwater.errors import BadDataError
 
 VALIDATION_SHARE = 0.02
 _MOST_BYTES_TO_LEARN_FROM = 32 << 20
@@ -154,14 +154,8 @@ class _Build:
 
     def into(self, folder: Path, key: str) -> None:
         """Build everything and put it where the key says."""
-        try:
-            with made_aside(folder, _FILES) as aside:
-                self._write(aside, key)
-        except OSError as error:
-            raise StorageError(
-                f"the pool cannot be built in {folder.parent}: {error}; make room or give access there, or name "
-                "another folder with HEADWATER_CACHE"
-            ) from error
+        with made_in_cache(folder, _FILES, "the pool cannot be built") as aside:
+            self._write(aside, key)
 
     def _write(self, folder: Path, key: str) -> None:
         with Spool(folder / "train.texts") as train, Spool(folder / "validation.texts") as validation:

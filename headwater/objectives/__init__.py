@@ -8,6 +8,7 @@ from headwater.objectives.denoising import Denoising
 from headwater.objectives.frame_order import FrameOrder
 from headwater.objectives.frame_prediction import FutureFrames, PastFrames
 from headwater.objectives.geometric_transform import GeometricTransform
+from headwater.objectives.image_generation import ImageGeneration
 from headwater.objectives.jigsaw import Jigsaw
 from headwater.objectives.masked_autoencoding import MaskedAutoencoding, MaskedSpectrogram
 from headwater.objectives.masked_patch import MaskedPatches
@@ -46,6 +47,7 @@ __all__ = [
     "FrameOrder",
     "FutureFrames",
     "GeometricTransform",
+    "ImageGeneration",
     "Jigsaw",
     "LabelledObjective",
     "LossTerm",

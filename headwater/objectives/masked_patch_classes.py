@@ -5,12 +5,11 @@ doi:10.1109/TIT.1982.1056489) as the classes. Shape letters: B pictures, N patch
 patch, V classes, C width.
 """
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from headwater.data.sequencers.codes import CODES, typical
 from headwater.data.sequencers.patches import Patches
 from headwater.models.model import Model
 from headwater.nn.initialization import initialize
@@ -20,9 +19,6 @@ from headwater.objectives.picture_objective import PictureObjective
 from headwater.randomness import Draws
 from headwater.sequence import Batch
 
-CLASSES = 256
-LOOKED_AT = 20_000
-"""Patches that the centres are learnt from."""
 _UNSEEN = 0.5
 """Added to the count of each class, so that none is impossible."""
 
@@ -41,7 +37,7 @@ class MaskedPatchClasses(PictureObjective):
     ) -> None:
         super().__init__()
         self.hiding = Hiding(patches.count, share)
-        centres = typical(sample.flatten(0, -2), CLASSES, seed)
+        centres = typical(sample.flatten(0, -2), CODES, seed)
         self.register_buffer("centres", centres)
         self.centres: Tensor
         counts = torch.bincount(self.classes(sample).flatten(), minlength=len(centres)) + _UNSEEN
@@ -99,13 +95,3 @@ class MaskedPatchClasses(PictureObjective):
             self.centres[self.classes(true)],
             true,
         )
-
-
-def typical(patches: Tensor, count: int, seed: int) -> Tensor:
-    """The centres of k-means over patches (N, P), at most ``count`` of them: (V, P)."""
-    from sklearn.cluster import KMeans
-
-    order = torch.randperm(len(patches), generator=torch.Generator().manual_seed(seed))[:LOOKED_AT]
-    some = patches[order].numpy()
-    options: dict[str, Any] = {"n_init": 1, "max_iter": 50, "random_state": seed}
-    return torch.from_numpy(KMeans(min(count, len(some)), **options).fit(some).cluster_centers_).float()

@@ -52,7 +52,9 @@ class Asker:
         try:
             pixels = picture_of(query, cut)
         except BadDataError as problem:
-            raise BadDataError(f"this run finds by the name of one of the {cut.what}: {problem}") from problem
+            if reader.tower is not None:
+                raise
+            raise BadDataError(f"this run finds {cut.what} by the name of one: {problem}") from problem
         return Question(query, _vector(reader, pixels), pixels)
 
     def each(self, lines: Iterable[str], problems: Problems) -> Iterator[Question | Problem]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from headwater.data.files import sources_of
 from headwater.data.kinds import MODALITIES, Learnt, Modality
 from headwater.data.media_tables import TABLE_KINDS, media_of, modality_of
-from headwater.data.sequencers import Patches, Sequencing, Tokenizer, patches_in, vocabulary_in
+from headwater.data.sequencers import CodedPatches, Patches, Sequencing, Tokenizer, patches_in, vocabulary_in
 from headwater.errors import SettingsError
 from headwater.models import Model, TransformerSettings, TwoTowers
 from headwater.objectives import (
@@ -18,6 +18,7 @@ from headwater.objectives import (
     FrameOrder,
     FutureFrames,
     GeometricTransform,
+    ImageGeneration,
     Jigsaw,
     MaskedAutoencoding,
     MaskedPatchClasses,
@@ -70,6 +71,14 @@ class Given:
     def patches(self) -> Patches:
         """How pictures are cut in a run on pictures."""
         return patches_in(self.sequencer, "this run")
+
+    @property
+    def coded(self) -> CodedPatches:
+        """How pictures become codes in a run that learns to draw them."""
+        assert isinstance(self.sequencer, CodedPatches), (
+            "the sequencer learns codes before the objective is built"
+        )
+        return self.sequencer
 
     @property
     def backbone(self) -> TransformerSettings:
@@ -131,6 +140,7 @@ _OF_PICTURES: Mapping[str, Choice] = {
         MaskedPatchClasses,
         lambda g: MaskedPatchClasses(g.patches, g.width, g.sample(), share=g.share(0.6), seed=g.seed),
     ),
+    "image_generation": Choice(ImageGeneration, lambda g: ImageGeneration(g.coded, g.sample())),
     "colorization": Choice(Colorization, lambda g: Colorization(g.patches, g.width, seed=g.seed)),
     "super_resolution": Choice(SuperResolution, lambda g: SuperResolution(g.patches, g.width, seed=g.seed)),
     "jigsaw": Choice(Jigsaw, lambda g: Jigsaw(g.patches, g.width, seed=g.seed)),

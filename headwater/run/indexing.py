@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headwater.data.asides import is_whole, made_aside
+from headwater.data.asides import is_whole, made_in_cache
 from headwater.data.document_store import DocumentStore
 from headwater.data.examples import Example
 from headwater.data.files import Source, find_sources
@@ -19,7 +19,6 @@ from headwater.data.readers import read_documents
 from headwater.data.readers.sources import refuse_columns_of_plain_text
 from headwater.data.store import cache_folder, store_key
 from headwater.data.vector_store import VectorStore, VectorWriter
-from headwater.errors import StorageError
 from headwater.run.labelled import left_out
 from headwater.run.reading import Reader
 from headwater.training.progress import Progress
@@ -71,23 +70,17 @@ class Indexing:
 
     def _make(self, folder: Path, corpus: Corpus, text: Sequence[str] | None) -> None:
         problems = Problems()
-        try:
-            with made_aside(folder, _FILES) as aside:
-                read = read_documents(corpus, text=text, problems=problems, splits=None)
-                documents = DocumentStore.write(aside / _DOCUMENTS, self._watched(read), problems)
-                facts: dict[str, Any] = {
-                    "documents": len(documents),
-                    "windows": self._embed(documents, aside / _VECTORS),
-                    "left_out": left_out(problems),
-                    "notes": dict(problems.notes),
-                    "checksums": {name: _checksum(aside / name) for name in (_DOCUMENTS, _VECTORS)},
-                }
-                (aside / _FACTS).write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
-        except OSError as error:
-            raise StorageError(
-                f"the vectors of this corpus cannot be kept in {folder.parent}: {error}; make room or give access "
-                "there, or name another folder with HEADWATER_CACHE"
-            ) from error
+        with made_in_cache(folder, _FILES, "the vectors of this corpus cannot be kept") as aside:
+            read = read_documents(corpus, text=text, problems=problems, splits=None)
+            documents = DocumentStore.write(aside / _DOCUMENTS, self._watched(read), problems)
+            facts: dict[str, Any] = {
+                "documents": len(documents),
+                "windows": self._embed(documents, aside / _VECTORS),
+                "left_out": left_out(problems),
+                "notes": dict(problems.notes),
+                "checksums": {name: _checksum(aside / name) for name in (_DOCUMENTS, _VECTORS)},
+            }
+            (aside / _FACTS).write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
 
     def _watched(self, examples: Iterator[Example]) -> Iterator[Example]:
         self.progress.stage("reading the corpus")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.analysis.pictures import draw_rows
-from headwater.data.asides import is_whole, made_aside
+from headwater.data.asides import is_whole, made_in_cache
 from headwater.data.cutting import Cut, cut_like
 from headwater.data.examples import Example
 from headwater.data.kinds import PathLike
@@ -18,7 +18,6 @@ from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers import Patches
 from headwater.data.store import cache_folder, store_key
 from headwater.data.vector_store import unit
-from headwater.errors import StorageError
 from headwater.run.asking import Question
 from headwater.run.fitting import inputs_of
 from headwater.run.labelled import left_out
@@ -51,14 +50,8 @@ class MediaIndex:
             progress.say(f"{len(found):,} {cut.what} are embedded, and their vectors kept")
             pixels = [_pixels(row) for row in found.examples]
             vectors = unit(reader.vectors(inputs_of(pixels, reader.sequencer)))
-            try:
-                with made_aside(folder, _FILES) as aside:
-                    np.save(aside / _FILES[0], vectors)
-            except OSError as error:
-                raise StorageError(
-                    f"vectors cannot be kept in {folder.parent}: {error}; make room or give access there, or name "
-                    "another folder with HEADWATER_CACHE"
-                ) from error
+            with made_in_cache(folder, _FILES, "vectors cannot be kept") as aside:
+                np.save(aside / _FILES[0], vectors)
         return cls(found.examples, np.load(folder / _FILES[0]), cut)
 
     def answer(self, question: Question, top: int, sheet: Path | None = None) -> dict[str, Any]:

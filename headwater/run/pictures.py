@@ -13,11 +13,11 @@ from headwater.data.cutting import cut_like, cut_of, suggested
 from headwater.data.kinds import Learnt
 from headwater.data.media_pool import MediaPool, build_media_pool
 from headwater.data.picture_batches import PictureBatches
-from headwater.data.sequencers.patches import Patches
+from headwater.data.sequencers import CodedPatches, Patches
 from headwater.errors import SettingsError
 from headwater.models import Model, begin_with_grid, build_model
 from headwater.objectives.picture_objective import PictureObjective
-from headwater.run.choosing_model import chosen_picture_settings
+from headwater.run.choosing_model import chosen_picture_settings, chosen_settings
 from headwater.run.choosing_objective import Pretext
 from headwater.run.fitting import views_of
 from headwater.run.folder import RunFolder
@@ -70,6 +70,8 @@ class Pictures:
             progress=progress.report,
             check=check,
         )
+        if patches is None and settings.objective.name == "image_generation":
+            patches = CodedPatches.learnt(pool.patches, _sampled(pool), seed=settings.training.seed)
         return cls(pool if patches is None else replace(pool, patches=patches))
 
     @property
@@ -106,15 +108,18 @@ class Pictures:
         return f"{settings.training.batch_rows:,} {what} of {patches.count} patches ({side})"
 
     def model(self, settings: RunSettings, pretext: Pretext) -> Model:
-        """A Transformer in ViT's layout."""
-        del pretext
+        """A Transformer in ViT's layout; a decoder of codes where these are to be drawn."""
         if settings.model.backbone != "transformer":
             raise SettingsError(
                 f"model.backbone = '{settings.model.backbone}' does not pre-train on pictures; leave it out"
             )
-        return build_model(
-            chosen_picture_settings(settings.model, self.pool.patches), seed=settings.training.seed
-        )
+        patches, seed = self.pool.patches, settings.training.seed
+        if isinstance(patches, CodedPatches):
+            decoder = chosen_settings(
+                settings.model, patches.vocabulary_size, needs=pretext.needs, length=patches.length
+            )
+            return build_model(replace(decoder, pad_token=None), head=pretext.head, seed=seed)
+        return build_model(chosen_picture_settings(settings.model, patches), seed=seed)
 
     def begin(self, model: Model, settings: RunSettings, check: Callable[[], None]) -> None:
         """Positions that know which patches are neighbours."""
@@ -125,6 +130,8 @@ class Pictures:
         """Batches of views."""
         del pretext
         training = settings.training
+        if isinstance(self.pool.patches, CodedPatches):  # what moves in from outside would be drawn as well
+            training = replace(training, moved=0.0)
         return PictureBatches(
             self.pool.train,
             self.pool.patches,
@@ -164,6 +171,10 @@ class Pictures:
 
     def sample(self) -> Tensor:
         """Patches of some pictures to learn from: (B, N, P)."""
-        step = max(1, len(self.pool.train) * self.pool.patches.count // SAMPLED)
-        pixels = np.array(self.pool.train[::step])  # in memory: the file cannot be written to
-        return self.pool.patches.cut(self.pool.patches.normalised(pixels))
+        return _sampled(self.pool)
+
+
+def _sampled(pool: MediaPool) -> Tensor:
+    step = max(1, len(pool.train) * pool.patches.count // SAMPLED)
+    pixels = np.array(pool.train[::step])  # in memory: the file cannot be written to
+    return pool.patches.cut(pool.patches.normalised(pixels))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headwater.data.sequencers import (
+    CodedPatches,
     Patches,
     Sequencing,
     Sides,
@@ -28,7 +29,7 @@ from headwater.run.starting import StartingPoint, model_folder, sequencer_of
 from headwater.training.precision import peak_memory
 from headwater.version import VERSION
 
-_WORDS: Mapping[type, str] = {Tokenizer: "tokens", Patches: "patches", Sides: "sides"}
+_WORDS: Mapping[type, str] = {Tokenizer: "tokens", Patches: "patches", CodedPatches: "codes", Sides: "sides"}
 
 
 @dataclass(frozen=True, slots=True)

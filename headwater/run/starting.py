@@ -10,7 +10,16 @@ from torch import Tensor, nn
 
 from headwater.data.kinds import PathLike, Side
 from headwater.data.media_tables import modality_of
-from headwater.data.sequencers import Patches, Sequencer, Sequencing, Sides, Tokenizer, vocabulary_in
+from headwater.data.sequencers import (
+    CodedPatches,
+    Patches,
+    Sequencer,
+    Sequencing,
+    Sides,
+    Tokenizer,
+    vocabulary_in,
+)
+from headwater.data.sequencers.codes import FILE as CODES_FILE
 from headwater.errors import MissingInputError
 from headwater.models import (
     BackboneSettings,
@@ -174,6 +183,8 @@ def sequencer_of(bundle: Bundle) -> Sequencing:
             if writes
             else Patches.load(bundle.folder, **patches.cut)
         )
+    if (bundle.folder / CODES_FILE).is_file():
+        return CodedPatches.load_coded(bundle.folder)
     return Tokenizer.load(bundle.tokenizer_path)
 
 

@@ -31,6 +31,7 @@ from headwater.run.answering import (
     with_errors,
 )
 from headwater.run.choosing_settings import Paths, choices_of, paths_of, settings_of
+from headwater.run.drawing_pictures import draw_pictures
 from headwater.run.finetuning import carry_on_finetuning
 from headwater.run.folder import RunFolder, storage
 from headwater.run.generating import Author, Decoding
@@ -161,6 +162,18 @@ class Run:
             progress.stage("texts", len(prompts))
             return list(author.answer(prompts, decoding, progress.update))
 
+    def draw(
+        self,
+        out: str | Path,
+        count: int = 16,
+        *,
+        seed: int = 0,
+        temperature: float = 1.0,
+        top_p: float = 0.95,
+    ) -> dict[str, Any]:
+        """New pictures of a run of image_generation, drawn into one picture file."""
+        return draw_pictures(self.folder, Path(out), count, seed=seed, temperature=temperature, top_p=top_p)
+
     def translate(
         self, texts: Sequence[str], decoding: Decoding | None = None, *, quiet: bool = True
     ) -> list[str]:
@@ -237,6 +250,8 @@ def pretrain(
     ``choices`` are the command line's options: objective, size, steps, minutes, text, pair, hold_out, probe,
     start_from, stop_when_flat, seed. ``assign`` holds ``a.b=c`` texts for any other setting.
     """
+    if isinstance(parent := choices.get("start_from"), Run):
+        choices["start_from"] = parent.path
     values = settings_of("pretrain", settings, choices_of(choices, paths=paths_of(data) or None), assign)
     return _begin(out, values, quiet)
 

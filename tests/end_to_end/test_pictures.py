@@ -62,6 +62,7 @@ def test_it_paints_better_than_the_mean_colour(painter: hw.Run) -> None:
     [
         ("masked_patch", 0.8, None),
         ("masked_patch_classes", 0.9, "masked_patch_classes_guessed"),
+        ("image_generation", 0.95, "image_generation_guessed"),
         ("colorization", 0.97, "colorization_in_grey"),
         ("super_resolution", 1.0, "super_resolution_bicubic"),
         ("jigsaw", math.log(16), None),
@@ -79,6 +80,40 @@ def test_every_pretext_task_of_pictures_learns(
     found = run.summary.evaluation
     assert found[objective] < least * (found[guess] if guess else 1.0)
     assert (run.path / "reports" / f"{objective}.png").is_file()
+
+
+def test_a_run_that_draws_is_asked_for_pictures_and_classifies_as_any_other(
+    photos: Path, painter: hw.Run, tmp_path: Path
+) -> None:
+    run = hw.pretrain(
+        photos,
+        out=tmp_path / "drawer",
+        objective="image_generation",
+        size="nano",
+        steps=40,
+        assign=ASSIGN,
+        quiet=True,
+    )
+    assert run.draw(tmp_path / "some.png", 10) == {"out": str(tmp_path / "some.png"), "pictures": 10}
+    run.draw(tmp_path / "again.png", 10)
+    assert (tmp_path / "some.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+    with Image.open(tmp_path / "some.png") as drawn:
+        assert drawn.width == 8 * (96 + 4) + 4
+    assert run.embed([photos / "0.png", photos / "1.png"]).shape == (2, 128)
+    more = hw.pretrain(
+        photos,
+        out=tmp_path / "more",
+        objective="image_generation",
+        start_from=run,
+        steps=3,
+        assign=ASSIGN,
+        quiet=True,
+    )
+    assert more.summary.finished
+    with pytest.raises(hw.HeadwaterError, match="was trained for masked_autoencoding and draws nothing"):
+        painter.draw(tmp_path / "none.png")
+    with pytest.raises(hw.HeadwaterError, match=r"drawn into a \.png"):
+        run.draw(tmp_path / "none.txt")
 
 
 @torch.no_grad()

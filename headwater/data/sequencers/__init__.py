@@ -1,5 +1,6 @@
 """How an example becomes a sequence: text by a vocabulary, pictures by patches."""
 
+from headwater.data.sequencers.codes import CodedPatches
 from headwater.data.sequencers.patches import Patches
 from headwater.data.sequencers.sides import Sides, side_of
 from headwater.data.tokenizer import Tokenizer
@@ -36,6 +37,7 @@ def sides_in(sequencer: Sequencing, owner: object) -> Sides:
 
 
 __all__ = [
+    "CodedPatches",
     "Patches",
     "Sequencer",
     "Sequencing",

@@ -1,6 +1,7 @@
 """Writing with a model: token by token, many texts at a time, or along several beams."""
 
 from headwater.models.generation.beam import BeamSearch, Hypothesis
+from headwater.models.generation.drawing import draw
 from headwater.models.generation.sampling import Sampling
 from headwater.models.generation.streaming import TextStream
 from headwater.models.generation.writer import Prompt, Writer, require_writer, writer_for
@@ -15,6 +16,7 @@ __all__ = [
     "TextStream",
     "Writer",
     "Written",
+    "draw",
     "require_writer",
     "write",
     "writer_for",

@@ -100,7 +100,7 @@ def test_frames_are_shuffled_whole_and_go_back(model: Any) -> None:
         for place, origin in enumerate(task.origins[clip].tolist()):
             here = shuffled[clip, :, 16 * place : 16 * place + 16]
             assert np.array_equal(here, frames[clip, :, 16 * origin : 16 * origin + 16])
-    back = objective.played(task.batch.inputs[:, 1:], task.origins.argsort(dim=1))
+    back = objective.arranged(task.batch.inputs[:, 1:], task.origins.argsort(dim=1))
     assert torch.equal(back, given.inputs[:, 1:])
     (term,) = objective.loss(model, task)
     assert term.total.item() / term.count == pytest.approx(math.log(6), abs=0.3)

@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 
+from headwater.data.sequencers.codes import typical
 from headwater.data.sequencers.patches import Patches
 from headwater.models import PatchSettings, build_model, picture_settings
 from headwater.objectives.jigsaw import Jigsaw, tiles_a_side
-from headwater.objectives.masked_patch_classes import MaskedPatchClasses, typical
+from headwater.objectives.masked_patch_classes import MaskedPatchClasses
 from headwater.objectives.picture_distillation import PictureDistillation
 from headwater.objectives.picture_objective import PictureObjective, nearest
 from headwater.objectives.super_resolution import SuperResolution
