@@ -4,11 +4,12 @@ import io
 import lzma
 import stat
 import struct
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 import pyarrow  # pyright: ignore[reportMissingTypeStubs]
 
@@ -19,7 +20,8 @@ MAX_MEMBERS = 100_000
 MAX_RATIO = 250
 """Text packs 3 to 20 times, repetitive logs 100 times; a bomb of zeros 1,000 times."""
 
-_SMALL = 1 << 26
+SMALL = 1 << 26
+"""Bytes that any archive may unpack to."""
 _MAX_DIRECTORY_BYTES = 1 << 25
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _END_RECORD = b"PK\x05\x06"
@@ -30,6 +32,7 @@ READ_FAILURES: tuple[type[Exception], ...] = (
     zlib.error,
     lzma.LZMAError,
     zipfile.BadZipFile,
+    tarfile.TarError,
     pa.ArrowException,
 )
 """What a damaged, truncated or unreadable file raises, whatever its format."""
@@ -46,13 +49,19 @@ def until_damage(items: Iterable[Item]) -> Iterator[Item]:
         return
 
 
+class Closing(Protocol):
+    """What is closed with the stream that reads from it."""
+
+    def close(self) -> None: ...
+
+
 class MeasuredStream(io.RawIOBase):
     """An unpacked stream that refuses to give more than a plausible multiple of its packed size."""
 
-    def __init__(self, stream: BinaryIO, packed_size: int, packed: BinaryIO | None = None) -> None:
+    def __init__(self, stream: BinaryIO, packed_size: int, packed: Closing | None = None) -> None:
         self._stream = stream
         self._packed = packed  # a gzip stream does not close the file it was given
-        self._left = max(_SMALL, MAX_RATIO * packed_size)
+        self._left = max(SMALL, MAX_RATIO * packed_size)
 
     def readable(self) -> bool:
         """Always: it is for reading only."""
@@ -104,9 +113,14 @@ def member_problems(archive: zipfile.ZipFile, packed_size: int) -> dict[str, str
     return problems
 
 
+def outside(name: str) -> bool:
+    """Whether a member's name leads out of its archive."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts or ":" in (path.parts or ("",))[0]
+
+
 def _member_problem(member: zipfile.ZipInfo) -> str | None:
-    path = PurePosixPath(member.filename.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in (path.parts or ("",))[0]:
+    if outside(member.filename):
         return "archive member outside the archive"
     mode = stat.S_IFMT(member.external_attr >> 16)
     if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
@@ -115,7 +129,7 @@ def _member_problem(member: zipfile.ZipInfo) -> str | None:
         return "archive member is encrypted"
     if member.compress_type not in _METHODS:
         return "archive member is packed by an unknown method"
-    if member.file_size > max(_SMALL, MAX_RATIO * member.compress_size):
+    if member.file_size > max(SMALL, MAX_RATIO * member.compress_size):
         return "archive member unpacks to an implausible size"
     return None
 

@@ -11,7 +11,14 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
-from headwater.data.archives import READ_FAILURES, MeasuredStream, member_problems, open_archive, until_damage
+from headwater.data.archives import (
+    READ_FAILURES,
+    Closing,
+    MeasuredStream,
+    member_problems,
+    open_archive,
+    until_damage,
+)
 from headwater.data.arrays import clip_arrays, picture_arrays
 from headwater.data.decoding import Encoding, sniff_encoding
 from headwater.data.kinds import (
@@ -31,12 +38,13 @@ from headwater.data.kinds import (
     suffix_of,
 )
 from headwater.data.problems import Problems
+from headwater.data.tars import Tar, is_tar
 from headwater.errors import MissingInputError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One readable file, one member of a zip archive, or one array of pictures in an npz file.
+    """One readable file, one member of an archive, or one array of pictures in an npz file.
 
     ``path`` is the name used in every report: the file's path, and for a member the archive's path, a slash
     and the member's name. ``named`` tells that the user gave this very file, not a folder or archive around
@@ -46,7 +54,7 @@ class Source:
     path: str
     file: Path
     kind: Kind
-    size: int  # bytes, unpacked where it is a zip member
+    size: int  # bytes, unpacked where it is a member of an archive
     split: Split | None = None
     member: str | None = None
     named: bool = False
@@ -66,15 +74,19 @@ class Source:
 
     def open(self) -> BinaryIO:
         """The unpacked bytes, read as a stream in constant memory."""
-        if self.member is None:
-            stream = cast(BinaryIO, self.file.open("rb"))
-        else:
-            # The member keeps the archive's file open after the archive object is closed.
-            with open_archive(self.file) as archive:
-                stream = _measured(archive.open(self.member), archive.getinfo(self.member).compress_size)
+        plain = self.member is None
+        stream = cast(BinaryIO, self.file.open("rb")) if plain else self._opened(self.member or "")
         if self.path.lower().endswith(".gz"):
             stream = _measured(gzip.GzipFile(fileobj=stream), self.size, packed=stream)
         return stream
+
+    def _opened(self, member: str) -> BinaryIO:
+        if is_tar(self.file.name):
+            tar = Tar(self.file)
+            return _measured(tar.open(member), self.file.stat().st_size, tar)
+        # The member keeps the archive's file open after the archive object is closed.
+        with open_archive(self.file) as archive:
+            return _measured(archive.open(member), archive.getinfo(member).compress_size)
 
     @cached_property
     def digest(self) -> str:
@@ -176,7 +188,7 @@ def _sources_of_file(
         kind = "aligned"
     elif modality == "text" and root is None and language_of(path.name):
         kind = "text"
-    if kind is None and path.suffix.lower() != ".zip":
+    if kind is None and path.suffix.lower() != ".zip" and not is_tar(path.name):
         ignored[path.suffix.lower() or "no suffix"] += 1
         return
     try:
@@ -234,9 +246,7 @@ def _arrays(path: Path, root: Path | None, modality: Modality) -> Iterator[Sourc
 def _members(
     path: Path, root: Path | None, modality: Modality, problems: Problems, ignored: Counter[str]
 ) -> Iterator[Source]:
-    with open_archive(path) as archive:
-        refused = member_problems(archive, path.stat().st_size)
-        members = sorted((member.filename, member.file_size) for member in archive.infolist())
+    members, refused = _listed(path)
     for name, reason in refused.items():
         problems.add(f"{path}/{name}", 0, reason)
     around, archive_split = _printable(path), split_of_name(path, root=root)
@@ -255,12 +265,22 @@ def _members(
         yield Source(path=f"{around}/{name}", file=path, kind=kind, size=size, split=split, member=name)
 
 
+def _listed(path: Path) -> tuple[list[tuple[str, int]], dict[str, str]]:
+    """Names and sizes of an archive's members, and which of them must not be read; those of a tar in their order."""
+    if is_tar(path.name):
+        with Tar(path) as tar:
+            return tar.listing()
+    with open_archive(path) as archive:
+        refused = member_problems(archive, path.stat().st_size)
+        return sorted((member.filename, member.file_size) for member in archive.infolist()), refused
+
+
 def _printable(path: Path) -> str:
     """A file name that is not valid text holds lone surrogates, which no report could be written with."""
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
-def _measured(stream: object, packed_size: int, packed: BinaryIO | None = None) -> BinaryIO:
+def _measured(stream: object, packed_size: int, packed: Closing | None = None) -> BinaryIO:
     return cast(
         BinaryIO, io.BufferedReader(MeasuredStream(cast(BinaryIO, stream), packed_size, packed), 1 << 17)
     )
@@ -274,7 +294,7 @@ def _nothing_found(roots: list[Path], modality: Modality, problems: Problems, ig
         *(str(problem) for problem in problems.first(3)),
         _of_another_kind(modality, ignored),
         f"expected {', '.join(sorted(KINDS_OF[modality]))}, each also "
-        + ("as .gz or inside a .zip" if modality == "text" else "inside a .zip"),
+        + ("as .gz or inside a .zip or .tar" if modality == "text" else "inside a .zip or .tar"),
     ]
     return "; ".join(part for part in parts if part)
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from headwater.data.kinds import SIDES
+from headwater.data.media_tables import TABLE_KINDS
 from headwater.data.pair_batches import Side
 from headwater.data.pair_items import Items, PairItems, pair_items
 from headwater.data.pairing import Pairing, find_pairs
@@ -27,6 +28,7 @@ from headwater.training.precision import count_free_cores, use_threads
 from headwater.training.progress import Progress
 
 _AT_ONCE = 256
+_TABLES = {f".{kind}" for kind in TABLE_KINDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,4 @@ def _right(items: PairItems, label: str | None) -> NDArray[np.bool_]:
 
 def _media_of(paths: Sequence[str]) -> list[str]:
     """What a run learnt from besides tables."""
-    return [
-        path for path in paths if Path(path).exists() and Path(path).suffix.lower() in ("", ".zip", ".npz")
-    ]
+    return [path for path in paths if Path(path).exists() and Path(path).suffix.lower() not in _TABLES]

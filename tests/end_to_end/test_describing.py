@@ -146,5 +146,5 @@ def test_what_cannot_be_described_is_refused(sheets: Path, workplace: Path, tmp_
             label="caption",
             quiet=True,
         )
-    with pytest.raises(hw.HeadwaterError, match="holds text, and captioning reads pictures"):
+    with pytest.raises(hw.HeadwaterError, match="holds text, and this task reads pictures"):
         hw.finetune("scratch", workplace / "train.csv", out=tmp_path / "b", task="captioning", quiet=True)

@@ -13,6 +13,7 @@ from headwater.data.problems import Problems
 from headwater.data.readers.clips import Clip, decoded_clip
 from headwater.data.readers.pictures import Pixels, as_pixels, decoded
 from headwater.data.readers.sounds import Recording, decoded_sound
+from headwater.data.tars import Tar, is_tar
 from headwater.errors import BadDataError
 
 Decoded = Pixels | Recording | Clip
@@ -53,7 +54,8 @@ def read_media(
             with file.open("rb") as stream:
                 yield from _of_file(members[0], cast(BinaryIO, stream), problems, label_of(members[0]))
         else:
-            with open_archive(file) as archive:  # opened once: its directory may be long
+            opened = Tar(file) if is_tar(file.name) else open_archive(file)
+            with opened as archive:  # opened once: its directory may be long
                 for source in members:
                     assert source.member is not None
                     with archive.open(source.member) as stream:
