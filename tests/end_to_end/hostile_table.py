@@ -10,6 +10,7 @@ PAGE = HERE.parents[1] / "docs" / "hostile-inputs.md"
 SECTIONS = {
     "test_hostile_inputs.py": "Data",
     "test_hostile_media.py": "Pictures, recordings and clips",
+    "test_hostile_pairs.py": "Pairs, captions and speech",
     "test_hostile_tasks.py": "Tasks",
     "test_hostile_commands.py": "Commands, settings and rows to answer",
     "test_hostile_runs.py": "Runs, models and checkpoints",

@@ -1,0 +1,156 @@
+"""Pairs, captions and speech that are not what they should be: what a user reads, and the exit code."""
+
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.test_hostile_media import SMALL, folder, png, wav
+
+Told = Callable[..., Any]
+PAIRS = ("--objective", "pair_contrast")
+
+
+def captions(place: Path, lines: str, count: int = 8) -> Path:
+    folder(place, {f"{number}.png": png(number) for number in range(count)})
+    (place / "captions.tsv").write_text(f"file\tcaption\n{lines}", encoding="utf-8")
+    return place / "captions.tsv"
+
+
+GOOD = "".join(f"{number}.png\ta picture with the number {number}\n" for number in range(8))
+
+
+@pytest.mark.parametrize(
+    ("title", "lines", "more", "words"),
+    [
+        (
+            "pairs none of whose files is there",
+            "".join(f"lost-{number}.png\ta lost one of {number}\n" for number in range(8)),
+            (),
+            "found pictures; expected two kinds of files with the same names, or a table that names both",
+        ),
+        ("pairs with a column that is not there", GOOD, ("--text", "title"), 'there is no column "title"'),
+        (
+            "pairs of recordings where there are pictures",
+            GOOD,
+            ("--pair", "audio,text"),
+            "no column names recordings",
+        ),
+        (
+            "pairs of one thing",
+            GOOD,
+            ("--pair", "image"),
+            "expected two of text, image, audio, video, flow",
+        ),
+    ],
+)
+def test_pairs_that_cannot_be_found(
+    title: str,
+    lines: str,
+    more: tuple[str, ...],
+    words: str,
+    told: Told,
+    cache: object,
+    tmp_path: Path,
+) -> None:
+    table = captions(tmp_path / "media", lines)
+    seen = told(title, "pretrain", table, *PAIRS, "--out", tmp_path / "run", *SMALL, *more)
+    assert seen.code in (65, 78)
+    assert words in seen.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_pair_that_cannot_be_read_is_left_out(told: Told, cache: object, tmp_path: Path) -> None:
+    table = captions(tmp_path / "media", GOOD + "9.png\ta picture that is not there\n3.png\t\n")
+    (tmp_path / "media" / "5.png").write_bytes(b"broken")
+    small = [part for part in SMALL if part != "-q"]
+    seen = told(
+        "pairs of which three cannot be used",
+        *("pretrain", table, *PAIRS, "--out", tmp_path / "run", *small),
+        about="left out of",
+    )
+    assert seen.code == 0
+    assert "7 pairs to learn from" in seen.err
+    for reason in ("no such file", "empty text", "no picture"):
+        assert reason in seen.err
+
+
+def test_texts_alone_are_no_pairs(told: Told, cache: object, workplace: Path, tmp_path: Path) -> None:
+    seen = told(
+        "texts for pairs", "pretrain", workplace / "train.csv", *PAIRS, "--out", tmp_path / "run", *SMALL
+    )
+    assert seen.code == 65
+    assert "found no media" in seen.err
+
+
+def test_a_classifier_from_words_needs_pairs(told: Told, cache: object, tmp_path: Path) -> None:
+    table = captions(tmp_path / "media", GOOD)
+    arguments = ("finetune", "scratch", table, "--task", "zero_shot", "--label", "caption")
+    seen = told("zero_shot from random weights", *arguments, "--out", tmp_path / "run", "-q")
+    assert seen.code == 2
+    assert "zero_shot begins with a run of pairs" in seen.err
+
+
+def test_captions_of_texts(told: Told, cache: object, workplace: Path, tmp_path: Path) -> None:
+    seen = told(
+        "captions of texts",
+        *(
+            "finetune",
+            "scratch",
+            workplace / "train.csv",
+            "--task",
+            "captioning",
+            "--out",
+            tmp_path / "run",
+            "-q",
+        ),
+    )
+    assert seen.code == 2
+    assert "this task reads pictures, recordings or clips" in seen.err
+
+
+def test_speech_in_pictures(told: Told, cache: object, tmp_path: Path) -> None:
+    table = captions(tmp_path / "media", GOOD)
+    arguments = ("finetune", "scratch", table, "--task", "speech_recognition", "--label", "caption")
+    seen = told("speech in pictures", *arguments, "--out", tmp_path / "run", "-q")
+    assert seen.code == 2
+    assert "is no recording" in seen.err
+
+
+def test_more_words_than_a_recording_can_hold(told: Told, cache: object, tmp_path: Path) -> None:
+    files = {f"{number}.wav": wav(number) for number in range(6)}
+    said = "one two three four five six seven eight nine ten eleven twelve"
+    rows = "".join(f"{number}.wav\t{said}\n" for number in range(6))
+    place = folder(tmp_path / "media", files | {"said.tsv": f"file\ttext\n{rows}".encode()})
+    small = [part for part in SMALL if part != "-q"]
+    seen = told(
+        "more words than a recording can hold",
+        *("finetune", "scratch", place / "said.tsv", "--task", "speech_recognition", "--label", "text"),
+        *("--out", tmp_path / "run", *small),
+        about="are not learnt",
+    )
+    assert seen.code == 0
+    assert "6 of 6 texts have more tokens than the" in seen.err
+
+
+def test_a_run_that_draws_nothing(told: Told, cache: object, tmp_path: Path) -> None:
+    place = folder(tmp_path / "media", {f"{number}.png": png(number) for number in range(8)})
+    assert told("", "pretrain", place, "--out", tmp_path / "run", *SMALL).code == 0
+    seen = told(
+        "pictures of a run that draws none", "generate", tmp_path / "run", "--out", tmp_path / "some.png"
+    )
+    assert seen.code == 2
+    assert "was trained for masked_autoencoding and draws nothing" in seen.err
+
+
+def test_a_tar_that_leads_out_of_its_folder(told: Told, cache: object, tmp_path: Path) -> None:
+    place = folder(tmp_path / "media", {f"{number}.png": png(number) for number in range(4)})
+    with tarfile.open(tmp_path / "media.tar.gz", "w:gz") as archive:
+        for number in range(4):
+            archive.add(place / f"{number}.png", f"{number}.png")
+        archive.add(place / "0.png", "../out.png")
+    seen = told("a tar with a picture outside of it", "inspect", tmp_path / "media.tar.gz", about="..")
+    assert seen.code == 0
+    assert "4 pictures in 4 files" in seen.out
