@@ -1,7 +1,8 @@
 """Rows of pictures as one picture file. Shape letters: B pictures, H height, W width, K channels."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ SMALLEST_SIDE = 96
 """Pixels of a drawn picture: small ones are drawn larger."""
 WIDEST = 2400
 """Pixels of a line, unless one picture alone is wider."""
+MILLISECONDS = 150
+"""That each frame of a moving picture is shown."""
 _GAP = 4
 
 
@@ -23,6 +26,19 @@ def draw_rows(rows: Sequence[NDArray[np.uint8]], path: Path) -> None:
     Of pictures as wide as the frames of a clip, side by side, there are fewer in a line, and more lines below these.
     Raises StorageError where the file cannot be written.
     """
+    sheet = _sheet(rows)
+    with _written(path):
+        sheet.save(path)
+
+
+def draw_moving(rows: Sequence[NDArray[np.uint8]], path: Path) -> None:
+    """Draw clips (B, T, H, W, K) in such lines as a GIF, all of them playing at once; StorageError as above."""
+    frames = [_sheet([clips[:, time] for clips in rows]) for time in range(rows[0].shape[1])]
+    with _written(path):
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0)
+
+
+def _sheet(rows: Sequence[NDArray[np.uint8]]) -> Image.Image:
     height, width = rows[0].shape[1:3]
     scale = _scale(rows[0][0])
     down, right = height * scale + _GAP, width * scale + _GAP
@@ -34,9 +50,14 @@ def draw_rows(rows: Sequence[NDArray[np.uint8]], path: Path) -> None:
         for number, pixels in enumerate(pictures):
             place, column = divmod(number, columns)
             sheet.paste(_image(pixels, scale), (_GAP + column * right, _GAP + place * block + line * down))
+    return sheet
+
+
+@contextmanager
+def _written(path: Path) -> Generator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path)
+        yield
     except OSError as problem:
         raise StorageError(
             f"{path} cannot be written: {problem}; make room or give access there"

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headwater.analysis.pictures import draw_rows
+from headwater.analysis.pictures import draw_moving, draw_rows
 from headwater.data.cutting import cut_like, cut_of, suggested
 from headwater.data.kinds import Learnt
 from headwater.data.media_pool import MediaPool, build_media_pool
@@ -163,11 +163,12 @@ class Pictures:
         """Draw the lines of pictures that the pretext task has, one below the other."""
         objective = learner.objective
         if isinstance(objective, PictureObjective):
-            found = objective.pictures(learner.model, held_out.tasks[0], DRAWN)
-            draw_rows(
-                [self.pool.patches.shown(self.pool.patches.pixels(patches)) for patches in found],
-                reports / f"{objective.name}.png",
-            )
+            patches, found = self.pool.patches, objective.pictures(learner.model, held_out.tasks[0], DRAWN)
+            lines = [patches.pixels(line) for line in found]
+            draw_rows([patches.shown(line) for line in lines], reports / f"{objective.name}.png")
+            if patches.film is not None:
+                moving = [patches.moving_pictures(line) for line in lines]
+                draw_moving(moving, reports / f"{objective.name}.gif")
 
     def sample(self) -> Tensor:
         """Patches of some pictures to learn from: (B, N, P)."""

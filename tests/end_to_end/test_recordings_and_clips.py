@@ -120,6 +120,7 @@ def test_every_task_of_clips_trains_and_leaves_a_picture(
         walks, out=tmp_path / "run", objective=objective, size="nano", steps=3, assign=ASSIGN, quiet=True
     )
     assert (run.path / "reports" / f"{objective}.png").stat().st_size > 1_000
+    assert (run.path / "reports" / f"{objective}.gif").stat().st_size > 1_000
 
 
 @pytest.mark.parametrize("objective", ["view_contrast", "self_distillation"])

@@ -144,6 +144,12 @@ class Patches:
         assert self.film is not None
         return replace(self, film=replace(self.film, flow=True))
 
+    def moving_pictures(self, pixels: Pixels) -> Pixels:
+        """Strips (B, S · H, W, 2 K) as clips that a person looks at: (B, T, H, W, K)."""
+        assert self.film is not None
+        frames = frames_of(pixels, self.film.slices)
+        return in_colour(frames) if self.film.flow else frames
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)

@@ -17,6 +17,7 @@ from headwater.models.layouts import (
     native,
     t5,
     vit,
+    vivit,
 )
 from headwater.models.layouts.names import Layout, SpecialTokens, from_published, to_published
 from headwater.models.settings import BackboneSettings
@@ -34,6 +35,7 @@ PUBLISHED: dict[str, Layout] = {
         m2m_100.LAYOUT,
         bart.LAYOUT,
         t5.LAYOUT,
+        vivit.LAYOUT,
         vit.LAYOUT,
         dinov2.LAYOUT,
         clip.LAYOUT,
