@@ -14,13 +14,15 @@ from headwater.data.files import Source, survey
 from headwater.data.inspection import shown
 from headwater.data.kinds import KINDS, MODALITIES, Modality, PathLike
 from headwater.data.media_tables import TABLE_KINDS, find_media, label_column
+from headwater.data.pairing import Pairing, find_pairs
 from headwater.data.problems import Problems
 from headwater.data.readers.clips import Clip
+from headwater.data.readers.columns import listed
 from headwater.data.readers.media import Decoded, Medium, read_media
 from headwater.data.readers.pictures import Pixels
 from headwater.data.readers.sounds import Recording
 from headwater.data.spectrogram import Mel
-from headwater.errors import MissingInputError, StorageError
+from headwater.errors import HeadwaterError, MissingInputError, StorageError
 
 EXAMINED = 20_000
 """Items looked at in each part; of a larger one the report says that it speaks of these."""
@@ -92,6 +94,9 @@ class MediaInspection:
 
     parts: tuple[PartReport, ...]
     ignored: dict[str, int]
+    columns: tuple[str, ...] = ()
+    """What tables beside them say of each."""
+    pairs: str | None = None
     sheet: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -99,11 +104,17 @@ class MediaInspection:
         return {
             "parts": [part.to_dict() for part in self.parts],
             "ignored": self.ignored,
+            "columns": list(self.columns),
+            "pairs": self.pairs,
             "sheet": self.sheet,
         }
 
     def __str__(self) -> str:
         lines = [line for part in self.parts for line in part.lines()]
+        if self.columns:
+            lines.append(f"known of each: {listed(self.columns)}")
+        if self.pairs:
+            lines.append(f"pairs: {self.pairs}")
         if self.ignored:
             passed_over = ", ".join(f"{count:,} {suffix}" for suffix, count in self.ignored.items())
             lines.append(f"passed over: {passed_over}")
@@ -128,6 +139,7 @@ def inspect_media(
     problems = Problems()
     sources = find_media(paths, modality=modality, problems=problems)
     label = (label_column(sources, label) or label) if label else None
+    columns = tuple(dict.fromkeys(name for source in sources for name in source.row or ()))
     groups: dict[str | None, list[Source]] = {}
     for source in sources:
         groups.setdefault(source.split, []).append(source)
@@ -147,8 +159,19 @@ def inspect_media(
     return MediaInspection(
         parts=tuple(parts),
         ignored=_ignored(paths, modality, told=any(source.row for source in sources)),
+        columns=columns,
+        pairs=_pairs(paths),
         sheet=None if sheet is None else str(sheet),
     )
+
+
+def _pairs(paths: PathLike | Iterable[PathLike]) -> str | None:
+    """What belongs together, in words; None where nothing does but a clip and its own movement."""
+    try:
+        found = find_pairs(paths, Pairing())
+    except HeadwaterError:
+        return None
+    return None if "flow" in found.sides else f"{len(found.rows):,}, {found.how}"
 
 
 def _ignored(paths: PathLike | Iterable[PathLike], modality: Modality, *, told: bool) -> dict[str, int]:

@@ -67,3 +67,14 @@ def test_a_long_part_is_sampled(photos: Path, monkeypatch: pytest.MonkeyPatch) -
     train, _ = inspect_media(photos).parts
     assert (train.items, train.sampled) == (3, True)
     assert "sampled: all figures are of the first 3 pictures" in str(inspect_media(photos))
+
+
+def test_what_tables_say_and_what_belongs_together_is_told(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(tmp_path / f"{number}.png")
+    rows = "".join(f"{number}.png\ta picture of {number} things\tx{number % 2}\n" for number in range(3))
+    (tmp_path / "captions.tsv").write_text(f"file\tcaption\tkind\n{rows}")
+    found = inspect_media(tmp_path)
+    assert found.columns == ("caption", "kind")
+    assert found.pairs == "3, pictures in file and text in caption"
+    assert "known of each: caption, kind\npairs: 3, pictures in file and text in caption" in str(found)
