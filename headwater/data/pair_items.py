@@ -28,6 +28,11 @@ class Items:
     def __len__(self) -> int:
         return len(self.contents)
 
+    def take(self, numbers: Integers) -> "Items":
+        """Some of them, in this order."""
+        contents = [self.contents[number] for number in numbers.tolist()]
+        return Items(cast(Sequence[str] | Sequence[Pixels], contents), self.digests[numbers])
+
 
 @dataclass(frozen=True, slots=True)
 class PairItems:
@@ -37,6 +42,16 @@ class PairItems:
     second: Items
     pairs: Integers
     rows: list[PairRow]
+
+    def paired(self) -> "PairItems":
+        """The same without things that belong to no pair."""
+        first, second = (np.unique(column) for column in self.pairs.T)
+        numbers = [
+            np.searchsorted(kept, column) for kept, column in zip((first, second), self.pairs.T, strict=True)
+        ]
+        return PairItems(
+            self.first.take(first), self.second.take(second), np.stack(numbers, axis=1), self.rows
+        )
 
 
 def pair_items(

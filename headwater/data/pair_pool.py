@@ -78,18 +78,24 @@ def build_pair_pool(
     problems = Problems()
     found = find_pairs(paths, reading.pairing, problems=problems)
     train, judging, held_out = _parted(found, paths)
+    never = [found.having(held_out)]
     if hold_out:
-        behind = find_pairs([*hold_out, *paths], replace(reading.pairing, sides=found.sides))
-        held = {str(path) for path in hold_out}
-        held_out += [row for row in behind.rows if any(row.path.startswith(path) for path in held)]
-        train = [row for row in train if not any(row.path.startswith(path) for path in held)]
+        never.append(find_pairs(hold_out, replace(reading.pairing, sides=found.sides), among=paths))
+        held = [Path(path) for path in hold_out]
+        train = [row for row in train if not any(Path(row.path).is_relative_to(path) for path in held)]
     asked, sides = reading.cuts(found.sides), reading.sides
-    files = list(
-        {s.path: s for kind in found.sides for s in found.media.get(modality_of_side(kind), ())}.values()
-    )
+    files = {
+        source.path: source
+        for pairs in (found, *never)
+        for kind in found.sides
+        for source in pairs.media.get(modality_of_side(kind), ())
+    }
     key = store_key(
-        pairs=[FORMAT, *([list(map(_told, rows)) for rows in (train, judging, held_out)])],
-        files=told_apart(files),
+        pairs=[
+            FORMAT,
+            *(list(map(_told, rows)) for rows in (train, judging, *(pairs.rows for pairs in never))),
+        ],
+        files=told_apart(list(files.values())),
         sides=found.sides,
         cuts=[cut and cut.to_dict() for cut in asked],
         vocabulary=sides.digest if sides else vocabulary_size,
@@ -97,7 +103,7 @@ def build_pair_pool(
     )
     folder = (cache_folder() if cache is None else Path(cache)) / "pairs" / key
     if not is_whole(folder, _FILES):
-        build = _Build(found, train, judging, held_out, asked, sides, vocabulary_size, seed, progress, check)
+        build = _Build(found, train, judging, never, asked, sides, vocabulary_size, seed, progress, check)
         with made_in_cache(folder, _FILES, "the pool cannot be built") as aside:
             build.into(aside, key, problems)
     return _open(folder, sides)
@@ -111,8 +117,8 @@ def _parted(
     found: PairSet, paths: Sequence[str | Path]
 ) -> tuple[list[PairRow], list[PairRow], list[PairRow]]:
     """Pairs to learn from, to judge on, and never to be seen; a file that is named itself is learnt from."""
-    named = {str(path) for path in paths}
-    means = lambda row: row.path in named  # noqa: E731
+    named = {Path(path) for path in paths}
+    means = lambda row: Path(row.path) in named  # noqa: E731
     train = [row for row in found.rows if row.split in ("train", None) or means(row)]
     judging = [row for row in found.rows if row.split == "validation" and not means(row)]
     held_out = [row for row in found.rows if row.split == "test" and not means(row)]
@@ -131,7 +137,7 @@ class _Build:
     found: PairSet
     train: list[PairRow]
     judging: list[PairRow]
-    held_out: list[PairRow]
+    never: list[PairSet]
     cuts: Cuts
     sides: Sides | None
     vocabulary_size: int | None
@@ -148,7 +154,10 @@ class _Build:
         if self.progress is not None:
             self.progress("reading pairs", 0, None)
         items = pair_items(self.found.having([*self.train, *self.judging]), cuts, problems, self.check)
-        held = pair_items(self.found.having(self.held_out), cuts, Problems(), self.check)
+        unread = Problems()
+        held = [pair_items(pairs, cuts, unread, self.check) for pairs in self.never if pairs.rows]
+        if self.never[1:] and not len(held[-1].pairs):
+            raise BadDataError(f"none of the held-out pairs can be read: {unread.summary()}")
         train, validation = self._split(items, held, problems)
         if not len(train):
             raise BadDataError(f"no pair is left to learn from: {problems.summary()}")
@@ -180,19 +189,30 @@ class _Build:
         (folder / "facts.json").write_text(json.dumps(kept, ensure_ascii=False, indent=1), encoding="utf-8")
 
     def _split(
-        self, items: PairItems, held: PairItems, problems: Problems
+        self, items: PairItems, held: Sequence[PairItems], problems: Problems
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Which pairs are learnt from and which judge."""
         media = [place for place, cut in enumerate(self.cuts) if cut is not None]
         never = {
-            int(digest) for place in media for digest in (held.first, held.second)[place].digests.tolist()
+            digest
+            for pairs in held
+            for place in media
+            for digest in (pairs.first, pairs.second)[place].digests.tolist()
         }
         judging = {id(row) for row in self.judging}
+        judged = {
+            int((items.first, items.second)[place].digests[int(pair[place])])
+            for row, pair in zip(items.rows, items.pairs.tolist(), strict=True)
+            if id(row) in judging
+            for place in media
+        }
+        apart = never | judged
         seen: set[tuple[int, int]] = set()
         parts: tuple[list[list[int]], list[list[int]]] = ([], [])
         for row, pair in zip(items.rows, items.pairs.tolist(), strict=True):
             digests = (int(items.first.digests[pair[0]]), int(items.second.digests[pair[1]]))
-            if any(digests[place] in never for place in media):
+            kept_out = never if id(row) in judging else apart
+            if any(digests[place] in kept_out for place in media):
                 problems.add(row.path, row.row, "belongs to a held-out pair")
             elif digests in seen:
                 problems.add(row.path, row.row, "exact duplicate")

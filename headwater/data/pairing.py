@@ -1,5 +1,6 @@
 """Which things belong together: pairs that a table names, pairs of one name, clips with their own movement."""
 
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -8,6 +9,7 @@ from typing import NamedTuple, cast
 
 from headwater.data.archives import READ_FAILURES
 from headwater.data.arrays import heads
+from headwater.data.decoding import sniff_encoding
 from headwater.data.files import Source, sources_of
 from headwater.data.kinds import MANY, SIDES, Modality, PathLike, Side, Split, paths_in, split_of_word
 from headwater.data.media_tables import MEDIA, TABLE_KINDS, place_in, places_of, says_split
@@ -98,9 +100,13 @@ def modality_of_side(side: Side) -> Modality:
 
 
 def find_pairs(
-    paths: PathLike | Iterable[PathLike], pairing: Pairing, *, problems: Problems | None = None
+    paths: PathLike | Iterable[PathLike],
+    pairing: Pairing,
+    *,
+    among: Sequence[PathLike] = (),
+    problems: Problems | None = None,
 ) -> PairSet:
-    """The pairs behind ``paths``.
+    """The pairs behind ``paths``; files that a table names may lie behind ``among`` as well.
 
     Where there are tables, their rows are the pairs: a column names files that lie beside it or behind another path (or
     counts the rows of an array, from 0), another names files of another kind or holds texts. Several columns of texts
@@ -114,14 +120,14 @@ def find_pairs(
         if not root.exists():
             raise MissingInputError(f"there is no file or folder {root}; check the path")
     tables = [source for source in sources_of(roots, "text") if source.kind in TABLE_KINDS]
-    around = [*roots, *{table.file.parent: None for table in tables if table.named}]
+    around = [*roots, *{table.file.parent: None for table in tables if table.named}, *map(Path, among)]
     media: dict[Modality, list[Source]] = {
         kind: list({source.path: source for source in sources_of(around, kind)}.values()) for kind in MEDIA
     }
     readings = [reading for table in tables if (reading := _Reading.of(table, media, pairing))]
     if readings:
         return _in_tables(readings, media, pairing, problems)
-    return _by_name(roots, media, pairing)
+    return _by_name(roots, media, pairing, problems)
 
 
 def _in_tables(
@@ -157,7 +163,7 @@ class _Reading:
         try:
             table = open_table(source)
             sample = [row for row in islice(table.rows(table.columns), _LOOKED_AT) if not row.problem]
-        except READ_FAILURES:
+        except (*READ_FAILURES, BadDataError):  # whoever reads it as a table says what is wrong with it
             return None
         places: dict[Modality, dict[str, int]] = {kind: places_of(found) for kind, found in media.items()}
         columns: dict[Side, tuple[str, ...]] = {}
@@ -291,7 +297,9 @@ def _require(table: Table, columns: Mapping[Side, Sequence[str]]) -> None:
             )
 
 
-def _by_name(roots: Sequence[Path], media: Mapping[Modality, list[Source]], pairing: Pairing) -> PairSet:
+def _by_name(
+    roots: Sequence[Path], media: Mapping[Modality, list[Source]], pairing: Pairing, problems: Problems
+) -> PairSet:
     """Files of the same name but another kind; of clips alone, each with its own movement."""
     texts = [source for source in sources_of(roots, "text") if source.kind == "text"]
     known: dict[Side, list[Source]] = {**media, "text": texts}
@@ -314,10 +322,16 @@ def _by_name(roots: Sequence[Path], media: Mapping[Modality, list[Source]], pair
         )
     if set(sides) == {"video", "flow"}:
         return PairSet(sides, list(_moving(media["video"])), media, "clips and how they move")
+    refs: dict[str, Ref | None] = {}
+    both = [(source, found[sides[1]].get(stem)) for stem, source in found.get(sides[0], {}).items()]
+    for source in [source for pair in both if pair[1] is not None for source in pair if source is not None]:
+        problems.rows += 1
+        refs[source.path] = _ref(source, problems)
     rows = [
-        PairRow(_ref(source), _ref(found[sides[1]][stem]), source.path, 1, source.split, {})
-        for stem, source in found.get(sides[0], {}).items()
-        if stem in found.get(sides[1], {})
+        PairRow(one, two, first.path, 1, first.split, {})
+        for first, second in both
+        if second is not None
+        if (one := refs[first.path]) and (two := refs[second.path])
     ]
     if not rows:
         raise BadDataError(
@@ -327,11 +341,20 @@ def _by_name(roots: Sequence[Path], media: Mapping[Modality, list[Source]], pair
     return PairSet(sides, rows, media, f"{SIDES[sides[0]]} and {SIDES[sides[1]]} of the same name")
 
 
-def _ref(source: Source) -> Ref:
+def _ref(source: Source, problems: Problems) -> Ref | None:
+    """Where a thing is, or the text itself; None, and the reason reported, where there is none."""
     if source.kind != "text":
         return Place(source.path, 1)
-    with source.open() as stream:
-        return stream.read().decode(source.encoding.codec, "replace").strip()
+    try:
+        with source.open() as stream:
+            content = stream.read()
+        text = content.decode(sniff_encoding(io.BytesIO(content)).codec, "replace").strip()
+    except READ_FAILURES as problem:
+        problems.add(source.path, 1, "file cannot be read", str(problem))
+        return None
+    if not text:
+        problems.add(source.path, 1, "empty text")
+    return text or None
 
 
 def _moving(clips: Sequence[Source]) -> Iterator[PairRow]:

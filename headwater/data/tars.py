@@ -16,6 +16,10 @@ def is_tar(name: str) -> bool:
     return name.lower().endswith(ENDINGS)
 
 
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 class Tar:
     """The members of a tar archive in their order: of a packed one, whatever stands before a member is unpacked for it.
 
@@ -46,7 +50,11 @@ class Tar:
             name = member.name.removeprefix("./")
             if member.isdir():
                 continue
-            if outside(name):
+            if not name.strip("./"):
+                refused[_printable(name)] = "archive member without a name"
+            elif not name.isprintable():
+                refused[_printable(name)] = "archive member whose name is not valid text"
+            elif outside(name):
                 refused[name] = "archive member outside the archive"
             elif not member.isreg() or stat.S_IFMT(member.mode) not in (0, stat.S_IFREG):
                 refused[name] = "archive member that is a link or a device"
@@ -68,8 +76,14 @@ class Tar:
         assert stream is not None, "only regular files are listed"
         return cast(BinaryIO, stream)
 
+    def _read(self) -> Iterator[tarfile.TarInfo]:
+        try:
+            yield from self._tar
+        except (ValueError, UnicodeError) as problem:  # headers that nobody wrote on purpose
+            raise tarfile.ReadError(f"its headers are damaged: {problem}") from problem
+
     def _each(self) -> Iterator[tarfile.TarInfo]:
-        for count, member in enumerate(self._tar, 1):
+        for count, member in enumerate(self._read(), 1):
             if count > MAX_MEMBERS:
                 raise tarfile.ReadError(f"it has more than {MAX_MEMBERS:,} members")
             if member.offset_data + member.size > self._most:

@@ -61,16 +61,18 @@ class CTC(Objective):
     def nats(self, model: Model, task: SpokenTask) -> Tensor:
         """-log p(text | recording), 0 where no path can say it: (B,)."""
         scores = self.scores(model, task.batch).transpose(0, 1)  # (T, B, V)
-        lengths = torch.full((scores.shape[1],), len(scores), device=scores.device)
-        return F.ctc_loss(
-            scores,
-            task.spoken,
+        lengths = torch.full((scores.shape[1],), len(scores))
+        # On the CPU: no GPU has a deterministic gradient of it, and the numbers are few.
+        nats = F.ctc_loss(
+            scores.cpu(),
+            task.spoken.cpu(),
             lengths,
-            task.sizes,
+            task.sizes.cpu(),
             blank=self.tokenizer.pad,
             reduction="none",
             zero_infinity=True,
         )
+        return nats.to(scores.device)
 
     def scores(self, model: Model, batch: Batch) -> Tensor:
         """log p(token or blank) of every column: (B, T, V)."""

@@ -40,6 +40,7 @@ class Asker:
     folder: RunFolder
     reader: Reader
     _others: dict[str, Reader] = field(default_factory=dict[str, Reader])
+    _known: list[Sides] = field(default_factory=list[Sides])
 
     def of(self, query: str) -> Question:
         """The question that a text or the name of a file asks; BadDataError where it cannot be read."""
@@ -70,11 +71,17 @@ class Asker:
                 problems.add(*problem)
                 yield problem
 
+    def _sides(self) -> Sides:
+        if not self._known:
+            sides = sequencer_of(load_bundle(model_folder(self.folder.path)))
+            assert isinstance(sides, Sides)
+            self._known.append(sides)
+        return self._known[0]
+
     def _reader_of(self, query: str) -> Reader:
         if self.reader.tower is None:
             return self.reader
-        sides = sequencer_of(load_bundle(model_folder(self.folder.path)))
-        assert isinstance(sides, Sides)
+        sides = self._sides()
         file = Path(query) if _is_file(query) else None
         if file is None and Path(query).suffix.lower() in _ENDINGS:
             raise BadDataError(f"{query} cannot be read: there is no such file")

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -62,14 +61,14 @@ class PairJudge:
         problems = Problems()
         pairing = Pairing.of(data.pair, text or data.text)
         pairing = Pairing(self.sides.kinds, pairing.columns)
-        found = find_pairs([test, *_media_of(data.paths)], pairing, problems=problems)
-        found = found.having([row for row in found.rows if row.path.startswith(str(test))])
+        found = find_pairs(test, pairing, among=_media_of(data.paths), problems=problems)
         progress.say(f"{len(found.rows):,} pairs: {found.how}")
         items = pair_items(found, cuts_like(self.sides), problems)
         for line in left_out(problems):
             progress.say(line)
         if not len(items.pairs):
             raise BadDataError(f"{test}: no pair can be used; {problems.summary()}")
+        items = items.paired()  # a text whose picture cannot be read has nothing to find
         first, second = (
             self._vectors(side, tower, way)
             for side, tower, way in zip(
@@ -94,8 +93,8 @@ class PairJudge:
 def _right(items: PairItems, label: str | None) -> NDArray[np.bool_]:
     """Which first sides belong to which second sides: (N₁, N₂)."""
     first, second = items.pairs.T
+    right = np.zeros((len(items.first), len(items.second)), np.bool_)
     if label is None:
-        right = np.zeros((len(items.first), len(items.second)), np.bool_)
         right[first, second] = True
         return right
     if label not in items.rows[0].cells:
@@ -103,10 +102,10 @@ def _right(items: PairItems, label: str | None) -> NDArray[np.bool_]:
             f'{items.rows[0].path}: there is no column "{label}"; the columns are {", ".join(items.rows[0].cells)}'
         )
     names = np.array([row.cells[label] for row in items.rows])
-    of_first = np.empty(len(items.first), names.dtype)
-    of_second = np.empty(len(items.second), names.dtype)
-    of_first[first], of_second[second] = names, names
-    return cast(NDArray[np.bool_], of_first[:, None] == of_second[None])
+    for name in np.unique(names):  # a thing may stand under several labels
+        own = names == name
+        right[np.ix_(np.unique(first[own]), np.unique(second[own]))] = True
+    return right
 
 
 def _media_of(paths: Sequence[str]) -> list[str]:

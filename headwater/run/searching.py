@@ -190,6 +190,13 @@ def search_rows(
                     yield found.answer(question, top)
                 else:
                     yield error_of(question)
+        elif searcher.reader.tower is not None:
+            index = searcher.index(corpus, text=text, progress=progress)
+            for question in Asker(folder, searcher.reader).each(sys.stdin, problems):
+                if isinstance(question, Question):
+                    yield from searcher.answers(index, [question], top)
+                else:
+                    yield error_of(question)
         else:
             index = searcher.index(corpus, text=text, progress=progress)
             for part in read_rows("-", Asking(text=searcher.query_columns), problems):

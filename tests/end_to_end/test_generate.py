@@ -115,7 +115,7 @@ def test_a_stop_string_ends_the_text_before_it(author: hw.Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "expected --prompt TEXT"),
+        ((), "expected one of three: --prompt TEXT"),
         (("--prompt", "a", "--beam", "3", "--top-k", "4"), "beam search draws nothing"),
         (("--prompt", "a", "--beam", "3", "--stream"), "knows its text only at the end"),
         (("--prompt", "a", "--temperature", "-1"), "temperature = -1"),

@@ -78,9 +78,10 @@ def test_a_pair_that_cannot_be_read_is_left_out(told: Told, cache: object, tmp_p
 
 
 def test_texts_alone_are_no_pairs(told: Told, cache: object, workplace: Path, tmp_path: Path) -> None:
-    seen = told(
-        "texts for pairs", "pretrain", workplace / "train.csv", *PAIRS, "--out", tmp_path / "run", *SMALL
-    )
+    (tmp_path / "rows").mkdir()
+    table = tmp_path / "rows" / "train.csv"
+    table.write_bytes((workplace / "train.csv").read_bytes())
+    seen = told("texts for pairs", "pretrain", table, *PAIRS, "--out", tmp_path / "run", *SMALL)
     assert seen.code == 65
     assert "found no media" in seen.err
 

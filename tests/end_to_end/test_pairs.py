@@ -112,6 +112,33 @@ def test_every_line_is_answered_in_its_place(
     assert "cannot be read" in found[1]["error"]
 
 
+def test_a_picture_that_cannot_be_read_has_no_part_in_recall(
+    towers: hw.Run, sheets: Path, tmp_path: Path
+) -> None:
+    rows = (sheets / "test.tsv").read_text().splitlines()[:11]
+    (tmp_path / "some.tsv").write_text("\n".join(rows) + "\n")
+    for row in rows[1:]:
+        name = row.split("\t")[0]
+        (tmp_path / name).write_bytes((sheets / name).read_bytes())
+    (tmp_path / rows[3].split("\t")[0]).write_bytes(b"broken")
+    report = towers.evaluate(tmp_path / "some.tsv")
+    assert isinstance(report, PairReport)
+    assert report.there.queries == report.there.things == report.back.queries == 9
+    assert report.there.chance_at_1 == pytest.approx(1 / 9)
+
+
+def test_pictures_ask_for_texts_line_by_line(
+    towers: hw.Run, sheets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("".join(f"a {colour} square\n" for colour in COLOURS))
+    picture = str(sheets / "test-0.png")
+    (alone,) = search(towers.folder, texts, picture, top=1)["hits"]
+    monkeypatch.setattr("sys.stdin", [f"{picture}\n"])
+    (answer,) = search_rows(towers.folder, texts, top=1)
+    assert answer["hits"] == [alone]
+
+
 def test_words_make_a_classifier_and_labels_make_it_better(
     towers: hw.Run, sheets: Path, tmp_path: Path
 ) -> None:

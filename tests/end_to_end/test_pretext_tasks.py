@@ -183,7 +183,7 @@ def test_what_does_not_fit_together_is_refused(
 
 
 def test_texts_that_are_compared_are_not_cut_into_parts(workplace: Path) -> None:
-    with pytest.raises(SettingsError, match="compares the texts of a batch"):
+    with pytest.raises(SettingsError, match="compares the examples of a batch"):
         hw.pretrain(
             workplace / "notes.jsonl",
             out=workplace / "pretext" / "parts",

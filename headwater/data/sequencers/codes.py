@@ -101,9 +101,12 @@ class CodedPatches(Patches):
 def typical(patches: Tensor, count: int, seed: int) -> Tensor:
     """The centres of k-means over patches (N, P), at most ``count`` of them: (V, P)."""
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
     order = torch.randperm(len(patches), generator=torch.Generator().manual_seed(seed))[:LOOKED_AT]
     some = patches[order].numpy()
     count = min(count, len(np.unique(some, axis=0)))
     options: dict[str, Any] = {"n_init": 1, "max_iter": 50, "random_state": seed}
-    return torch.from_numpy(KMeans(count, **options).fit(some).cluster_centers_).float()
+    with threadpool_limits(1):  # sums in another order would be other centres
+        centres = KMeans(count, **options).fit(some).cluster_centers_
+    return torch.from_numpy(centres).float()

@@ -18,6 +18,7 @@ from headwater.data.picture_batches import Views
 from headwater.data.readers.clips import Clip
 from headwater.data.sequencers import Patches, Sides, Tokenizer
 from headwater.data.sequencers.patches import STILL, frames_of
+from headwater.errors import BadDataError
 
 
 def made(folder: Path, names: range, table: str) -> Path:
@@ -65,6 +66,32 @@ def test_pairs_of_held_out_pictures_are_left_out(tmp_path: Path) -> None:
     assert not any(text.endswith((" 3", " 5")) for text in texts)
     folder = pool(tmp_path, tmp_path / "a")  # test.tsv is a test part by its name
     assert folder.facts["left_out"]["by_reason"] == {"belongs to a held-out pair": 2}
+
+
+def test_what_is_held_out_may_lie_elsewhere(tmp_path: Path) -> None:
+    table = made(tmp_path / "a", range(40), "train.tsv")
+    other = made(tmp_path / "b", range(100, 105), "other.tsv")
+    (tmp_path / "a" / "7.png").write_bytes((tmp_path / "b" / "102.png").read_bytes())
+    found = pool(tmp_path, table, hold_out=(other,))
+    assert found.facts["left_out"]["by_reason"] == {"belongs to a held-out pair": 1}
+    folder = pool(tmp_path, table, hold_out=(tmp_path / "b",))
+    assert folder.facts["left_out"]["by_reason"] == {"belongs to a held-out pair": 1}
+    (tmp_path / "b" / "102.png").write_bytes((tmp_path / "a" / "9.png").read_bytes())
+    again = pool(tmp_path, table, hold_out=(other,))  # other content, other pool
+    assert again.facts["key"] != found.facts["key"]
+    for path in (tmp_path / "b").glob("*.png"):
+        path.write_bytes(b"broken")
+    with pytest.raises(BadDataError, match="none of the held-out pairs can be read"):
+        pool(tmp_path, table, hold_out=(other,))
+
+
+def test_what_judges_is_not_learnt_from(tmp_path: Path) -> None:
+    made(tmp_path / "a", range(40), "train.tsv")
+    judging = tmp_path / "a" / "validation.tsv"
+    judging.write_text("image\tcaption\n3.png\tanother text\n5.png\tone more\n")
+    found = pool(tmp_path, tmp_path / "a")
+    assert len(found.validation) == 2
+    assert not set(found.train[:, 0]) & set(found.validation[:, 0])
 
 
 def test_batches_are_functions_of_seed_and_number(tmp_path: Path) -> None:

@@ -77,7 +77,8 @@ def test_what_leads_out_of_an_archive_is_refused(tmp_path: Path) -> None:
     device = tarfile.TarInfo("device.png")
     device.type = tarfile.CHRTYPE
     files = {"../out.png": png(1), "/abs.png": png(2), "good.png": png(3)}
-    path = packed(tmp_path / "bad.tar", files, link, device)
+    latin = tarfile.TarInfo("M\udcfcller.png")
+    path = packed(tmp_path / "bad.tar", files, link, device, latin)
     with tarfile.open(path, "a") as archive:
         again = tarfile.TarInfo("GOOD2.png")
         archive.addfile(again, io.BytesIO(b""))
@@ -89,6 +90,7 @@ def test_what_leads_out_of_an_archive_is_refused(tmp_path: Path) -> None:
         "archive member outside the archive": 2,
         "archive member that is a link or a device": 2,
         "archive member twice under one name": 1,
+        "archive member whose name is not valid text": 1,
     }
 
 

@@ -3,11 +3,13 @@
 import pytest
 import torch
 
-from headwater.data.kinds import Modality
+from headwater.data.kinds import Learnt
+from headwater.data.sequencers import CodedPatches, Sides
 from headwater.data.sequencers.patches import Film, Patches
 from headwater.data.tokenizer import Tokenizer
 from headwater.models import PatchSettings, build_model, picture_settings
-from headwater.run.choosing_model import pretraining_model
+from headwater.models.tower_sizes import two_tower_settings
+from headwater.run.choosing_model import chosen_settings, pretraining_model
 from headwater.run.choosing_objective import PRETEXT_OBJECTIVES, Given, Pretext
 from headwater.run.learning import build_learner, compile_blocks
 from headwater.run.settings import MachineSettings, ModelSettings, ObjectiveSettings, TrainingSettings
@@ -28,11 +30,21 @@ def tokenizer() -> Tokenizer:
     [(modality, name) for modality, known in PRETEXT_OBJECTIVES.items() for name in known],
 )
 def test_what_an_objective_owns_is_on_the_models_device(
-    tokenizer: Tokenizer, modality: Modality, name: str
+    tokenizer: Tokenizer, modality: Learnt, name: str
 ) -> None:
     pretext = Pretext({name: 1.0}, modality)
-    cut = STRIPS if modality == "video" else PATCHES
-    if modality != "text":
+    cut: Patches | Sides = STRIPS if modality == "video" else PATCHES
+    if modality == "pairs":
+        cut = Sides(PATCHES, tokenizer)
+        shape = PatchSettings(rows=4, columns=4, side=2, channels=3)
+        model = build_model(two_tower_settings("nano", shape, tokenizer.size, text_length=8), seed=0)
+    elif name == "image_generation":
+        cut = CodedPatches.learnt(PATCHES, torch.randn(20, 16, 12), seed=0)
+        settings = ModelSettings(size="nano")
+        decoder = chosen_settings(settings, cut.vocabulary_size, needs=pretext.needs, length=17)
+        model = build_model(decoder, head=pretext.head, seed=0)
+    elif modality != "text":
+        assert isinstance(cut, Patches)
         patches = PatchSettings(rows=4, columns=4, side=2, channels=cut.channels, slices=cut.slices)
         model = build_model(picture_settings("nano", patches), seed=0)
     else:
