@@ -2,12 +2,13 @@
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, cast
 
-from headwater.data.archives import READ_FAILURES
+from headwater.data.archives import READ_FAILURES, open_archive
 from headwater.data.arrays import heads
 from headwater.data.decoding import sniff_encoding
 from headwater.data.files import Source, sources_of
@@ -17,10 +18,13 @@ from headwater.data.problems import Problems
 from headwater.data.readers.columns import find_columns, listed
 from headwater.data.readers.sources import open_table
 from headwater.data.readers.table import Row, Table
+from headwater.data.tars import Tar, is_tar
 from headwater.errors import BadDataError, MissingInputError, SettingsError
 
 _LOOKED_AT = 200
 _MATCHING = 0.5
+_LONGEST = 1 << 20
+"""Bytes that are read of a text beside a picture."""
 _ROW_WORDS = ("index", "row", "number", "item", "id")
 
 
@@ -124,7 +128,17 @@ def find_pairs(
     media: dict[Modality, list[Source]] = {
         kind: list({source.path: source for source in sources_of(around, kind)}.values()) for kind in MEDIA
     }
-    readings = [reading for table in tables if (reading := _Reading.of(table, media, pairing))]
+    readings: list[_Reading] = []
+    refused: list[BadDataError] = []
+    for table in tables:
+        try:
+            reading = _Reading.of(table, media, pairing)
+        except BadDataError as problem:  # it lacks a column that was asked for; another table may have it
+            refused.append(problem)
+        else:
+            readings += [] if reading is None else [reading]
+    if refused and not readings:
+        raise refused[0]
     if readings:
         return _in_tables(readings, media, pairing, problems)
     return _by_name(roots, media, pairing, problems)
@@ -322,16 +336,17 @@ def _by_name(
         )
     if set(sides) == {"video", "flow"}:
         return PairSet(sides, list(_moving(media["video"])), media, "clips and how they move")
-    refs: dict[str, Ref | None] = {}
-    both = [(source, found[sides[1]].get(stem)) for stem, source in found.get(sides[0], {}).items()]
-    for source in [source for pair in both if pair[1] is not None for source in pair if source is not None]:
-        problems.rows += 1
-        refs[source.path] = _ref(source, problems)
+    matched = [
+        (source, found[sides[1]][stem])
+        for stem, source in found.get(sides[0], {}).items()
+        if stem in found.get(sides[1], {})
+    ]
+    problems.rows += len(matched)
+    texts = _texts([source for pair in matched for source in pair if source.kind == "text"], problems)
     rows = [
-        PairRow(one, two, first.path, 1, first.split, {})
-        for first, second in both
-        if second is not None
-        if (one := refs[first.path]) and (two := refs[second.path])
+        PairRow(_ref(first, texts), _ref(second, texts), first.path, 1, first.split, {})
+        for first, second in matched
+        if texts.get(first.path, True) and texts.get(second.path, True)
     ]
     if not rows:
         raise BadDataError(
@@ -341,20 +356,32 @@ def _by_name(
     return PairSet(sides, rows, media, f"{SIDES[sides[0]]} and {SIDES[sides[1]]} of the same name")
 
 
-def _ref(source: Source, problems: Problems) -> Ref | None:
-    """Where a thing is, or the text itself; None, and the reason reported, where there is none."""
-    if source.kind != "text":
-        return Place(source.path, 1)
-    try:
-        with source.open() as stream:
-            content = stream.read()
-        text = content.decode(sniff_encoding(io.BytesIO(content)).codec, "replace").strip()
-    except READ_FAILURES as problem:
-        problems.add(source.path, 1, "file cannot be read", str(problem))
-        return None
-    if not text:
-        problems.add(source.path, 1, "empty text")
-    return text or None
+def _ref(source: Source, texts: Mapping[str, str]) -> Ref:
+    return texts[source.path] if source.kind == "text" else Place(source.path, 1)
+
+
+def _texts(sources: Sequence[Source], problems: Problems) -> dict[str, str]:
+    """The text in each file, "" where there is none, which is then reported; archives are opened once."""
+    found: dict[str, str] = {}
+    for file, group in groupby(sources, key=lambda source: source.file):
+        members = list(group)
+        with ExitStack() as stack:
+            archive = None
+            if members[0].member is not None:
+                archive = stack.enter_context(Tar(file) if is_tar(file.name) else open_archive(file))
+            for source in members:
+                try:
+                    with archive.open(source.member or "") if archive else source.open() as stream:
+                        content = stream.read(_LONGEST)
+                    text = content.decode(sniff_encoding(io.BytesIO(content)).codec, "replace").strip()
+                except READ_FAILURES as problem:
+                    problems.add(source.path, 1, "file cannot be read", str(problem))
+                    text = ""
+                else:
+                    if not text:
+                        problems.add(source.path, 1, "empty text")
+                found[source.path] = text
+    return found
 
 
 def _moving(clips: Sequence[Source]) -> Iterator[PairRow]:

@@ -1,5 +1,6 @@
 """Which things belong together: tables, names, arrays, movement."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,32 @@ def test_files_of_one_name_belong_together(tmp_path: Path) -> None:
     found = find_pairs(tmp_path, Pairing.of(None, None))
     assert found.sides == ("image", "text")
     assert [row.second for row in found.rows] == ["this is a", "this is b"]
+
+
+@pytest.mark.parametrize("packed", ["zip", "tar", "gztar"])
+def test_texts_in_archives_are_read_and_bad_ones_reported(packed: str, tmp_path: Path) -> None:
+    for name in "abcd":
+        picture(tmp_path / "in" / f"{name}.png")
+        (tmp_path / "in" / f"{name}.txt").write_text(
+            "" if name == "c" else f"这是 {name}\n", encoding="utf-8"
+        )
+    archive = shutil.make_archive(str(tmp_path / "shard"), packed, tmp_path / "in")
+    problems = Problems()
+    found = find_pairs(archive, Pairing.of(None, None), problems=problems)
+    assert [row.second for row in found.rows] == ["这是 a", "这是 b", "这是 d"]
+    assert problems.by_reason() == {"empty text": 1}
+    assert problems.rows == 4
+
+
+def test_a_table_of_something_else_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    table = captions(tmp_path)
+    (tmp_path / "other.csv").write_text("a,a,b\n1,2\n")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "labels.csv").write_text("file,kind\n0.png,x\n1.png,y\n")
+    found = find_pairs(tmp_path, Pairing.of(None, ("caption_en",)))
+    assert {row.path for row in found.rows} == {str(table)}
+    with pytest.raises(BadDataError, match='no column "nobody"'):
+        find_pairs(tmp_path, Pairing.of(None, ("nobody",)))
 
 
 def test_a_clip_belongs_to_its_own_movement(tmp_path: Path) -> None:
