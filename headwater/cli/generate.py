@@ -52,8 +52,24 @@ def command(
     from headwater.run.verbs import open_run
 
     if out is not None:
+        for_texts = {
+            "--beam": beam,
+            "--top-k": top_k,
+            "--min-p": min_p,
+            "--stop": stop,
+            "--stream": stream or None,
+        }
+        if strange := [name for name, value in for_texts.items() if value is not None]:
+            raise UsageError(
+                f"{strange[0]} is for texts; pictures are drawn with --temperature, --top-p and --seed"
+            )
         drawn = open_run(run).draw(
-            out, samples or 16, seed=seed, temperature=temperature or 1.0, top_p=top_p or 0.95
+            out,
+            samples or 16,
+            seed=seed,
+            temperature=1.0 if temperature is None else temperature,
+            top_p=0.95 if top_p is None else top_p,
+            quiet=quiet,
         )
         answer(drawn, f"{drawn['pictures']} pictures in {drawn['out']}", as_json=json)
         return

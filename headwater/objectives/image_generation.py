@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from headwater.data.sequencers.codes import CodedPatches
-from headwater.models.generation import Sampling, draw
+from headwater.models.generation import Sampling, Watch, draw
 from headwater.models.model import Model
 from headwater.objectives.cross_entropy import summed_cross_entropy
 from headwater.objectives.next_token import successors
@@ -21,8 +21,8 @@ from headwater.sequence import Batch
 
 _UNSEEN = 0.5
 """Added to the count of each code, so that none is impossible."""
-DRAWN_AT = 1.0
-TOP_P = 0.95
+USUAL = Sampling(temperature=1.0, top_p=0.95)
+"""How the pictures of a report are drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +78,15 @@ class ImageGeneration(PictureObjective):
         """Two lines of drawn pictures, and true ones in codes."""
         assert isinstance(task, CodesTask)
         true = task.first(count).batch.inputs[:, 1:]
-        codes = drawn_codes(model, self.patches, 2 * len(true), seed=0)
+        codes = drawn_codes(model, self.patches, 2 * len(true), USUAL)
         return (*self.patches.decoded(codes).split(len(true)), self.patches.decoded(true))
 
 
 def drawn_codes(
-    model: Model,
-    patches: CodedPatches,
-    count: int,
-    *,
-    seed: int,
-    temperature: float = DRAWN_AT,
-    top_p: float = TOP_P,
+    model: Model, patches: CodedPatches, count: int, sampling: Sampling, watch: Watch | None = None
 ) -> Tensor:
-    """Codes of ``count`` new pictures: (count, N)."""
-    sampling = Sampling(temperature=temperature, top_p=top_p, seed=seed)
-    codes = draw(model, patches.beginning, length=patches.count, count=count, sampling=sampling)
+    """Codes of ``count`` new pictures, (count, N); ``watch`` is told how many are drawn."""
+    codes = draw(model, patches.beginning, length=patches.count, count=count, sampling=sampling, watch=watch)
     return codes.clamp(
         max=patches.beginning - 1
     )  # a model that has learnt nothing may say the beginning again

@@ -19,6 +19,8 @@ from headwater.data.sequencers import Patches, Sides, Tokenizer
 from headwater.errors import BadDataError
 from headwater.evaluation.metrics.pairs import PairReport, pair_report
 from headwater.models import Bundle, Tower, TwoTowers, load_bundle
+from headwater.models.bundle import CARD
+from headwater.models.weights import read_json
 from headwater.run.folder import RunFolder
 from headwater.run.labelled import left_out
 from headwater.run.pairs import TEXT_LENGTH, cuts_like, side_items
@@ -42,6 +44,9 @@ class PairJudge:
     @classmethod
     def of_run(cls, folder: RunFolder) -> "PairJudge | None":
         """The shipped model; None of a run that reads one kind of data."""
+        card = model_folder(folder.path) / CARD
+        if card.is_file() and read_json(card).get("sequencer") != "sides":
+            return None  # known without reading its weights
         bundle: Bundle = load_bundle(model_folder(folder.path))
         if not isinstance(bundle.model.backbone, TwoTowers):
             return None
@@ -69,6 +74,7 @@ class PairJudge:
         if not len(items.pairs):
             raise BadDataError(f"{test}: no pair can be used; {problems.summary()}")
         items = items.paired()  # a text whose picture cannot be read has nothing to find
+        progress.stage(f"embedding {len(items.first):,} and {len(items.second):,} things")
         first, second = (
             self._vectors(side, tower, way)
             for side, tower, way in zip(

@@ -227,5 +227,5 @@ def in_words(answer: Mapping[str, Any]) -> str:
         place = f"{hit['path']}:{hit['row']}"
         excerpt = " ".join(str(hit.get("text", hit.get("label", ""))).split())
         shown = excerpt if len(excerpt) <= SHOWN_CHARACTERS else f"{excerpt[:SHOWN_CHARACTERS]}…"
-        lines += [f"{hit['rank']:>3}. {hit['score']:.3f}  {place}", f"     {shown}"]
+        lines += [f"{hit['rank']:>3}. {hit['score']:.3f}  {place}", *([f"     {shown}"] if shown else [])]
     return "\n".join(lines)

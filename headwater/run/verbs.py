@@ -20,6 +20,7 @@ from headwater.errors import (
     PreemptedError,
     UsageError,
 )
+from headwater.models.generation import Sampling
 from headwater.run.answering import (
     Answerer,
     Asked,
@@ -170,9 +171,12 @@ class Run:
         seed: int = 0,
         temperature: float = 1.0,
         top_p: float = 0.95,
+        quiet: bool = True,
     ) -> dict[str, Any]:
-        """New pictures of a run of image_generation, drawn into one picture file."""
-        return draw_pictures(self.folder, Path(out), count, seed=seed, temperature=temperature, top_p=top_p)
+        """New pictures of a run of image_generation in one file; a temperature of 0 draws the likeliest."""
+        sampling = Sampling(temperature=temperature, top_p=top_p, seed=seed)
+        with Progress(quiet=quiet) as progress:
+            return draw_pictures(self.folder, Path(out), count, sampling, progress)
 
     def translate(
         self, texts: Sequence[str], decoding: Decoding | None = None, *, quiet: bool = True

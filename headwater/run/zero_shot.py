@@ -51,9 +51,7 @@ def carry_on_zero_shot(folder: RunFolder, progress: Progress) -> None:
     start = StartingPoint.of_run(settings.start_from, data=settings.data.paths)
     rows = inputs_of([row.content for row in data.train.examples[:MEASURED]], start.sequencer)
     weights = readers.weights(texts, rows)
-    model = start.model(
-        "classification", seed=0, classes=len(texts), pooling=readers.pooling_of(readers.place)
-    )
+    model = start.model("classification", seed=0, classes=len(texts), pooling=readers.pooling)
     head = model.heads["classification"]
     assert isinstance(head, SequenceHead)
     with torch.no_grad():
@@ -118,10 +116,11 @@ class _Readers:
             )
         return cls(bundle, sides, sides.place(side_of(sequencer), settings.start_from))
 
-    def pooling_of(self, place: int) -> str:
-        """How a tower makes one vector of many."""
+    @property
+    def pooling(self) -> str:
+        """How the tower of the rows makes one vector of many."""
         settings = self.towers.settings
-        return (settings.first_pooling, settings.second_pooling)[place]
+        return (settings.first_pooling, settings.second_pooling)[self.place]
 
     def weights(self, texts: Sequence[Sequence[str]], rows: Sequence[Input]) -> Tensor:
         """The map whose answers are s · cos(row, class), but that all rows count as equally long: (K, C)."""

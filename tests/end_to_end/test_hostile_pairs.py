@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import headwater as hw
 from tests.end_to_end.test_hostile_media import SMALL, folder, png, wav
 
 Told = Callable[..., Any]
@@ -138,7 +139,7 @@ def test_more_words_than_a_recording_can_hold(told: Told, cache: object, tmp_pat
 
 def test_a_run_that_draws_nothing(told: Told, cache: object, tmp_path: Path) -> None:
     place = folder(tmp_path / "media", {f"{number}.png": png(number) for number in range(8)})
-    assert told("", "pretrain", place, "--out", tmp_path / "run", *SMALL).code == 0
+    hw.pretrain(place, out=tmp_path / "run", size="nano", steps=1, assign=["machine.threads=1"], quiet=True)
     seen = told(
         "pictures of a run that draws none", "generate", tmp_path / "run", "--out", tmp_path / "some.png"
     )

@@ -218,3 +218,23 @@ def test_painting_is_for_pictures(workplace: Path, tmp_path: Path) -> None:
             steps=2,
             quiet=True,
         )
+
+
+def test_pictures_are_drawn_as_they_are_asked_for(photos: Path, told: Any, tmp_path: Path) -> None:
+    run = hw.pretrain(
+        photos,
+        out=tmp_path / "drawer",
+        objective="image_generation",
+        size="nano",
+        steps=3,
+        assign=ASSIGN,
+        quiet=True,
+    )
+    for out, temperature, seed in (("sure", 0, 1), ("again", 0, 2), ("free", 1, 1)):
+        arguments = ("generate", run.path, "--out", tmp_path / f"{out}.png", "--samples", 3, "--seed", seed)
+        assert told("", *arguments, "--temperature", temperature).code == 0
+    sure, again, free = ((tmp_path / f"{name}.png").read_bytes() for name in ("sure", "again", "free"))
+    assert sure == again != free
+    refused = told("", "generate", run.path, "--out", tmp_path / "no.png", "--beam", 5)
+    assert refused.code == 2
+    assert "--beam is for texts" in refused.err

@@ -1,7 +1,7 @@
 """Writing with a model: token by token, many texts at a time, or along several beams."""
 
 from headwater.models.generation.beam import BeamSearch, Hypothesis
-from headwater.models.generation.drawing import draw
+from headwater.models.generation.drawing import Watch, draw
 from headwater.models.generation.sampling import Sampling
 from headwater.models.generation.streaming import TextStream
 from headwater.models.generation.writer import Prompt, Writer, require_writer, writer_for
@@ -14,6 +14,7 @@ __all__ = [
     "Prompt",
     "Sampling",
     "TextStream",
+    "Watch",
     "Writer",
     "Written",
     "draw",

@@ -1,5 +1,7 @@
 """Sequences of one length, drawn token by token. Shape letters: B rows, T tokens."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -8,13 +10,25 @@ from headwater.models.generation.sampling import Sampling
 from headwater.models.generation.writer import Prompt, writer_for
 from headwater.models.model import Model
 
+Watch = Callable[[int], None]
 ROWS = 64
 """Sequences drawn at a time."""
 
 
 @torch.no_grad()
-def draw(model: Model, beginning: int, *, length: int, count: int, sampling: Sampling) -> Tensor:
-    """``count`` sequences of ``length`` tokens that follow the token ``beginning``: (count, length)."""
+def draw(
+    model: Model,
+    beginning: int,
+    *,
+    length: int,
+    count: int,
+    sampling: Sampling,
+    watch: Watch | None = None,
+) -> Tensor:
+    """``count`` sequences of ``length`` tokens that follow the token ``beginning``: (count, length).
+
+    ``watch`` is told how many are drawn.
+    """
     was_training = model.training
     model.eval()
     found: list[Tensor] = []
@@ -29,5 +43,7 @@ def draw(model: Model, beginning: int, *, length: int, count: int, sampling: Sam
             if step + 1 < length:
                 logits = writer.feed(rows[:, -1:])
         found.append(rows)
+        if watch is not None:
+            watch(first + len(items))
     model.train(was_training)
     return torch.cat(found)

@@ -210,13 +210,13 @@ def names(settings: TransformerSettings, head: HeadSettings | None) -> list[Rena
     return result
 
 
-def extras(settings: TransformerSettings, head: HeadSettings | None) -> list[Extra]:
+def extras(settings: TransformerSettings, head: HeadSettings | None, *, prefix: str = "vit.") -> list[Extra]:
     """The pooler of a model without a head."""
     if head is not None:
         return []
     return [
-        Extra("vit.pooler.dense.weight", torch.eye(settings.width)),
-        Extra("vit.pooler.dense.bias", torch.zeros(settings.width)),
+        Extra(f"{prefix}pooler.dense.weight", torch.eye(settings.width)),
+        Extra(f"{prefix}pooler.dense.bias", torch.zeros(settings.width)),
     ]
 
 

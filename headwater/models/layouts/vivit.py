@@ -4,9 +4,8 @@ The traps: the embedding's map is a convolution over time, lines and columns, an
 a frame's beside the other's; frames are squares; the classifier reads [CLS] alone.
 """
 
+from functools import partial
 from typing import Any
-
-import torch
 
 from headwater.data.sequencers.patches import TUBELET
 from headwater.errors import BadDataError
@@ -14,7 +13,6 @@ from headwater.models.heads import HeadSettings
 from headwater.models.layouts import vit
 from headwater.models.layouts.names import (
     Config,
-    Extra,
     Layout,
     Rename,
     SpecialTokens,
@@ -119,16 +117,6 @@ def names(settings: TransformerSettings, head: HeadSettings | None) -> list[Rena
     ]
 
 
-def extras(settings: TransformerSettings, head: HeadSettings | None) -> list[Extra]:
-    """The pooler of a model without a head."""
-    if head is not None:
-        return []
-    return [
-        Extra("vivit.pooler.dense.weight", torch.eye(settings.width)),
-        Extra("vivit.pooler.dense.bias", torch.zeros(settings.width)),
-    ]
-
-
 LAYOUT = Layout(
     model_type="vivit",
     architectures=ARCHITECTURES,
@@ -138,5 +126,5 @@ LAYOUT = Layout(
     head_of=head_of,
     names=names,
     body_prefix="vivit.",
-    extras=extras,
+    extras=partial(vit.extras, prefix="vivit."),
 )

@@ -71,10 +71,10 @@ def test_the_loss_is_that_of_each_next_code(coded: CodedPatches, model: Any) -> 
 
 
 def test_what_is_drawn_depends_on_the_seed_alone(coded: CodedPatches, model: Any) -> None:
-    some = drawn_codes(model, coded, 5, seed=1)
+    some = drawn_codes(model, coded, 5, Sampling(temperature=1.0, top_p=0.95, seed=1))
     assert some.shape == (5, 9)
-    assert torch.equal(some[:3], drawn_codes(model, coded, 3, seed=1))
-    assert not torch.equal(some, drawn_codes(model, coded, 5, seed=2))
+    assert torch.equal(some[:3], drawn_codes(model, coded, 3, Sampling(temperature=1.0, top_p=0.95, seed=1)))
+    assert not torch.equal(some, drawn_codes(model, coded, 5, Sampling(temperature=1.0, top_p=0.95, seed=2)))
 
 
 @torch.no_grad()
