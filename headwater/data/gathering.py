@@ -32,7 +32,8 @@ class Paths:
     def sort(cls, paths: Sequence[str | Path], weights: Sequence[float] | None) -> "Paths":
         """Files of validation parts (valid, val, dev) judge; files of test parts never enter.
 
-        Where every path is such a file, the user means it: all of them enter.
+        Where every path is such a file, the user means it: all of them enter. Paths stand as they are given, or with
+        ``weights`` in the order of their bytes.
         """
         if not paths:
             raise UsageError("there is nothing to learn from; give at least one file or folder")
@@ -47,6 +48,9 @@ class Paths:
             for path, sources in found.items()
         }
         train = tuple(path for path in found if learnt[path])
+        if weights is not None:
+            # A text of several paths counts for the first: for that of the smallest, which is the user's own.
+            train = tuple(sorted(train, key=lambda path: sum(s.size for s in learnt[path])))
         read = [*chain.from_iterable(learnt.values()), *chain.from_iterable(judging.values())]
         weight_of = dict(zip(found, weights or (), strict=False))
         return cls(

@@ -44,6 +44,13 @@ class Mixture:
         """How many tokens each item has, [CLS] and [SEP] included."""
         return np.concatenate([source.lengths for source in self._sources])
 
+    def rounds(self, tokens: int) -> tuple[float, ...]:
+        """How often each source has been read from end to end when ``tokens`` tokens have been read in all."""
+        means = np.array([source.lengths.mean() for source in self._sources])
+        counts = np.array([len(source) for source in self._sources])
+        items = tokens / float((means * self._quotas).sum()) * self._quotas
+        return tuple((items / counts).tolist())
+
     def order(self, ranks: Integers, seed: int, epoch: int) -> Integers:
         """The items that stand at these places of an epoch."""
         stretches, places = np.divmod(np.asarray(ranks) + epoch * len(self), _STRETCH)

@@ -102,7 +102,7 @@ def build_pool(
         parts=[list(map(str, found.train)), list(map(str, found.validation))],
         hold_out=[(s.path, s.digest) for s in find_sources(hold_out)] if hold_out else [],
         text=text,
-        weights=found.weights,
+        weights=found.weights and [*zip(map(str, found.train), found.weights, strict=True)],
         vocabulary=vocabulary_size if tokenizer is None else tokenizer.digest,
         validation=(validation_share, seed),
         **({"duplicates": "kept"} if keep_duplicates else {}),
@@ -220,7 +220,11 @@ class _Build:
     def _by_path(self) -> dict[str, Any]:
         paths = self.gathering.paths
         counts = [self.documents_of_paths[number] for number in range(len(paths.train))]
-        return {"weights": paths.weights, "documents_of_paths": counts}
+        return {
+            "weights": paths.weights,
+            "train_paths": list(map(str, paths.train)),
+            "documents_of_paths": counts,
+        }
 
     def _how_split(self) -> str:
         if self.gathering.paths.validation:

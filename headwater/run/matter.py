@@ -31,7 +31,7 @@ class Matter(Protocol):
         """Leave in the run's folder what there is and what was left out."""
         ...
 
-    def told(self) -> str:
+    def told(self, settings: RunSettings) -> str:
         """How much there is to learn from, and what was left out, in one line."""
         ...
 

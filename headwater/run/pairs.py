@@ -102,8 +102,9 @@ class Pairs:
         folder.write_json("data.json", self.pool.facts)
         np.save(folder.path / "digests.npy", self.pool.digests)
 
-    def told(self) -> str:
+    def told(self, settings: RunSettings) -> str:
         """How many, of what."""
+        del settings
         facts = self.pool.facts
         return (
             f"{facts['items']:,} pairs to learn from, {facts['validation']['items']:,} to judge on: {facts['how']}; "

@@ -84,8 +84,9 @@ class Pictures:
         folder.write_json("data.json", self.pool.facts)
         np.save(folder.path / "digests.npy", self.pool.digests)
 
-    def told(self) -> str:
+    def told(self, settings: RunSettings) -> str:
         """How many, of which size."""
+        del settings
         facts, pieces = self.pool.facts, "" if self.pool.patches.mel is None else "pieces of "
         return (
             f"{facts['items']:,} {pieces}{facts['what']} ({cut_of(facts['cut']).told()}) to learn from, "

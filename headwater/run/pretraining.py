@@ -86,7 +86,7 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
         batches = matter.batches(settings, pretext)
         settings = _timed(settings, learner, batches, device, progress, check)
         world.on_first(lambda: folder.write_settings(settings))
-        progress.say(matter.told())
+        progress.say(matter.told(settings))
         progress.say(_told(settings, learner, matter))
 
         plan = build_plan(settings, device, world)

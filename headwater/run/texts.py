@@ -9,6 +9,7 @@ from torch import Tensor
 
 from headwater.data.batches import TokenBatches
 from headwater.data.kinds import Learnt
+from headwater.data.mixture import Mixture
 from headwater.data.pool import Pool, build_pool
 from headwater.data.tokenizer import Tokenizer
 from headwater.data.windows import Windows
@@ -21,10 +22,13 @@ from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut
 from headwater.run.matter import left_out_of
 from headwater.run.probing import Probe
-from headwater.run.settings import RunSettings
+from headwater.run.settings import RunSettings, TrainingSettings
 from headwater.run.shipping import Parent
 from headwater.training.loop import Learner
 from headwater.training.progress import Progress
+
+MOST_ROUNDS = 16
+"""Passes over a text after which reading it again teaches nothing new (Muennighoff et al. 2023, arXiv:2305.16264)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +75,35 @@ class Texts:
         folder.write_json("data.json", self.pool.facts)
         self.pool.fingerprints.save(folder.path / "fingerprints.arrow")
 
-    def told(self) -> str:
-        """How many documents."""
+    def told(self, settings: RunSettings) -> str:
+        """How many documents, and how often those of each path are read where the user weighed the paths."""
         facts = self.pool.facts
         return (
             f"{facts['documents']:,} documents ({facts['bytes'] / 1e6:,.1f} MB) to learn from, "
-            f"{facts['validation']['documents']:,} to judge on{left_out_of(facts)}"
+            f"{facts['validation']['documents']:,} to judge on{left_out_of(facts)}{self._rounds(settings.training)}"
         )
+
+    def _rounds(self, training: TrainingSettings) -> str:
+        assert training.length is not None
+        assert training.batch_tokens is not None
+        assert training.steps is not None
+        mixture = self.pool.windows(training.length)
+        if not isinstance(mixture, Mixture):
+            return ""
+        rounds = mixture.rounds(training.steps * training.batch_tokens)
+        counts, paths = self.pool.facts["documents_of_paths"], self.pool.facts["train_paths"]
+        told = ", ".join(
+            f"{Path(path).name} ({count:,} documents, each read {often:.3g} times)"
+            for path, count, often in zip(paths, counts, rounds, strict=True)
+        )
+        most = max(rounds)
+        warning = (
+            f". {Path(paths[rounds.index(most)]).name} comes round so often that it will be learnt by heart; give it "
+            "less weight in data.weights"
+            if most > MOST_ROUNDS
+            else ""
+        )
+        return f"; mixed by weight: {told}{warning}"
 
     def derived(self, settings: RunSettings) -> RunSettings:
         """Nothing follows from texts."""

@@ -315,6 +315,33 @@ def test_validation_rows_of_the_training_file_are_remarked(told: Callable[..., A
     assert said in seen.err
 
 
+def test_a_few_texts_of_much_weight_are_remarked(
+    told: Callable[..., Any], workplace: Path, tmp_path: Path
+) -> None:
+    (few := tmp_path / "few.txt").write_text(
+        "\n".join(f"{7 * n * n} {n % 5} {n * 31}" for n in range(20, 29)) + "\n"
+    )
+    seen = told(
+        "nine texts of half the weight",
+        *(
+            "pretrain",
+            workplace / "notes.jsonl",
+            few,
+            "--out",
+            tmp_path / "run",
+            "--size",
+            "nano",
+            "--steps",
+            "10",
+        ),
+        *("--set", "data.weights=[0.5,0.5]", "--set", "training.length=32", "--set", "machine.threads=1"),
+        about="to learn from",
+    )
+    assert seen.code == 0
+    assert "few.txt (9 documents, each read" in seen.err
+    assert "learnt by heart" in seen.err
+
+
 def test_validation_rows_of_another_task_are_refused(told: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(table())
     (tmp_path / "other.csv").write_bytes(table([(text, label + "!") for text, label in ROWS]))

@@ -44,6 +44,12 @@ def test_the_large_source_is_whole_after_its_own_length(mixture: Mixture):
     assert len(set(large.tolist())) == 900
 
 
+def test_rounds_count_how_often_each_source_was_read(mixture: Mixture):
+    items = mixture.order(np.arange(1000), 5, 0)
+    tokens = int(mixture.lengths[items].sum())
+    assert mixture.rounds(tokens) == pytest.approx((500 / 900, 5.0), rel=0.02)
+
+
 def test_any_part_of_the_order_can_be_asked_for_alone(mixture: Mixture):
     whole = mixture.order(np.arange(1000), 5, 1)
     assert mixture.order(np.arange(333, 777), 5, 1).tolist() == whole[333:777].tolist()

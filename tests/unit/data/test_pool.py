@@ -189,6 +189,14 @@ def test_without_weights_every_window_comes_once(tmp_path: Path, corpus: Path):
     assert sorted(items) == list(range(len(pool.train)))
 
 
+def test_with_weights_a_text_of_two_paths_counts_for_the_smaller(tmp_path: Path, corpus: Path):
+    own = written(tmp_path / "own.txt", corpus.read_text(encoding="utf-8").splitlines()[:40])
+    facts = built(tmp_path, corpus, own, weights=[1.0, 3.0]).facts
+    assert facts["train_paths"] == [str(own), str(corpus)]
+    assert facts["documents_of_paths"][0] > 30
+    assert facts["weights"] == [3.0, 1.0]
+
+
 def test_weights_are_one_a_path(corpus: Path):
     with pytest.raises(UsageError, match="one weight a path"):
         Paths.sort([corpus], [1.0, 2.0])
