@@ -28,7 +28,8 @@ from headwater.objectives.masked_prediction import MaskedTask
 from headwater.randomness import Draws
 from headwater.run.learning import build_learner, compile_blocks
 from headwater.run.settings import MachineSettings, TrainingSettings
-from headwater.training.loop import Plan, train
+from headwater.training.loop import train
+from headwater.training.plan import Plan
 from headwater.training.precision import use_deterministic_algorithms
 from headwater.training.schedules import build_schedule
 

@@ -26,7 +26,8 @@ from headwater.run.learning import build_learner
 from headwater.run.settings import TrainingSettings
 from headwater.sequence import PADDING, Batch, SequenceLayout
 from headwater.training import precision
-from headwater.training.loop import Learner, Plan, StepRecord, train
+from headwater.training.loop import StepRecord, train
+from headwater.training.plan import Learner, Plan
 from headwater.training.schedules import build_schedule
 
 LEARNING_RATE = 1e-3

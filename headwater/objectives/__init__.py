@@ -3,6 +3,7 @@
 from headwater.objectives.classification import Classification
 from headwater.objectives.colorization import Colorization
 from headwater.objectives.continuation import Continuation
+from headwater.objectives.coupled import CoupledObjective
 from headwater.objectives.ctc import CTC
 from headwater.objectives.denoising import Denoising
 from headwater.objectives.frame_order import FrameOrder
@@ -43,6 +44,7 @@ __all__ = [
     "Classification",
     "Colorization",
     "Continuation",
+    "CoupledObjective",
     "Denoising",
     "FrameOrder",
     "FutureFrames",

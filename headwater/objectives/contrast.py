@@ -1,4 +1,4 @@
-"""Contrast: which two vectors belong together? Shape letters: B pairs, C width."""
+"""Contrast: which two vectors belong together? Shape letters: B pairs, C or J width."""
 
 import torch
 import torch.nn.functional as F
@@ -18,13 +18,12 @@ class Projection(nn.ModuleList):
         return second(F.gelu(first(vectors)))
 
 
-def contrast(name: str, views: Tensor, temperature: float) -> LossTerm:
+def contrast(name: str, vectors: Tensor, temperature: float) -> LossTerm:
     """-log of the share of each vector's partner among all others: exp(cos/τ) / Σ exp(cos/τ), τ = ``temperature``.
 
-    ``views`` (2B, C) are the first halves of all pairs, then the second ones. Source: Chen et al. 2020, section 2,
-    arXiv:2002.05709.
+    ``vectors`` are (B, 2, C). Source: Chen et al. 2020, section 2, arXiv:2002.05709.
     """
-    views = F.normalize(views, dim=-1)
+    views = F.normalize(vectors.transpose(0, 1).flatten(0, 1), dim=-1)
     count = len(views)
     cosines = (views @ views.T).float() / temperature
     itself = torch.eye(count, dtype=torch.bool, device=views.device)
@@ -32,3 +31,19 @@ def contrast(name: str, views: Tensor, temperature: float) -> LossTerm:
     partner = (torch.arange(count, device=views.device) + count // 2) % count
     total = F.cross_entropy(cosines, partner, reduction="sum")
     return LossTerm(name, total, count, right=(cosines.argmax(dim=-1) == partner).sum())
+
+
+def cross_contrast(name: str, scores: Tensor, shared: Tensor) -> LossTerm:
+    """½ · (-log softmax over columns - log softmax over rows) of what stands on the diagonal of ``scores`` (B, B).
+
+    What ``shared`` (B, B) marks is no negative. Source: Radford et al. 2021 (CLIP), figure 3, arXiv:2103.00020.
+    """
+    scores = scores.float().masked_fill(shared, float("-inf"))
+    own = torch.arange(len(scores), device=scores.device)
+    rows, columns = (F.cross_entropy(side, own, reduction="sum") for side in (scores, scores.T))
+    return LossTerm(name, (rows + columns) / 2, len(own), right=(scores.argmax(dim=-1) == own).sum())
+
+
+def side_by_side(views: Tensor) -> Tensor:
+    """Vectors (2B, C), those of all first views before those of all second ones, as (B, 2, C)."""
+    return views.unflatten(0, (2, -1)).transpose(0, 1)

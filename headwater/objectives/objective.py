@@ -60,7 +60,6 @@ class Objective(nn.Module, ABC):
     head: ClassVar[str | None] = None  # the head of the model that it trains and that is shipped
     own_head: ClassVar[str | None] = None  # a head that it owns, unless the model ships one of that name
     needs: ClassVar[Reads] = "any"
-    couples_examples: ClassVar[bool] = False  # contrastive losses: a micro-batch is not a part of a batch
 
     @abstractmethod
     def prepare(self, batch: Batch, draws: Draws) -> Task:

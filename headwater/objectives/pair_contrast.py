@@ -3,40 +3,41 @@
 Radford et al. 2021 (CLIP), figure 3, arXiv:2103.00020. Shape letters: B pairs, J joint width.
 """
 
-from typing import ClassVar
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from headwater.models.model import Model
+from headwater.objectives.contrast import cross_contrast
+from headwater.objectives.coupled import CoupledObjective, sharing
 from headwater.objectives.objective import LossTerm, Task
-from headwater.objectives.pair_objective import PairObjective, sharing, towers_of
+from headwater.objectives.pair_objective import PairObjective, towers_of
 from headwater.randomness import Draws
 from headwater.sequence import Batch
 
 
-class PairContrast(PairObjective):
+class PairContrast(CoupledObjective, PairObjective):
     """½ · (-log softmax over second sides - log softmax over first sides) of s · cos(first, second), s learnt.
 
     Two pairs that have a side in common (a caption, a recording) are no negatives of each other. Guessing costs ln B.
     """
 
     name = "pair_contrast"
-    couples_examples: ClassVar[bool] = True
 
     def prepare(self, batch: Batch, draws: Draws) -> Task:
         """Nothing to hide: every other pair is a negative."""
         del draws
         return Task(batch, {self.name: len(batch.items)})
 
-    def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
+    def vectors(self, model: Model, task: Task) -> Tensor:
+        """Both sides of every pair."""
+        return torch.stack(towers_of(model).both(task.batch), dim=1)
+
+    def compare(self, model: Model, vectors: Tensor, marks: Tensor) -> LossTerm:
         """The mean over both directions of every pair."""
-        towers = towers_of(model)
-        first, second = towers.both(task.batch)
-        scores = towers.scale() * (first @ second.T)
-        scores = scores.masked_fill(sharing(task.batch), float("-inf"))
-        own = torch.arange(len(scores), device=scores.device)
-        total = sum(F.cross_entropy(side, own, reduction="sum") for side in (scores, scores.T)) / 2
-        assert isinstance(total, Tensor)
-        return (LossTerm(self.name, total, len(own), right=(scores.argmax(dim=-1) == own).sum()),)
+        first, second = vectors.unbind(dim=1)
+        return cross_contrast(self.name, towers_of(model).scale() * (first @ second.T), sharing(marks))
+
+    def marks(self, batch: Batch) -> Tensor:
+        """The numbers of both things."""
+        assert batch.labels is not None
+        return batch.labels

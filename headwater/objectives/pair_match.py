@@ -5,7 +5,6 @@ joint width.
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -47,7 +46,6 @@ class PairMatch(PairObjective):
     """
 
     name = "pair_match"
-    couples_examples: ClassVar[bool] = True
 
     def __init__(self, width: int, *, seed: int = 0) -> None:
         super().__init__()

@@ -4,23 +4,23 @@ Karpukhin et al. 2020, section 3.2 (other passages of the batch as negatives), a
 Radford et al. 2021, figure 3, arXiv:2103.00020. Shape letters: B pairs, T tokens, C width.
 """
 
-from typing import ClassVar
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from headwater.models.model import Model
 from headwater.nn.pooling import MeanPooling
-from headwater.objectives.objective import LossTerm, Objective, Task
+from headwater.objectives.contrast import cross_contrast
+from headwater.objectives.coupled import CoupledObjective, sharing
+from headwater.objectives.objective import LossTerm, Task
 from headwater.objectives.paired_texts import PairedTask, both_vectors
 from headwater.randomness import Draws
 from headwater.sequence import Batch
 
 TEMPERATURE = 0.05
+_ODD = 6364136223846793005
 
 
-class Retrieval(Objective):
+class Retrieval(CoupledObjective):
     """½ · (-log softmax over passages - log softmax over queries) of cos(query, passage) / τ, τ = 0.05.
 
     Both sides go through the same backbone, and their vectors are means of hidden states. Two rows that share their
@@ -29,7 +29,6 @@ class Retrieval(Objective):
 
     name = "retrieval"
     needs = "both"
-    couples_examples: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,22 +38,23 @@ class Retrieval(Objective):
         """Nothing to hide: every other row is a negative."""
         return PairedTask(batch, {self.name: len(batch.items)})
 
-    def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
+    def vectors(self, model: Model, task: Task) -> Tensor:
+        """Queries and passages."""
+        return torch.stack(both_vectors(model, task.batch, self.pooling), dim=1)
+
+    def compare(self, model: Model, vectors: Tensor, marks: Tensor) -> LossTerm:
         """The mean over both directions of every pair."""
-        batch = task.batch
-        queries, passages = both_vectors(model, batch, self.pooling)
-        cosines = (queries @ passages.T).float() / TEMPERATURE
-        cosines = cosines.masked_fill(_shared(batch), float("-inf"))
-        own = torch.arange(len(cosines), device=cosines.device)
-        found = F.cross_entropy(cosines, own, reduction="sum")
-        asked = F.cross_entropy(cosines.T, own, reduction="sum")
-        right = (cosines.argmax(dim=-1) == own).sum()
-        return (LossTerm(self.name, (found + asked) / 2, len(own), right=right),)
+        del model
+        queries, passages = vectors.unbind(dim=1)
+        return cross_contrast(self.name, (queries @ passages.T).float() / TEMPERATURE, sharing(marks))
+
+    def marks(self, batch: Batch) -> Tensor:
+        """The number of the passage, and one that equal queries share."""
+        assert batch.labels is not None
+        return torch.stack((batch.labels, _digests(batch)), dim=1)
 
 
-def _shared(batch: Batch) -> Tensor:
-    """True where two different rows have the same passage or the same query: (B, B)."""
-    assert batch.labels is not None
-    queries = batch.inputs.masked_fill(~batch.layout.real, -1)
-    same = (queries[:, None] == queries[None]).all(dim=-1) | (batch.labels[:, None] == batch.labels[None])
-    return same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
+def _digests(batch: Batch) -> Tensor:
+    """Σ (token + 1) · oddᵗ modulo 2⁶⁴ of every query: (B,); padding adds nothing to it."""
+    powers = torch.full((batch.inputs.shape[1],), _ODD, device=batch.inputs.device).cumprod(dim=0)
+    return ((batch.inputs + 1) * batch.layout.real * powers).sum(dim=1)

@@ -4,8 +4,6 @@ Gao et al. 2021 (views by dropout), arXiv:2104.08821; Chen et al. 2020 (projecti
 letters: B texts, T tokens, C width.
 """
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from headwater.data.tokenizer import Tokenizer
@@ -13,14 +11,15 @@ from headwater.errors import SettingsError
 from headwater.models.model import Model
 from headwater.nn.initialization import initialize
 from headwater.nn.pooling import MeanPooling
-from headwater.objectives.contrast import Projection, contrast
-from headwater.objectives.objective import LossTerm, Objective, Task
+from headwater.objectives.contrast import Projection, contrast, side_by_side
+from headwater.objectives.coupled import CoupledObjective
+from headwater.objectives.objective import LossTerm, Task
 from headwater.objectives.rewriting import documents_of, rewritten
 from headwater.randomness import Draws
 from headwater.sequence import Batch
 
 
-class SentenceContrast(Objective):
+class SentenceContrast(CoupledObjective):
     """-log of the share of a text's other view among all views: exp(cos/τ) / Σ exp(cos/τ), τ = ``temperature``.
 
     Each view leaves out another ``share`` of the tokens and, where the model has dropout, other features. The
@@ -28,7 +27,6 @@ class SentenceContrast(Objective):
     """
 
     name = "sentence_contrast"
-    couples_examples: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -61,9 +59,12 @@ class SentenceContrast(Objective):
         changed = rewritten(batch, views, self.tokenizer.pad)
         return Task(changed, {self.name: len(views)})
 
-    def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
-        """The mean over both views of every text."""
-        return (contrast(self.name, self.projection(self._vectors(model, task.batch)), self.temperature),)
+    def vectors(self, model: Model, task: Task) -> Tensor:
+        """Both views of every text behind the projection."""
+        pooled = self.pooling(model.encode(task.batch), task.batch.layout)
+        return side_by_side(self.projection(pooled))
 
-    def _vectors(self, model: Model, batch: Batch) -> Tensor:  # (2B, C)
-        return self.pooling(model.encode(batch), batch.layout)
+    def compare(self, model: Model, vectors: Tensor, marks: Tensor) -> LossTerm:
+        """The mean over both views of every text."""
+        del model, marks
+        return contrast(self.name, vectors, self.temperature)

@@ -5,7 +5,6 @@ numbers of a patch.
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -16,7 +15,8 @@ from headwater.data.sequencers.patches import Patches
 from headwater.models.model import Model
 from headwater.nn.initialization import initialize
 from headwater.nn.pooling import MeanPooling
-from headwater.objectives.contrast import Projection, contrast
+from headwater.objectives.contrast import Projection, contrast, side_by_side
+from headwater.objectives.coupled import CoupledObjective
 from headwater.objectives.objective import LossTerm, Task
 from headwater.objectives.picture_objective import PictureObjective, PictureTask, nearest
 from headwater.randomness import Draws
@@ -55,7 +55,7 @@ class Changes:
         return torch.where(in_grey, views.mean(dim=1, keepdim=True), views)
 
 
-class ViewContrast(PictureObjective):
+class ViewContrast(CoupledObjective, PictureObjective):
     """-log of the share of a picture's other view among all views of a batch, by their cosine over ``temperature``.
 
     Views are squares of the picture at other places and of other sizes, in another light (``Changes``); pictures in
@@ -64,7 +64,6 @@ class ViewContrast(PictureObjective):
     """
 
     name = "view_contrast"
-    couples_examples: ClassVar[bool] = True
 
     def __init__(self, patches: Patches, width: int, *, temperature: float = 0.2, seed: int = 0) -> None:
         super().__init__()
@@ -86,9 +85,14 @@ class ViewContrast(PictureObjective):
         changed = replace(batch, inputs=inputs, layout=layout, items=items)
         return PictureTask(changed, {self.name: len(inputs)})
 
-    def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
+    def vectors(self, model: Model, task: Task) -> Tensor:
+        """Both views of every picture behind the projection."""
+        return side_by_side(self.projection(self._vectors(model, task.batch)))
+
+    def compare(self, model: Model, vectors: Tensor, marks: Tensor) -> LossTerm:
         """The mean over both views of every picture."""
-        return (contrast(self.name, self.projection(self._vectors(model, task.batch)), self.temperature),)
+        del model, marks
+        return contrast(self.name, vectors, self.temperature)
 
     @torch.no_grad()
     def pictures(self, model: Model, task: Task, count: int) -> tuple[Tensor, ...]:

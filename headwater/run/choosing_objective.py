@@ -14,6 +14,7 @@ from headwater.errors import SettingsError
 from headwater.models import Model, TransformerSettings, TwoTowers
 from headwater.objectives import (
     Colorization,
+    CoupledObjective,
     Denoising,
     FrameOrder,
     FutureFrames,
@@ -267,9 +268,9 @@ class Pretext:
         return "sentence_contrast" in self.weights
 
     @property
-    def couples_examples(self) -> bool:
-        """True where a batch cannot be cut into parts: its examples are compared with each other."""
-        return any(kind.couples_examples for kind in self._kinds)
+    def wants_whole_batches(self) -> bool:
+        """True where examples are compared beside another pretext task: then a batch cannot be cut into parts."""
+        return len(self._kinds) > 1 and any(issubclass(kind, CoupledObjective) for kind in self._kinds)
 
     def build(self, given: Given) -> Objective:
         """The objective, mixed where there are several."""

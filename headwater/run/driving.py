@@ -18,8 +18,9 @@ from headwater.sequence import Batch
 from headwater.training.averaging import WeightAverage
 from headwater.training.checkpoint import Checkpoint, CheckpointFolder, module_tensors, restore_module
 from headwater.training.events import EventLog
-from headwater.training.loop import Learner, Plan, StepRecord, train
+from headwater.training.loop import StepRecord, train
 from headwater.training.optimizers import optimizer_tensors, restore_optimizer
+from headwater.training.plan import Learner, Plan
 from headwater.training.progress import Progress
 from headwater.training.signals import StopRequests
 

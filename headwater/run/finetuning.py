@@ -11,7 +11,6 @@ from headwater.data.cutting import Cut, cut_like, cut_of, suggested
 from headwater.data.media_tables import modality_of
 from headwater.data.sequencers import Patches
 from headwater.errors import SettingsError
-from headwater.objectives import Objective
 from headwater.run.beginning import begin_as_probe
 from headwater.run.choosing_model import chosen_picture_settings, chosen_settings
 from headwater.run.deriving import derive_finetuning, derive_rhythm, habits_of, size_rule
@@ -27,7 +26,6 @@ from headwater.run.learning import (
     build_plan,
     compile_blocks,
     refuse_long_rows,
-    refuse_parts,
     set_activation_checkpointing,
     thawing,
     use_machine,
@@ -40,7 +38,7 @@ from headwater.run.shipping import ship_finetuned
 from headwater.run.starting import DEFAULT_LENGTH, StartingPoint
 from headwater.run.tasks import Task
 from headwater.training import distributed
-from headwater.training.loop import Learner
+from headwater.training.plan import Learner
 from headwater.training.progress import Progress
 from headwater.training.signals import StopRequests
 
@@ -67,7 +65,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         objective = task.objective(settings.objective, start.sequencer)
         model = start.model(task.head, seed=settings.training.seed, **task.head_options).to(device)
         refuse_long_rows(model, settings.training)
-        _refuse_what_cannot_learn(objective, task, settings.training)
+        _refuse_what_cannot_learn(task, settings.training)
         set_activation_checkpointing(model, settings.training)
         adapted(model, settings)
         compile_blocks(model, settings.machine)
@@ -150,9 +148,7 @@ def _starting_point(
     )
 
 
-def _refuse_what_cannot_learn(objective: Objective, task: Task[Any], training: TrainingSettings) -> None:
-    if objective.couples_examples:
-        refuse_parts(task.name, training)
+def _refuse_what_cannot_learn(task: Task[Any], training: TrainingSettings) -> None:
     if task.head is None and training.adapt == "head":
         raise SettingsError(
             f"{task.name} adds no head that could learn alone; choose --adapt full, lora or gradual"

@@ -18,8 +18,8 @@ from headwater.run.deriving import derive_machine
 from headwater.run.settings import MachineSettings, RunSettings, TrainingSettings
 from headwater.training.averaging import WeightAverage
 from headwater.training.distributed import World
-from headwater.training.loop import Learner, Plan
 from headwater.training.optimizers import build_optimizer, depths, freeze_below
+from headwater.training.plan import Learner, Plan
 from headwater.training.precision import (
     look_at_machine,
     tune_allocator,
@@ -89,8 +89,9 @@ def refuse_parts(name: str, training: TrainingSettings) -> None:
     """A batch whose examples are compared with each other cannot be cut into parts."""
     if (training.micro_batches or 1) > 1:
         raise SettingsError(
-            f"{name} compares the examples of a batch with each other, and training.micro_batches = "
-            f"{training.micro_batches} cuts it into parts; leave it out, or run in one process"
+            f"{name}: one of these compares the examples of a batch with each other beside another pretext task, and "
+            f"training.micro_batches = {training.micro_batches} cuts the batch into parts; leave it out and run in one "
+            "process, or choose one of the two"
         )
 
 

@@ -16,7 +16,7 @@ from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut
 from headwater.run.probing import Probe
 from headwater.run.settings import RunSettings
-from headwater.training.loop import Learner
+from headwater.training.plan import Learner
 
 
 class Matter(Protocol):

@@ -9,7 +9,8 @@ from collections.abc import Callable, Generator
 import torch
 
 from headwater.sequence import Batch
-from headwater.training.loop import Learner, Plan, train
+from headwater.training.loop import train
+from headwater.training.plan import Learner, Plan
 
 WARM_UP_STEPS = 2
 LONGEST_MEASUREMENT = 20.0

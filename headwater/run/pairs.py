@@ -32,7 +32,7 @@ from headwater.run.matter import left_out_of
 from headwater.run.probing import Probe
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent
-from headwater.training.loop import Learner
+from headwater.training.plan import Learner
 from headwater.training.progress import Progress
 
 ROWS = 128

@@ -36,7 +36,7 @@ from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent, ship_pretrained
 from headwater.run.texts import Texts
 from headwater.training import distributed
-from headwater.training.loop import Learner
+from headwater.training.plan import Learner
 from headwater.training.progress import Progress
 from headwater.training.signals import StopRequests
 
@@ -119,7 +119,7 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
 
 
 def _refuse_parts(pretext: Pretext, settings: RunSettings) -> None:
-    if pretext.couples_examples:
+    if pretext.wants_whole_batches:
         refuse_parts(settings.objective.name, settings.training)
 
 

@@ -17,7 +17,7 @@ from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut, first_batches
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent
-from headwater.training.loop import Learner
+from headwater.training.plan import Learner
 
 BATCHES = 32
 BATCH_TOKENS = 1_024

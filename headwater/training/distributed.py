@@ -109,6 +109,29 @@ class World:
         pairs = zip(texts, lengths, strict=True)
         return [json.loads(bytes(text[: int(length)].cpu().numpy())) for text, length in pairs]
 
+    def gather_parts(self, parts: Mapping[int, Tensor]) -> list[Tensor]:
+        """The tensors of all ranks in the order of their numbers; they may differ in their first dimension."""
+        if self.size == 1:
+            return [parts[number] for number in sorted(parts)]
+        sizes = [
+            {int(number): size for number, size in mine.items()}
+            for mine in self.gather({str(number): len(part) for number, part in sorted(parts.items())})
+        ]
+        joined = torch.cat([parts[number] for number in sorted(parts)])
+        most = max(sum(mine.values()) for mine in sizes)
+        padded = joined.new_zeros(most, *joined.shape[1:])
+        padded[: len(joined)] = joined
+        received = [torch.empty_like(padded) for _ in range(self.size)]
+        dist.all_gather(received, padded)
+        found = {
+            number: part
+            for mine, tensor in zip(sizes, received, strict=True)
+            for number, part in zip(
+                mine, tensor[: sum(mine.values())].split(list(mine.values())), strict=True
+            )
+        }
+        return [found[number] for number in sorted(found)]
+
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace every gradient by its sum over ranks.
 

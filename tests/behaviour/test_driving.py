@@ -21,8 +21,9 @@ from headwater.run.settings import TrainingSettings
 from headwater.sequence import Batch, SequenceLayout
 from headwater.training.checkpoint import CheckpointFolder
 from headwater.training.events import read_events
-from headwater.training.loop import Learner, Plan, train
+from headwater.training.loop import train
 from headwater.training.optimizers import build_optimizer
+from headwater.training.plan import Learner, Plan
 from headwater.training.progress import Progress
 from headwater.training.schedules import build_schedule
 from headwater.training.signals import StopRequests

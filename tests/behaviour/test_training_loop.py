@@ -12,8 +12,9 @@ from headwater.models import Model, build_model, encoder_settings
 from headwater.objectives import Classification
 from headwater.sequence import Batch, SequenceLayout
 from headwater.training.checkpoint import module_tensors, restore_module
-from headwater.training.loop import Learner, Plan, StepRecord, train
+from headwater.training.loop import StepRecord, train
 from headwater.training.optimizers import build_optimizer, optimizer_tensors, restore_optimizer
+from headwater.training.plan import Learner, Plan
 from headwater.training.schedules import build_schedule
 
 ROWS, LENGTH, CLASSES = 8, 10, 3

@@ -252,7 +252,6 @@ def test_together_or_not(sheets: Path, tmp_path: Path) -> None:
         ({"text": ["colour", "nothing"]}, 'no column "nothing"'),
         ({"assign": ["model.width=64"]}, "two towers are as large as --size says; leave out model.width"),
         ({"probe": "labels.csv"}, "probe reads labelled texts"),
-        ({"assign": ["training.micro_batches=2"]}, "compares the examples of a batch"),
     ],
 )
 def test_what_cannot_be_is_refused(choices: dict[str, Any], words: str, sheets: Path, tmp_path: Path) -> None:

@@ -182,12 +182,12 @@ def test_what_does_not_fit_together_is_refused(
     assert words in seen.err
 
 
-def test_texts_that_are_compared_are_not_cut_into_parts(workplace: Path) -> None:
+def test_texts_that_are_compared_beside_another_task_are_not_cut_into_parts(workplace: Path) -> None:
     with pytest.raises(SettingsError, match="compares the examples of a batch"):
         hw.pretrain(
             workplace / "notes.jsonl",
             out=workplace / "pretext" / "parts",
-            objective="sentence_contrast",
+            objective="masked_tokens,sentence_contrast",
             size="nano",
             steps=2,
             assign=[*SHORT, "training.micro_batches=2"],

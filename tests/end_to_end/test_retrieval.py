@@ -271,7 +271,6 @@ def test_scratch_stands_for_random_weights(files: dict[str, Path], workplace: Pa
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        (("--set", "training.micro_batches=2"), "compares the examples of a batch with each other"),
         (("--set", "training.batch_rows=1"), "expected 2 or more"),
         (("--adapt", "head"), "adds no head that could learn alone"),
     ],

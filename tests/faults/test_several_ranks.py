@@ -4,7 +4,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file
 
 from headwater.training.events import read_events
@@ -28,6 +30,20 @@ def alone(headwater: Any, attacked: Path) -> Path:
     return out
 
 
+def pairs_of(folder: Path, out: Path) -> list[object]:
+    """Squares of some colour and what they are called, to be learnt from."""
+    rng = np.random.default_rng(0)
+    lines = ["image\ttext"]
+    for number in range(48):
+        colour = rng.integers(0, 255, 3)
+        Image.fromarray(np.full((16, 16, 3), colour, np.uint8)).save(folder / f"{number}.png")
+        lines.append(f"{number}.png\tred {colour[0]} green {colour[1]} blue {colour[2]}")
+    (folder / "pairs.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    parts = [word for assignment in (*PARTS, "training.batch_rows=16") for word in ("--set", assignment)]
+    chosen = ["--objective", "pair_contrast", "--size", "nano", "--steps", STEPS]
+    return ["pretrain", folder / "pairs.tsv", "--out", out, *chosen, *parts]
+
+
 def assert_close(one: Path, other: Path) -> None:
     """The same steps on the same tokens, losses within 1e-5, weights within what Adam makes of that."""
     first, second = read_events(one, "train"), read_events(other, "train")
@@ -48,6 +64,21 @@ def test_two_processes_make_the_run_that_one_makes(
     assert_close(alone, tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").iterdir()} == {path.name for path in alone.iterdir()}
     assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
+
+
+@pytest.mark.parametrize("objective", ["sentence_contrast", "pair_contrast"])
+def test_two_processes_compare_what_one_compares(
+    objective: str, headwater: Any, attacked: Path, tmp_path: Path
+) -> None:
+    more = ("model.dropout=0.1",) if objective == "sentence_contrast" else ()
+    runs = [tmp_path / "one", tmp_path / "two"]
+    for out, ranks in zip(runs, (1, 2), strict=True):
+        asked = [*command(attacked, out, *more), "--objective", objective]
+        if objective == "pair_contrast":
+            asked = pairs_of(tmp_path, out)
+        ended = headwater(*asked, **({} if ranks == 1 else {"ranks": ranks}))
+        assert ended.code == 0 if ranks == 1 else ended.codes == [0, 0], ended.said
+    assert_close(*runs)
 
 
 def test_only_the_first_process_speaks(headwater: Any, attacked: Path, tmp_path: Path) -> None:

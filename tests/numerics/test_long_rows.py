@@ -17,7 +17,8 @@ from headwater.objectives import MaskedTokens
 from headwater.run.learning import build_learner, set_activation_checkpointing
 from headwater.run.settings import TrainingSettings
 from headwater.sequence import Batch, SequenceLayout
-from headwater.training.loop import Plan, train
+from headwater.training.loop import train
+from headwater.training.plan import Plan
 from headwater.training.precision import peak_memory, tune_allocator, use_threads
 from headwater.training.schedules import build_schedule
 

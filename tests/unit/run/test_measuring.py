@@ -7,8 +7,9 @@ from headwater.objectives import Classification
 from headwater.run.measuring import seconds_a_step, steps_in, undone
 from headwater.sequence import Batch, SequenceLayout
 from headwater.training.checkpoint import module_tensors
-from headwater.training.loop import Learner, Plan, train
+from headwater.training.loop import train
 from headwater.training.optimizers import build_optimizer
+from headwater.training.plan import Learner, Plan
 from headwater.training.schedules import build_schedule
 
 

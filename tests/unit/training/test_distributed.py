@@ -141,6 +141,18 @@ def test_a_gradient_missing_on_one_rank_counts_zero_and_missing_everywhere_stays
     assert _on_ranks(2, tmp_path, work) == [[[1.0, 2.0], None]] * 2
 
 
+def test_parts_of_all_ranks_are_gathered_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    def work(ranks: World) -> Any:
+        sizes = {0: 2, 1: 3, 2: 1}
+        parts = {n: torch.full((sizes[n], 2), float(n)) for n in range(ranks.rank, 3, ranks.size)}
+        return [part.tolist() for part in ranks.gather_parts(parts)]
+
+    expected = [[[0.0, 0.0]] * 2, [[1.0, 1.0]] * 3, [[2.0, 2.0]]]
+    assert _on_ranks(2, tmp_path, work) == [expected, expected]
+    alone = World().gather_parts({1: torch.ones(1), 0: torch.zeros(2)})
+    assert [part.tolist() for part in alone] == [[0.0, 0.0], [1.0]]
+
+
 def test_what_rank_zero_holds_can_be_shared(tmp_path: Path) -> None:
     def work(ranks: World) -> Any:
         weight = nn.Parameter(torch.full((3,), float(ranks.rank + 7)))
