@@ -21,6 +21,7 @@ from headwater.run.learning import build_learner, build_plan
 from headwater.run.measuring import seconds_a_step
 from headwater.run.reading import Reader
 from headwater.run.settings import RunSettings
+from headwater.run.showing import harms, settled
 from headwater.run.starting import StartingPoint
 from headwater.training.distributed import World
 from headwater.training.loop import StepRecord, train
@@ -66,6 +67,7 @@ class Attempt:
 
     learning_rate: float
     model: Model
+    not_shown: tuple[str, ...]
     validation_score: float
     validation_loss: float
     cost: Cost
@@ -166,6 +168,7 @@ def train_cell(cell: Cell, trial: Trial, rates: Sequence[float]) -> CellResult:
         predictions=tuple(predictions.tolist()),
         cost=best.cost,
         learning_rate=best.learning_rate,
+        not_shown=best.not_shown,
         tried=tuple(tried),
         probabilities=tuple(tuple(round(float(share), 5) for share in row) for row in test),
         shifted_predictions=None if shifted is None else tuple(shifted.argmax(axis=1).tolist()),
@@ -176,11 +179,14 @@ def _attempt(trial: Trial, rate: float) -> Attempt:
     began = time.perf_counter()
     start, task = trial.start, trial.task
     settings = trial.settings.having(training={"learning_rate": rate})
-    training, device = settings.training, device_of(settings)
-    model = start.model(trial.objective.name, seed=training.seed, classes=len(task.labels)).to(device)
-    learner = build_learner(model, trial.objective, training)
-    rows = task.train.take(trial.rows)
-    begin_as_probe(trial.reader(model), rows)
+    device = device_of(settings)
+    seed = settings.training.seed
+    model = start.model(trial.objective.name, seed=seed, classes=len(task.labels)).to(device)
+    learner = build_learner(model, trial.objective, settings.training)
+    rows, reader = task.train.take(trial.rows), trial.reader(model)
+    begin_as_probe(reader, rows)
+    found = harms(reader, rows, settings.training)
+    training = settled(settings.training, found)
     batches = rows.batches(start.sequencer, training)
     plan = build_plan(settings, device, World())
     records: list[StepRecord] = []
@@ -194,6 +200,7 @@ def _attempt(trial: Trial, rate: float) -> Attempt:
     return Attempt(
         learning_rate=rate,
         model=model,
+        not_shown=tuple(harm.change for harm in found),
         validation_score=float((validation.argmax(axis=1) == task.validation.labels).mean()),
         validation_loss=float(-np.log(np.clip(given, 1e-9, 1.0)).mean()),
         cost=Cost(

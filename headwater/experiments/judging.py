@@ -80,6 +80,7 @@ def _cell_row(cell: CellResult, score: float) -> dict[str, Any]:
         "seed": cell.seed,
         "score": score,
         "learning_rate": cell.learning_rate,
+        **({"not_shown": list(cell.not_shown)} if cell.not_shown else {}),
         "cost": asdict(cell.cost),
     }
 

@@ -252,6 +252,8 @@ class CellResult:
     predictions: tuple[int, ...]
     cost: Cost
     learning_rate: float | None = None
+    not_shown: tuple[str, ...] = ()
+    """Changes that pictures were not shown with, because they harm."""
     tried: tuple[tuple[str, float], ...] = ()
     probabilities: tuple[tuple[float, ...], ...] | None = None
     shifted_predictions: tuple[int, ...] | None = None
@@ -269,7 +271,7 @@ class CellResult:
     def from_dict(cls, found: Mapping[str, Any]) -> "CellResult":
         """The inverse of ``to_dict``, also after a trip through JSON, which turns tuples into lists."""
         fields: dict[str, Any] = dict(found)
-        for name in ("predictions", "shifted_predictions"):
+        for name in ("predictions", "shifted_predictions", "not_shown"):
             if fields.get(name) is not None:
                 fields[name] = tuple(fields[name])
         for name in ("tried", "probabilities"):

@@ -1,12 +1,15 @@
 """A classifier that begins as a linear probe: what can be read off the vectors need not be learnt by steps."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from headwater.data.sequencers import Tokenizer
 from headwater.evaluation.probes import linear_reader
 from headwater.nn.heads import SequenceHead
-from headwater.run.fitting import EncodedRows
+from headwater.run.fitting import EncodedRows, Input
 from headwater.run.reading import Reader
 
 MOST_ROWS = 4096
@@ -19,14 +22,25 @@ def begin_as_probe(reader: Reader, rows: EncodedRows) -> None:
     Random weights there send random gradients through a backbone that knows better. Source: Kumar et al. 2022,
     arXiv:2202.10054.
     """
-    head = dict(reader.model.heads.items()).get("classification")
-    if isinstance(reader.sequencer, Tokenizer) or not isinstance(head, SequenceHead) or not len(rows):
-        return
+    head = _head(reader)
     some = rows.take(np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64))
-    vectors = reader.of_every_row(
-        lambda batch: head.features(reader.model.encode(batch), batch.layout), some.inputs
-    )
+    vectors = features_of(reader, some.inputs)
+    if head is None or vectors is None:
+        return
     weights, biases = linear_reader(vectors, some.labels, head.classifier.out_features)
     with torch.no_grad():
         head.classifier.weight.copy_(torch.from_numpy(weights))
         head.classifier.bias.copy_(torch.from_numpy(biases))
+
+
+def features_of(reader: Reader, inputs: Sequence[Input]) -> NDArray[np.float32] | None:
+    """What reaches the last map of a classification head, for pictures: (rows, width); None where there is no such."""
+    head = _head(reader)
+    if head is None or not len(inputs):
+        return None
+    return reader.of_every_row(lambda batch: head.features(reader.model.encode(batch), batch.layout), inputs)
+
+
+def _head(reader: Reader) -> SequenceHead | None:
+    head = dict(reader.model.heads.items()).get("classification")
+    return head if isinstance(head, SequenceHead) and not isinstance(reader.sequencer, Tokenizer) else None

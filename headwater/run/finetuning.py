@@ -35,6 +35,7 @@ from headwater.run.measuring import seconds_a_step, steps_in
 from headwater.run.reading import Reader
 from headwater.run.settings import RunSettings, TrainingSettings
 from headwater.run.shipping import ship_finetuned
+from headwater.run.showing import harms, settled
 from headwater.run.starting import DEFAULT_LENGTH, StartingPoint
 from headwater.run.tasks import Task
 from headwater.training import distributed
@@ -77,7 +78,11 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
             progress.say(said)
         if settings.start_from is None and settings.model.token_vectors == "counted":
             task.begin(model, rows, check)
-        batches = rows.batches(start.sequencer, training)
+        reader = _reader(settings, start, learner, device, stop.check)
+        if isinstance(rows, EncodedRows):
+            begin_as_probe(reader, rows)
+            settings = replace(settings, training=_shown(reader, rows, training, progress))
+        batches = rows.batches(start.sequencer, settings.training)
         if training.steps is None:
             trial = build_plan(
                 derive_rhythm(settings.having(training={"steps": 1000}), evaluate=False), device, world
@@ -86,9 +91,6 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
             settings = settings.having(training={"steps": steps_in(training.minutes or 1.0, seconds)})
         settings = derive_rhythm(settings, evaluate=data.validation is not None)
         world.on_first(lambda: folder.write_settings(settings))
-        reader = _reader(settings, start, learner, device, stop.check)
-        if isinstance(rows, EncodedRows):
-            begin_as_probe(reader, rows)
 
         drive = Drive(
             folder=folder,
@@ -146,6 +148,18 @@ def _starting_point(
         tokenizer,
         {"size": model.size, "length": length},
     )
+
+
+def _shown(
+    reader: Reader, rows: EncodedRows, training: TrainingSettings, progress: Progress
+) -> TrainingSettings:
+    """The settings with the changes that pictures are shown with, decided once and for all."""
+    if not isinstance(reader.sequencer, Patches):
+        return training
+    found = harms(reader, rows, training)
+    for harm in found:
+        progress.say(str(harm))
+    return settled(training, found)
 
 
 def _refuse_what_cannot_learn(task: Task[Any], training: TrainingSettings) -> None:

@@ -22,6 +22,8 @@ Tokens = NDArray[np.unsignedinteger]
 Input = EncodedExample | Pixels
 """What a model reads of a row: token arrays, or a picture."""
 BATCH_TOKENS = 8_192
+MOVED = 0.125
+"""How far pictures are shown moved unless a user says otherwise, as a share of their side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +132,11 @@ def views_of(training: TrainingSettings, patches: Patches) -> Views:
     mirrored: which way something goes may be what they are about.
     """
     usual = patches.colour and patches.film is None
-    mirrored = usual if training.mirrored is None else training.mirrored
     return Views(
-        shift=training.moved, mirrored=mirrored, upright=patches.mel is not None, slices=patches.slices
+        shift=MOVED if training.moved is None else training.moved,
+        mirrored=usual if training.mirrored is None else training.mirrored,
+        upright=patches.mel is not None,
+        slices=patches.slices,
     )
 
 

@@ -112,7 +112,9 @@ class TrainingSettings:
     early_stopping: int | None = None
     stop_when_flat: bool = False
     activation_checkpointing: bool = False
-    moved: float = 0.125  # how far a picture may be shown moved, as a share of its side
+    moved: float | None = (
+        None  # how far a picture may be shown moved, as a share of its side; None: an eighth
+    )
     mirrored: bool | None = None  # whether pictures may be shown mirrored; None: those in colour
     checkpoint_steps: int | None = None
     evaluation_steps: int | None = None
@@ -132,7 +134,7 @@ class TrainingSettings:
             checkpoint_steps=self.checkpoint_steps,
             evaluation_steps=self.evaluation_steps,
         )
-        if not 0.0 <= self.moved < 1.0:
+        if self.moved is not None and not 0.0 <= self.moved < 1.0:
             raise SettingsError(
                 f"training.moved = {self.moved}; expected a share of the side from 0 to below 1"
             )
