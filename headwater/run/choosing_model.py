@@ -31,8 +31,9 @@ from headwater.models.sizes import (
 )
 from headwater.objectives.objective import Reads
 from headwater.run.choosing_objective import READS, Pretext
-from headwater.run.settings import ModelSettings
-from headwater.run.starting import model_folder
+from headwater.run.resizing import resized
+from headwater.run.settings import ModelSettings, RunSettings
+from headwater.run.starting import StartingPoint, model_folder
 
 DROPOUT_OF_VIEWS = 0.1
 """Where two passes over one text have to differ."""
@@ -119,9 +120,16 @@ def pretraining_model(
     return build_model(settings, head=pretext.head or _own_head(pretext, settings), seed=seed)
 
 
-def continued_model(parent: str, pretext: Pretext, *, seed: int) -> Model:
-    """The model of an earlier run, its weights included; a head of the same task goes on as well."""
-    model = load_bundle(model_folder(Path(parent))).model
+def continued_model(parent: str, pretext: Pretext, settings: RunSettings) -> Model:
+    """The model of an earlier run, its weights included; a head of the same task goes on as well.
+
+    It is drawn out to pictures of another size where the settings ask for that.
+    """
+    seed = settings.training.seed
+    bundle = load_bundle(model_folder(Path(parent)))
+    model = bundle.model
+    if isinstance(bundle.settings, TransformerSettings) and bundle.settings.patches and not model.heads:
+        model = resized(StartingPoint.of_run(parent), settings).model(None, seed=seed)
     if pretext.head is not None and pretext.head not in model.heads:
         if model.heads:
             raise SettingsError(

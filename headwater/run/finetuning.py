@@ -33,6 +33,7 @@ from headwater.run.learning import (
 )
 from headwater.run.measuring import seconds_a_step, steps_in
 from headwater.run.reading import Reader
+from headwater.run.resizing import resized
 from headwater.run.settings import RunSettings, TrainingSettings
 from headwater.run.shipping import ship_finetuned
 from headwater.run.showing import harms, settled
@@ -108,9 +109,9 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
 
 
 def _known(settings: RunSettings) -> StartingPoint | None:
-    """The run that is begun from; of pairs, the side that reads these data."""
+    """The run that is begun from, in the size that is asked for; of pairs, the side that reads these data."""
     path = settings.start_from
-    return None if path is None else StartingPoint.of_run(path, data=settings.data.paths)
+    return None if path is None else resized(StartingPoint.of_run(path, data=settings.data.paths), settings)
 
 
 def _cut(settings: RunSettings, known: StartingPoint | None) -> Cut | None:

@@ -24,6 +24,7 @@ from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut
 from headwater.run.matter import left_out_of
 from headwater.run.probing import Probe
+from headwater.run.resizing import resized_patches
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent
 from headwater.training.plan import Learner
@@ -53,9 +54,9 @@ class Pictures:
         progress: Progress,
         check: Callable[[], None],
     ) -> "Pictures":
-        """Build the pool, or find it in the cache; a run that goes on cuts pictures as its parent did."""
+        """Build the pool, or find it in the cache; a run that goes on keeps its parent's patches."""
         assert modality != "pairs"
-        data, patches = settings.data, parent.patches if parent else None
+        data, patches = settings.data, resized_patches(parent.patches, settings) if parent else None
         pool = build_media_pool(
             data.paths,
             cut=cut_like(patches)

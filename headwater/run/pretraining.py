@@ -125,7 +125,7 @@ def _refuse_parts(pretext: Pretext, settings: RunSettings) -> None:
 
 def _model(settings: RunSettings, matter: Matter, pretext: Pretext) -> Model:
     if settings.start_from is not None:
-        model = continued_model(settings.start_from, pretext, seed=settings.training.seed)
+        model = continued_model(settings.start_from, pretext, settings)
     else:
         model = matter.model(settings, pretext)
     if not fits(model.backbone, pretext.needs):

@@ -65,6 +65,21 @@ def test_it_tells_discs_from_crosses(sorter: hw.Run, shapes: Path) -> None:
     assert facts["problems"]["by_reason"] == {"no picture": 1}
 
 
+def test_larger_pictures_are_read_by_a_model_of_smaller_ones(
+    painter: hw.Run, shapes: Path, tmp_path: Path
+) -> None:
+    large = [*ASSIGN, "data.side=32"]
+    run = hw.finetune(painter, shapes / "train", out=tmp_path / "sorter", steps=60, assign=large, quiet=True)
+    card = json.loads((run.path / "model" / "headwater.json").read_text())
+    assert card["length"] == 1 + 16 * 16
+    assert run.evaluate(shapes / "test").to_dict()["accuracy"]["value"] > 0.8
+    further = hw.pretrain(
+        shapes, start_from=painter.path, out=tmp_path / "further", steps=30, assign=large, quiet=True
+    )
+    before = painter.summary.evaluation["masked_autoencoding"]
+    assert further.summary.evaluation["masked_autoencoding"] < before
+
+
 def test_files_folders_and_arrays_are_answered_alike(sorter: hw.Run, shapes: Path) -> None:
     folder = shapes / "test" / "cross"
     answered = list(sorter.predict_rows(str(folder)))

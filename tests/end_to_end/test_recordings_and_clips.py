@@ -111,6 +111,37 @@ def test_a_model_of_clips_tells_which_way_something_goes(
 
 
 @pytest.mark.parametrize(
+    ("made", "data", "longer"), [("listener", "sirens", "seconds=0.9"), ("watcher", "walks", "frames=4")]
+)
+def test_more_or_less_of_them_is_read_where_that_is_asked_for(
+    made: str, data: str, longer: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    run: hw.Run = request.getfixturevalue(made)
+    rows: Path = request.getfixturevalue(data)
+    train = rows if data == "sirens" else rows / "train.npz"
+    label = "moves" if data == "sirens" else None
+    before = json.loads((run.path / "model" / "headwater.json").read_text())["length"]
+    tuned = hw.finetune(
+        run,
+        train,
+        label=label,
+        out=tmp_path / "tuned",
+        steps=10,
+        assign=[*ASSIGN, f"data.{longer}"],
+        quiet=True,
+    )
+    after = json.loads((tuned.path / "model" / "headwater.json").read_text())["length"]
+    assert (after > before) is (data == "sirens")
+    assert after != before
+    assert (
+        tuned.evaluate(rows if data == "sirens" else rows / "test.npz", label=label).to_dict()["accuracy"][
+            "value"
+        ]
+        > 0.3
+    )
+
+
+@pytest.mark.parametrize(
     "objective", ["frame_order", "future_frames", "past_frames", "view_contrast", "masked_tubelets"]
 )
 def test_every_task_of_clips_trains_and_leaves_a_picture(

@@ -1,6 +1,6 @@
 """How a layer learns where a token stands."""
 
-from headwater.nn.positions.learned import LearnedPositions
+from headwater.nn.positions.learned import LearnedPositions, stretched
 from headwater.nn.positions.relative import LinearBias, RelativeBuckets, check_buckets
 from headwater.nn.positions.rotary import Rotary
 from headwater.nn.positions.sinusoidal import SinusoidalPositions, grid_sinusoids, sinusoids
@@ -14,4 +14,5 @@ __all__ = [
     "check_buckets",
     "grid_sinusoids",
     "sinusoids",
+    "stretched",
 ]

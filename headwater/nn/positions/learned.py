@@ -1,9 +1,14 @@
 """One learnt vector per position."""
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from headwater.errors import SettingsError
 from headwater.sequence import SequenceLayout
+
+Grid = tuple[int, int, int]
+"""Slices of time, rows, columns."""
 
 
 class LearnedPositions(nn.Module):
@@ -26,3 +31,18 @@ class LearnedPositions(nn.Module):
                 "cut the input, or build the model with more positions"
             )
         return self.table(layout.positions + self.start)
+
+
+def stretched(table: Tensor, before: Grid, after: Grid) -> Tensor:
+    """Vectors of a grid of patches (1 + S · R · K, C) for another grid: bicubic in place, linear in time.
+
+    The first vector is that of [CLS] and stays. Source: Dosovitskiy et al. 2021, section 3.2, arXiv:2010.11929.
+    """
+    first, grid = table[:1], table[1:].float().unflatten(0, before)
+    if before[1:] != after[1:]:
+        picture = grid.permute(0, 3, 1, 2)
+        grid = F.interpolate(picture, size=after[1:], mode="bicubic").permute(0, 2, 3, 1)
+    if before[0] != after[0]:
+        film = grid.flatten(1).T[None]  # (1, R · K · C, S)
+        grid = F.interpolate(film, size=after[0], mode="linear")[0].T.reshape(after[0], *grid.shape[1:])
+    return torch.cat((first, grid.flatten(0, 2).to(table.dtype)))

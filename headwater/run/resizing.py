@@ -1,0 +1,105 @@
+"""A model that has learnt pictures of one size reads another: its grid of positions is drawn out, or pressed together.
+
+Patches stay as large as they were; there are more or fewer of them.
+"""
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from headwater.data.sequencers import CodedPatches, Patches
+from headwater.data.sequencers.patches import TUBELET, Film
+from headwater.data.spectrogram import Mel
+from headwater.errors import SettingsError
+from headwater.models import PatchSettings, TransformerSettings
+from headwater.nn.positions import stretched
+from headwater.run.settings import DataSettings, RunSettings
+from headwater.run.starting import StartingPoint
+
+_TABLE = "embedding.positions.table.weight"
+
+
+def resized(start: StartingPoint, settings: RunSettings) -> StartingPoint:
+    """The same start for media of the side, seconds and frames that the settings ask for; what they leave open stays.
+
+    Raises SettingsError where patches would not fill that size, or the model has no grid of positions.
+    """
+    if not isinstance(start.sequencer, Patches):
+        return start
+    patches = resized_patches(start.sequencer, settings)
+    if patches == start.sequencer:
+        return start
+    before = start.settings.patches
+    if not isinstance(start.settings, TransformerSettings) or before is None:
+        raise SettingsError(
+            "only a Transformer reads pictures of another size than it learnt from; leave data.side, data.seconds and "
+            "data.frames out"
+        )
+    after = replace(before, rows=patches.rows, columns=patches.columns, slices=patches.slices)
+    weights = start.weights and {
+        name: _stretched(tensor, before, after) if name == _TABLE else tensor
+        for name, tensor in start.weights.items()
+    }
+    shape = replace(start.settings, patches=after, max_length=patches.length)
+    card = {**start.card, "length": patches.length}
+    return replace(start, settings=shape, sequencer=patches, card=card, weights=weights)
+
+
+def resized_patches(patches: Patches, settings: RunSettings) -> Patches:
+    """How media of the size that the settings ask for are cut into patches as large as these.
+
+    Raises SettingsError as ``resized`` does.
+    """
+    data, patch = settings.data, settings.model.patch
+    if patch not in (None, patches.side):
+        raise SettingsError(
+            f"model.patch = {patch}, and the run that is begun from reads patches of {patches.side}; leave it out"
+        )
+    if patches.mel is not None:
+        found = _recordings(patches, patches.mel, data)
+    elif patches.film is not None:
+        found = _clips(patches, patches.film, data)
+    elif data.side is not None:
+        count = _count(patches, data)
+        found = replace(patches, rows=count, columns=count)
+    else:
+        found = patches
+    if found != patches and isinstance(patches, CodedPatches):
+        raise SettingsError(
+            "a model that draws pictures draws them in the size that it has learnt; leave data.side out"
+        )
+    return found
+
+
+def _recordings(patches: Patches, mel: Mel, data: DataSettings) -> Patches:
+    if data.seconds is None:
+        return patches
+    frames = 1 + round(data.seconds * mel.rate / mel.step)
+    columns = -(-frames // patches.side)
+    return replace(patches, columns=columns, mel=replace(mel, frames=columns * patches.side))
+
+
+def _clips(patches: Patches, film: Film, data: DataSettings) -> Patches:
+    frames = data.frames or TUBELET * film.slices
+    if frames % TUBELET:
+        raise SettingsError(f"data.frames = {frames}; expected an even number, as two of them make one patch")
+    count = _count(patches, data)
+    seconds = film.seconds if data.seconds is None else data.seconds
+    film = replace(film, slices=frames // TUBELET, seconds=seconds)
+    return replace(patches, rows=film.slices * count, columns=count, film=film)
+
+
+def _count(patches: Patches, data: DataSettings) -> int:
+    """Patches side by side."""
+    side = data.side or patches.width
+    if side % patches.side:
+        raise SettingsError(
+            f"data.side = {side}, and the run that is begun from reads patches of {patches.side}; choose a multiple of "
+            f"{patches.side}"
+        )
+    return side // patches.side
+
+
+def _stretched(table: Tensor, before: PatchSettings, after: PatchSettings) -> Tensor:
+    grids = [(shape.slices, shape.rows // shape.slices, shape.columns) for shape in (before, after)]
+    return stretched(table, *grids)
