@@ -1,6 +1,7 @@
 """A model of pictures of one size reads another: as transformers would, and the same where nothing changes."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ SOUND = replace(PICTURE, rows=8, columns=9, side=8, channels=1, mel=Mel(8000, 72
 CLIP = replace(PICTURE, rows=16, channels=6, film=Film(4, 1.0))
 
 
-def asking(**data: object) -> RunSettings:
+def asking(**data: Any) -> RunSettings:
     return RunSettings(kind="finetune", data=DataSettings(paths=("x",), **data))
 
 
