@@ -25,7 +25,8 @@ Halves = Sequence[tuple[Tokens, Tokens]]
 class SentencePairs(Objective):
     """[CLS] one half [SEP] other half [SEP] → yes or no; the head that answers is thrown away.
 
-    A text is cut at the end of the sentence nearest to its middle, or in the middle where it is one sentence.
+    A text is cut at the end of the sentence nearest to its middle, or in the middle where it is one sentence. The answer
+    is read from [CLS], as in BERT: what tells it stands beside [CLS] and [SEP], and a mean of all tokens drowns it.
     """
 
     needs = "both"
@@ -34,7 +35,7 @@ class SentencePairs(Objective):
         super().__init__()
         self.tokenizer = tokenizer
         self._ends = sentence_ends(tokenizer)
-        self.answer = build_head(backbone, HeadSettings(name="classification", classes=2))
+        self.answer = build_head(backbone, HeadSettings(name="classification", classes=2, pooling="first"))
         initialize(self.answer, seed=seed, name=f"objective.{self.name}")
 
     def prepare(self, batch: Batch, draws: Draws) -> Task:
