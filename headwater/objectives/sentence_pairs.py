@@ -25,8 +25,8 @@ Halves = Sequence[tuple[Tokens, Tokens]]
 class SentencePairs(Objective):
     """[CLS] one half [SEP] other half [SEP] → yes or no; the head that answers is thrown away.
 
-    A text is cut at the end of the sentence nearest to its middle, or in the middle where it is one sentence. The answer
-    is read from [CLS], as in BERT: what tells it stands beside [CLS] and [SEP], and a mean of all tokens drowns it.
+    A text is cut at the end of the sentence nearest to its middle, or in the middle where it is one sentence. The
+    answer is read from [CLS], as in BERT: what tells it stands beside [CLS] and [SEP], and a mean would drown it.
     """
 
     needs = "both"
