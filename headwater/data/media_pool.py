@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from headwater.data.asides import is_whole, made_in_cache
 from headwater.data.cutting import Cut, PictureCut, digest_of, watched
 from headwater.data.files import Source
+from headwater.data.likeness import GRID, MOST_APART, Sketch, nearly_equal, sketch_of
 from headwater.data.media_tables import find_media
 from headwater.data.problems import Problems
-from headwater.data.readers.media import Decoded
+from headwater.data.readers.media import Medium
 from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers.patches import Patches
 from headwater.data.splits import split_of
@@ -55,10 +56,10 @@ def build_media_pool(
 ) -> MediaPool:
     """Read, hold out, drop repetitions, split, bring to one size; or find all of it in the cache.
 
-    ``cut`` says what becomes of each, and whether they are pictures (the usual) or recordings. Those equal to one
-    behind ``hold_out``, to one that judges or to an earlier one are left out and counted. Files named as validation
-    parts judge; without one, two in a hundred do, chosen by content. Those named as test parts never enter, nor
-    pictures equal to one of them. Raises BadDataError when nothing is left, and what ``check`` raises.
+    ``cut`` says what becomes of each, and whether they are pictures (the usual) or recordings. Those equal or nearly
+    equal (``nearly_equal``) to one behind ``hold_out`` or of a validation or test part, and those equal to an earlier
+    one, are left out and counted. Files named as validation parts judge; without one, two in a hundred do, chosen by
+    content. Those named as test parts never enter. Raises BadDataError when nothing is left, and what ``check`` raises.
     """
     cut = cut or PictureCut()
     sources = find_media(paths, modality=cut.modality)
@@ -70,6 +71,7 @@ def build_media_pool(
         cut=cut.to_dict(),
         validation=[VALIDATION_SHARE, seed],
         duplicates="kept" if keep_duplicates else "dropped",
+        likeness=[GRID, MOST_APART],
     )
     folder = (cache_folder() if cache is None else Path(cache)) / "pictures" / key
     if not is_whole(folder, _FILES):
@@ -116,6 +118,15 @@ def _digest_of_file(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
+class _Learnt(NamedTuple):
+    """An array to learn from, and where it came from."""
+
+    digest: int
+    pixels: Pixels
+    path: str
+    row: int
+
+
 @dataclass(slots=True)
 class _Build:
     """One pool in the making."""
@@ -132,26 +143,32 @@ class _Build:
     def into(self, folder: Path, key: str) -> None:
         problems, repeated = Problems(), Problems()
         cut = self.cut.fitted(self.train, self.check)
-        seen = {digest_of(medium.content) for medium in watched(self.held_out, Problems(), self.check)}
+        seen, likenesses = self._held_out(cut)
         judging = [
-            (digest, pixels)
-            for digest, content in self._kept(self.judging, seen, problems, repeated, "judging")
-            for pixels in cut.arrays(content)
+            pixels
+            for _, medium in self._kept(self.judging, seen, problems, repeated, "judging")
+            for pixels in cut.arrays(medium.content)
         ]
-        train: list[tuple[int, Pixels]] = []
-        for digest, content in self._kept(self.train, seen, problems, repeated, "reading"):
+        likenesses += map(sketch_of, judging)
+        train: list[_Learnt] = []
+        for digest, medium in self._kept(self.train, seen, problems, repeated, "reading"):
+            arrays = cut.arrays(medium.content)
             judges = (
                 not self.judging and train and split_of(digest, VALIDATION_SHARE, f"validation {self.seed}")
             )
-            (judging if judges else train).extend((digest, pixels) for pixels in cut.arrays(content))
+            if judges:
+                judging.extend(arrays)
+            else:
+                train.extend(_Learnt(digest, pixels, medium.path, medium.row) for pixels in arrays)
+        train = self._unlike(train, likenesses, repeated)
         if not train:
+            problems.absorb(repeated)
             raise BadDataError(f"no {cut.what.removesuffix('s')} is left to learn from: {problems.summary()}")
-        pixels = np.stack([values for _, values in train])
+        pixels = np.stack([learnt.pixels for learnt in train])
         patches = cut.patches(pixels)
         np.save(folder / "train.npy", pixels)
-        held = [values for _, values in judging]
-        np.save(folder / "validation.npy", np.stack(held) if held else pixels[:0])
-        np.save(folder / "digests.npy", np.array([digest for digest, _ in train], np.int64))
+        np.save(folder / "validation.npy", np.stack(judging) if judging else pixels[:0])
+        np.save(folder / "digests.npy", np.array([learnt.digest for learnt in train], np.int64))
         problems.absorb(repeated)
         facts = {
             "key": key,
@@ -168,9 +185,31 @@ class _Build:
         }
         (folder / "facts.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
 
+    def _held_out(self, cut: Cut) -> tuple[set[int], list[Sketch]]:
+        """The digests of what is held out, and what it looks like."""
+        digests: set[int] = set()
+        likenesses: list[Sketch] = []
+        for medium in watched(self.held_out, Problems(), self.check):
+            digests.add(digest_of(medium.content))
+            likenesses.extend(map(sketch_of, cut.arrays(medium.content)))
+        return digests, likenesses
+
+    def _unlike(self, train: list[_Learnt], held_out: Sequence[Sketch], repeated: Problems) -> list[_Learnt]:
+        """Those that do not nearly equal what is held out."""
+        if not held_out or not train:
+            return train
+        if self.progress is not None:
+            self.progress(f"comparing {self.cut.what} with those held out", 0, None)
+        near = nearly_equal(np.stack([sketch_of(learnt.pixels) for learnt in train]), np.stack(held_out))
+        for learnt, alike in zip(train, near, strict=True):
+            if alike:
+                reason = f"nearly equals a held-out {self.cut.what.removesuffix('s')}"
+                repeated.add(learnt.path, learnt.row, reason)
+        return [learnt for learnt, alike in zip(train, near, strict=True) if not alike]
+
     def _kept(
         self, sources: Sequence[Source], seen: set[int], problems: Problems, repeated: Problems, stage: str
-    ) -> Iterator[tuple[int, Decoded]]:
+    ) -> Iterator[tuple[int, Medium]]:
         """What was not seen before, each with its digest."""
         held = set(seen)
         for number, medium in enumerate(watched(sources, problems, self.check)):
@@ -183,7 +222,7 @@ class _Build:
                 repeated.add(medium.path, medium.row, "exact duplicate")
             else:
                 seen.add(digest)
-                yield digest, medium.content
+                yield digest, medium
 
     def _how_split(self) -> str:
         if self.judging:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from headwater.data import media_pool as module
 from headwater.data.cutting import PictureCut, digest_of, fitted_patch, square
+from headwater.data.likeness import nearly_equal, sketch_of
 from headwater.data.media_pool import build_media_pool
 from headwater.errors import BadDataError, MissingInputError
 
@@ -45,6 +46,39 @@ def test_pictures_become_squares_of_one_size_without_repetitions(photos: Path, t
     assert digest_of(np.asarray(Image.open(held_out))) not in pool.digests
     assert (pool.patches.side, pool.patches.count, pool.patches.channels) == (2, 64, 3)
     assert pool.patches.mean == pytest.approx([0.5] * 3, abs=0.03)
+
+
+def photograph(seed: int, side: int = 96) -> Image.Image:
+    """Soft shapes, as photographs have them."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(256, size=(6, 6, 3), dtype=np.uint8))
+    return coarse.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def test_a_held_out_picture_of_another_size_and_encoding_never_enters(tmp_path: Path) -> None:
+    for folder in ("photos", "held", "again"):
+        (tmp_path / folder).mkdir()
+    for seed in range(40):
+        photograph(seed).save(tmp_path / "photos" / f"{seed}.png")
+    photograph(7).resize((120, 120), Image.Resampling.BICUBIC).save(tmp_path / "held" / "a.jpg", quality=70)
+    photograph(8).save(tmp_path / "held" / "b.jpg", quality=50)
+    photograph(99).save(tmp_path / "held" / "c.jpg")
+    pool = build_media_pool([tmp_path / "photos"], hold_out=[tmp_path / "held"], cache=tmp_path / "cache")
+    assert pool.facts["left_out"]["by_reason"] == {"nearly equals a held-out picture": 2}
+    assert {problem["path"].rsplit("/")[-1] for problem in pool.facts["left_out"]["first"]} == {
+        "7.png",
+        "8.png",
+    }
+    assert len(pool.train) == len(pool.digests) == 38 - len(pool.validation)
+
+
+def test_what_looks_different_somewhere_is_another_picture() -> None:
+    page = np.full((64, 64, 1), 250, np.uint8)
+    written = page.copy()
+    written[20:24, 8:40] = 30  # a line of writing
+    noisy = np.clip(page.astype(int) + np.random.default_rng(0).integers(-8, 5, page.shape), 0, 255)
+    sketches = np.stack([sketch_of(each) for each in (written, noisy.astype(np.uint8))])
+    assert nearly_equal(sketches, sketch_of(page)[None]).tolist() == [False, True]
 
 
 def test_a_second_look_decodes_nothing(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
