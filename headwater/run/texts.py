@@ -103,7 +103,7 @@ class Texts:
             if most > MOST_ROUNDS
             else ""
         )
-        return f"; mixed by weight: {told}{warning}"
+        return f"\nmixed by weight: {told}{warning}"
 
     def derived(self, settings: RunSettings) -> RunSettings:
         """Nothing follows from texts."""

@@ -335,7 +335,7 @@ def test_a_few_texts_of_much_weight_are_remarked(
             "10",
         ),
         *("--set", "data.weights=[0.5,0.5]", "--set", "training.length=32", "--set", "machine.threads=1"),
-        about="to learn from",
+        about="mixed by weight",
     )
     assert seen.code == 0
     assert "few.txt (9 documents, each read" in seen.err
