@@ -26,7 +26,7 @@ class Paths:
     weights: tuple[float, ...] | None  # of the train paths
     sources: tuple[Source, ...]  # every file that is read
     passed_over: tuple[Source, ...]  # files named as test parts
-    owner: dict[str, int]  # which train path each train file stands behind
+    owner: dict[str, int]  # the first train path that each train file stands behind
 
     @classmethod
     def sort(cls, paths: Sequence[str | Path], weights: Sequence[float] | None) -> "Paths":
@@ -39,6 +39,8 @@ class Paths:
             raise UsageError("there is nothing to learn from; give at least one file or folder")
         if weights is not None and len(weights) != len(paths):
             raise UsageError(f"{len(paths)} paths but {len(weights)} weights; give one weight a path")
+        if weights is not None and len(set(map(Path, paths))) < len(paths):
+            raise UsageError("a path is named twice; give each path once, and one weight")
         found = {Path(path): find_sources([path]) for path in paths}
         learnt = {path: [s for s in sources if s.split in _TRAIN] for path, sources in found.items()}
         if not any(learnt.values()):
@@ -59,7 +61,7 @@ class Paths:
             weights=None if weights is None else tuple(weight_of[path] for path in train),
             sources=tuple(read),
             passed_over=tuple(s for sources in found.values() for s in sources if s not in read),
-            owner={s.path: number for number, path in enumerate(train) for s in learnt[path]},
+            owner={s.path: number for number, path in reversed([*enumerate(train)]) for s in learnt[path]},
         )
 
 

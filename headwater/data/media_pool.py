@@ -56,10 +56,11 @@ def build_media_pool(
 ) -> MediaPool:
     """Read, hold out, drop repetitions, split, bring to one size; or find all of it in the cache.
 
-    ``cut`` says what becomes of each, and whether they are pictures (the usual) or recordings. Those equal or nearly
-    equal (``nearly_equal``) to one behind ``hold_out`` or of a validation or test part, and those equal to an earlier
-    one, are left out and counted. Files named as validation parts judge; without one, two in a hundred do, chosen by
-    content. Those named as test parts never enter. Raises BadDataError when nothing is left, and what ``check`` raises.
+    ``cut`` says what becomes of each, and whether they are pictures (the usual) or recordings. Those equal to one
+    behind ``hold_out`` or of a validation or test part, and those equal to an earlier one, are left out and counted;
+    pictures to learn from also where they nearly equal one that is held out (``nearly_equal``). Files named as
+    validation parts judge; without one, two in a hundred do, chosen by content. Those named as test parts never enter.
+    Raises BadDataError when nothing is left, and what ``check`` raises.
     """
     cut = cut or PictureCut()
     sources = find_media(paths, modality=cut.modality)
@@ -191,15 +192,18 @@ class _Build:
         likenesses: list[Sketch] = []
         for medium in watched(self.held_out, Problems(), self.check):
             digests.add(digest_of(medium.content))
-            likenesses.extend(map(sketch_of, cut.arrays(medium.content)))
+            if cut.modality == "image":
+                likenesses.extend(map(sketch_of, cut.arrays(medium.content)))
         return digests, likenesses
 
     def _unlike(self, train: list[_Learnt], held_out: Sequence[Sketch], repeated: Problems) -> list[_Learnt]:
         """Those that do not nearly equal what is held out."""
-        if not held_out or not train:
-            return train
+        if not held_out or not train or self.cut.modality != "image":
+            return train  # recordings and clips with one background look alike, and are not
         if self.progress is not None:
             self.progress(f"comparing {self.cut.what} with those held out", 0, None)
+        if self.check is not None:
+            self.check()
         near = nearly_equal(np.stack([sketch_of(learnt.pixels) for learnt in train]), np.stack(held_out))
         for learnt, alike in zip(train, near, strict=True):
             if alike:

@@ -112,7 +112,10 @@ def linear_hits(vectors: ArrayLike, labels: ArrayLike, more: ArrayLike | None = 
     """
     table, true = np.asarray(vectors, dtype=np.float64), np.asarray(labels)
     classes = int(true.max(initial=0)) + 1
-    fold = np.arange(len(true)) % _CHOOSING_SHARE
+    fold = np.zeros(len(true), np.int64)
+    for label in np.unique(true):  # each class in every fold, in whatever order rows stand
+        rows = np.flatnonzero(true == label)
+        fold[rows] = np.arange(len(rows)) % _CHOOSING_SHARE
     hits = np.zeros(len(true), dtype=np.bool_)
     for number in range(_CHOOSING_SHARE):
         held = fold == number

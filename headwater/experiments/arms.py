@@ -20,8 +20,9 @@ from headwater.run.fitting import EncodedRows
 from headwater.run.learning import build_learner, build_plan
 from headwater.run.measuring import seconds_a_step
 from headwater.run.reading import Reader
+from headwater.run.resizing import stretched_to
 from headwater.run.settings import RunSettings
-from headwater.run.showing import harms, settled
+from headwater.run.showing import Harm, harms, settled
 from headwater.run.starting import StartingPoint
 from headwater.training.distributed import World
 from headwater.training.loop import StepRecord, train
@@ -67,7 +68,7 @@ class Attempt:
 
     learning_rate: float
     model: Model
-    not_shown: tuple[str, ...]
+    found: Sequence[Harm]
     validation_score: float
     validation_loss: float
     cost: Cost
@@ -95,7 +96,10 @@ def starting_points(run: StartingPoint, dropout: float | None = None) -> dict[st
     parent = run.card.get("parent")
     if parent:
         try:
-            arms["parent"] = StartingPoint.of_run(parent["run"]).with_dropout(learnt)
+            before = StartingPoint.of_run(parent["run"])
+            if isinstance(run.sequencer, Patches) and isinstance(before.sequencer, Patches):
+                before = stretched_to(run.sequencer, before)  # all arms read the same pictures
+            arms["parent"] = before.with_dropout(learnt)
         except MissingInputError as problem:
             raise MissingInputError(
                 f"this run was continued from {parent['run']}, which is not there any more ({problem}). Put it "
@@ -151,7 +155,7 @@ def train_cell(cell: Cell, trial: Trial, rates: Sequence[float]) -> CellResult:
     best: Attempt | None = None
     tried: list[tuple[str, float]] = []
     for rate in rates:
-        attempt = _attempt(trial, rate)
+        attempt = _attempt(trial, rate, None if best is None else best.found)
         tried.append((f"{rate:g}", attempt.validation_score))
         if best is None or attempt.rank > best.rank:
             best = attempt
@@ -168,14 +172,15 @@ def train_cell(cell: Cell, trial: Trial, rates: Sequence[float]) -> CellResult:
         predictions=tuple(predictions.tolist()),
         cost=best.cost,
         learning_rate=best.learning_rate,
-        not_shown=best.not_shown,
+        not_shown=tuple(harm.change for harm in best.found),
         tried=tuple(tried),
         probabilities=tuple(tuple(round(float(share), 5) for share in row) for row in test),
         shifted_predictions=None if shifted is None else tuple(shifted.argmax(axis=1).tolist()),
     )
 
 
-def _attempt(trial: Trial, rate: float) -> Attempt:
+def _attempt(trial: Trial, rate: float, found: Sequence[Harm] | None) -> Attempt:
+    """Fine-tune with one rate; which views harm is ``found`` the first time, and does not depend on the rate."""
     began = time.perf_counter()
     start, task = trial.start, trial.task
     settings = trial.settings.having(training={"learning_rate": rate})
@@ -185,8 +190,10 @@ def _attempt(trial: Trial, rate: float) -> Attempt:
     learner = build_learner(model, trial.objective, settings.training)
     rows, reader = task.train.take(trial.rows), trial.reader(model)
     begin_as_probe(reader, rows)
-    found = harms(reader, rows, settings.training)
-    training = settled(settings.training, found)
+    found = harms(reader, rows, settings.training) if found is None else found
+    training = settings.training
+    if isinstance(start.sequencer, Patches):
+        training = settled(training, start.sequencer, found)
     batches = rows.batches(start.sequencer, training)
     plan = build_plan(settings, device, World())
     records: list[StepRecord] = []
@@ -200,7 +207,7 @@ def _attempt(trial: Trial, rate: float) -> Attempt:
     return Attempt(
         learning_rate=rate,
         model=model,
-        not_shown=tuple(harm.change for harm in found),
+        found=found,
         validation_score=float((validation.argmax(axis=1) == task.validation.labels).mean()),
         validation_loss=float(-np.log(np.clip(given, 1e-9, 1.0)).mean()),
         cost=Cost(

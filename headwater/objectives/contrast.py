@@ -18,16 +18,17 @@ class Projection(nn.ModuleList):
         return second(F.gelu(first(vectors)))
 
 
-def contrast(name: str, vectors: Tensor, temperature: float) -> LossTerm:
+def contrast(name: str, vectors: Tensor, temperature: float, shared: Tensor) -> LossTerm:
     """-log of the share of each vector's partner among all others: exp(cos/τ) / Σ exp(cos/τ), τ = ``temperature``.
 
-    ``vectors`` are (B, 2, C). Source: Chen et al. 2020, section 2, arXiv:2002.05709.
+    ``vectors`` are (B, 2, C); pairs that ``shared`` (B, B) marks are no negatives of each other. Source: Chen et al.
+    2020, section 2, arXiv:2002.05709.
     """
     views = F.normalize(vectors.transpose(0, 1).flatten(0, 1), dim=-1)
     count = len(views)
     cosines = (views @ views.T).float() / temperature
     itself = torch.eye(count, dtype=torch.bool, device=views.device)
-    cosines = cosines.masked_fill(itself, float("-inf"))
+    cosines = cosines.masked_fill(itself | shared.repeat(2, 2), float("-inf"))
     partner = (torch.arange(count, device=views.device) + count // 2) % count
     total = F.cross_entropy(cosines, partner, reduction="sum")
     return LossTerm(name, total, count, right=(cosines.argmax(dim=-1) == partner).sum())

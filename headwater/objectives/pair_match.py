@@ -58,7 +58,7 @@ class PairMatch(PairObjective):
         assert batch.targets is not None
         assert batch.target_layout is not None
         order = torch.from_numpy(draws.uniform("trades", 1)[:, 0]).argsort()
-        ring = order[: len(order) // 2]
+        ring = order[: max(2, len(order) // 2)]  # one alone would trade with itself
         source = torch.arange(len(order))
         source[ring] = ring.roll(1)
         first, second = batch.labels.T

@@ -12,7 +12,7 @@ from headwater.models.model import Model
 from headwater.nn.initialization import initialize
 from headwater.nn.pooling import MeanPooling
 from headwater.objectives.contrast import Projection, contrast, side_by_side
-from headwater.objectives.coupled import CoupledObjective
+from headwater.objectives.coupled import CoupledObjective, sharing
 from headwater.objectives.objective import LossTerm, Task
 from headwater.objectives.rewriting import documents_of, rewritten
 from headwater.randomness import Draws
@@ -66,5 +66,9 @@ class SentenceContrast(CoupledObjective):
 
     def compare(self, model: Model, vectors: Tensor, marks: Tensor) -> LossTerm:
         """The mean over both views of every text."""
-        del model, marks
-        return contrast(self.name, vectors, self.temperature)
+        del model
+        return contrast(self.name, vectors, self.temperature, sharing(marks))
+
+    def marks(self, batch: Batch) -> Tensor:
+        """The number of the text: one that comes twice in a step is no negative of itself."""
+        return batch.items[: len(batch.inputs) // 2, None]

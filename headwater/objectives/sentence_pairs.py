@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from headwater.data.tokenizer import Tokenizer
 from headwater.models.backbone import Backbone
+from headwater.models.convolutional import ConvolutionalBackbone
 from headwater.models.heads import HeadSettings, build_head
 from headwater.models.model import Model
 from headwater.nn.initialization import initialize
@@ -26,7 +27,8 @@ class SentencePairs(Objective):
     """[CLS] one half [SEP] other half [SEP] → yes or no; the head that answers is thrown away.
 
     A text is cut at the end of the sentence nearest to its middle, or in the middle where it is one sentence. The
-    answer is read from [CLS], as in BERT: what tells it stands beside [CLS] and [SEP], and a mean would drown it.
+    answer is read from [CLS], as in BERT: what tells it stands beside [CLS] and [SEP], and a mean would drown it. Where
+    [CLS] sees its neighbours alone, in a convolutional model, it is the mean all the same.
     """
 
     needs = "both"
@@ -35,7 +37,9 @@ class SentencePairs(Objective):
         super().__init__()
         self.tokenizer = tokenizer
         self._ends = sentence_ends(tokenizer)
-        self.answer = build_head(backbone, HeadSettings(name="classification", classes=2, pooling="first"))
+        sees_all = not isinstance(backbone, ConvolutionalBackbone)
+        pooling = "first" if sees_all else "default"
+        self.answer = build_head(backbone, HeadSettings(name="classification", classes=2, pooling=pooling))
         initialize(self.answer, seed=seed, name=f"objective.{self.name}")
 
     def prepare(self, batch: Batch, draws: Draws) -> Task:

@@ -16,7 +16,7 @@ from headwater.models.model import Model
 from headwater.nn.initialization import initialize
 from headwater.nn.pooling import MeanPooling
 from headwater.objectives.contrast import Projection, contrast, side_by_side
-from headwater.objectives.coupled import CoupledObjective
+from headwater.objectives.coupled import CoupledObjective, sharing
 from headwater.objectives.objective import LossTerm, Task
 from headwater.objectives.picture_objective import PictureObjective, PictureTask, nearest
 from headwater.randomness import Draws
@@ -91,8 +91,12 @@ class ViewContrast(CoupledObjective, PictureObjective):
 
     def compare(self, model: Model, vectors: Tensor, marks: Tensor) -> LossTerm:
         """The mean over both views of every picture."""
-        del model, marks
-        return contrast(self.name, vectors, self.temperature)
+        del model
+        return contrast(self.name, vectors, self.temperature, sharing(marks))
+
+    def marks(self, batch: Batch) -> Tensor:
+        """The number of the picture: one that comes twice in a step is no negative of itself."""
+        return batch.items[: len(batch.inputs) // 2, None]
 
     @torch.no_grad()
     def pictures(self, model: Model, task: Task, count: int) -> tuple[Tensor, ...]:

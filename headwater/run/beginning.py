@@ -25,7 +25,7 @@ def begin_as_probe(reader: Reader, rows: EncodedRows) -> None:
     head = _head(reader)
     some = rows.take(np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64))
     vectors = features_of(reader, some.inputs)
-    if head is None or vectors is None:
+    if head is None or vectors is None or some.labels.ndim != 1:  # several labels a row are no classes
         return
     weights, biases = linear_reader(vectors, some.labels, head.classifier.out_features)
     with torch.no_grad():

@@ -128,8 +128,16 @@ def continued_model(parent: str, pretext: Pretext, settings: RunSettings) -> Mod
     seed = settings.training.seed
     bundle = load_bundle(model_folder(Path(parent)))
     model = bundle.model
-    if isinstance(bundle.settings, TransformerSettings) and bundle.settings.patches and not model.heads:
-        model = resized(StartingPoint.of_run(parent), settings).model(None, seed=seed)
+    if bundle.settings.patches is not None:
+        start = StartingPoint.of_run(parent)
+        other = resized(start, settings)
+        if other is not start:
+            if model.heads:
+                raise SettingsError(
+                    f"{parent} has a head for {', '.join(model.heads)} over pictures of one size; to go on in another "
+                    "size, continue the run that it began from"
+                )
+            model = other.model(None, seed=seed)
     if pretext.head is not None and pretext.head not in model.heads:
         if model.heads:
             raise SettingsError(

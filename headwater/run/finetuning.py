@@ -1,7 +1,7 @@
 """Fine-tuning a run on the user's labelled rows."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ from headwater.run.reading import Reader
 from headwater.run.resizing import resized
 from headwater.run.settings import RunSettings, TrainingSettings
 from headwater.run.shipping import ship_finetuned
-from headwater.run.showing import harms, settled
+from headwater.run.showing import Harm, harms, settled
 from headwater.run.starting import DEFAULT_LENGTH, StartingPoint
 from headwater.run.tasks import Task
 from headwater.training import distributed
@@ -157,10 +157,11 @@ def _shown(
     """The settings with the changes that pictures are shown with, decided once and for all."""
     if not isinstance(reader.sequencer, Patches):
         return training
-    found = harms(reader, rows, training)
-    for harm in found:
+    found = distributed.world().on_first(lambda: [asdict(harm) for harm in harms(reader, rows, training)])
+    harmful = [Harm(**values) for values in found]
+    for harm in harmful:
         progress.say(str(harm))
-    return settled(training, found)
+    return settled(training, reader.sequencer, harmful)
 
 
 def _refuse_what_cannot_learn(task: Task[Any], training: TrainingSettings) -> None:

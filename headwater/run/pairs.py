@@ -66,6 +66,12 @@ class Pairs:
         del modality
         data, sides = settings.data, parent.sides if parent else None
         pairing = Pairing.of(data.pair, data.text)
+        asked = (data.side, data.seconds, data.frames, settings.model.patch)
+        if sides is not None and any(value is not None for value in asked):
+            raise SettingsError(
+                "a run of pairs goes on in the sizes that its parent has; leave data.side, data.seconds, "
+                "data.frames and model.patch out"
+            )
         if sides is not None:
             pairing = replace(pairing, sides=sides.kinds)
 

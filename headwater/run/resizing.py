@@ -26,7 +26,11 @@ def resized(start: StartingPoint, settings: RunSettings) -> StartingPoint:
     """
     if not isinstance(start.sequencer, Patches):
         return start
-    patches = resized_patches(start.sequencer, settings)
+    return stretched_to(resized_patches(start.sequencer, settings), start)
+
+
+def stretched_to(patches: Patches, start: StartingPoint) -> StartingPoint:
+    """The same start for media that are cut like this; SettingsError where the model has no grid of positions."""
     if patches == start.sequencer:
         return start
     before = start.settings.patches
@@ -55,6 +59,7 @@ def resized_patches(patches: Patches, settings: RunSettings) -> Patches:
         raise SettingsError(
             f"model.patch = {patch}, and the run that is begun from reads patches of {patches.side}; leave it out"
         )
+    _refuse_what_others_have(patches, data)
     if patches.mel is not None:
         found = _recordings(patches, patches.mel, data)
     elif patches.film is not None:
@@ -69,6 +74,14 @@ def resized_patches(patches: Patches, settings: RunSettings) -> Patches:
             "a model that draws pictures draws them in the size that it has learnt; leave data.side out"
         )
     return found
+
+
+def _refuse_what_others_have(patches: Patches, data: DataSettings) -> None:
+    theirs = {"side", "seconds", "frames"}
+    what = "recordings" if patches.mel else "clips" if patches.film else "pictures"
+    theirs -= {"recordings": {"seconds"}, "clips": theirs, "pictures": {"side"}}[what]
+    if asked := [name for name in sorted(theirs) if getattr(data, name) is not None]:
+        raise SettingsError(f"{what} have no data.{asked[0]} that could change; leave it out")
 
 
 def _recordings(patches: Patches, mel: Mel, data: DataSettings) -> Patches:

@@ -15,7 +15,7 @@ from headwater.data.sequencers import Patches
 from headwater.evaluation.probes import linear_hits
 from headwater.randomness import Draws
 from headwater.run.beginning import features_of
-from headwater.run.fitting import MOVED, EncodedRows, Input, views_of
+from headwater.run.fitting import EncodedRows, Input, views_of
 from headwater.run.reading import Reader
 from headwater.run.settings import TrainingSettings
 
@@ -54,7 +54,7 @@ def harms(reader: Reader, rows: EncodedRows, training: TrainingSettings) -> list
     Five times, a linear classifier of what reaches the head learns from four fifths of the rows, with and without a
     changed picture of each, and is judged on the last fifth as it is.
     """
-    if not isinstance(patches := reader.sequencer, Patches):
+    if not isinstance(patches := reader.sequencer, Patches) or rows.labels.ndim != 1:
         return []
     views = views_of(training, patches)
     some = rows.take(np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64))
@@ -79,14 +79,13 @@ def harms(reader: Reader, rows: EncodedRows, training: TrainingSettings) -> list
     return [harm for harm in found if harm.grave]
 
 
-def settled(training: TrainingSettings, found: Sequence[Harm]) -> TrainingSettings:
-    """The settings without the changes that harm; nothing is left open that rows decide."""
-    changes = {harm.change for harm in found}
-    usual = MOVED if training.moved is None else training.moved
+def settled(training: TrainingSettings, patches: Patches, found: Sequence[Harm]) -> TrainingSettings:
+    """The settings without the changes that harm; nothing is left open."""
+    changes, usual = {harm.change for harm in found}, views_of(training, patches)
     return replace(
         training,
-        moved=0.0 if "moved" in changes else usual,
-        mirrored=False if "mirrored" in changes else training.mirrored,
+        moved=0.0 if "moved" in changes else usual.shift,
+        mirrored=usual.mirrored and "mirrored" not in changes,
     )
 
 

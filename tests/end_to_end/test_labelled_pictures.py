@@ -76,6 +76,26 @@ def test_larger_pictures_are_read_by_a_model_of_smaller_ones(
     further = hw.pretrain(
         shapes, start_from=painter.path, out=tmp_path / "further", steps=30, assign=large, quiet=True
     )
+    found = hw.gain(
+        further,
+        shapes / "train",
+        test=shapes / "test",
+        budgets=[8],
+        seeds=1,
+        arms=["pretrained", "parent"],
+        quiet=True,
+        assign=[*ASSIGN, "training.steps=5"],
+    )
+    assert {cell["arm"] for cell in found.to_dict()["cells"]} == {"pretrained", "parent", "scratch"}
+    with pytest.raises(hw.HeadwaterError, match="continue the run that it began from"):
+        hw.pretrain(
+            shapes,
+            start_from=run.path,
+            out=tmp_path / "no",
+            steps=2,
+            assign=[*ASSIGN, "data.side=16"],
+            quiet=True,
+        )
     before = painter.summary.evaluation["masked_autoencoding"]
     assert further.summary.evaluation["masked_autoencoding"] < before
 

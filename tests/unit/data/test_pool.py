@@ -197,6 +197,19 @@ def test_with_weights_a_text_of_two_paths_counts_for_the_smaller(tmp_path: Path,
     assert facts["weights"] == [3.0, 1.0]
 
 
+def test_a_file_of_a_weighed_folder_can_weigh_more(tmp_path: Path, corpus: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    shutil.copy(corpus, folder / "all.txt")
+    own = written(folder / "own.txt", sentences(40, 9))
+    pool = built(tmp_path, folder, own, weights=[1.0, 3.0])
+    assert pool.facts["train_paths"] == [str(own), str(folder)]
+    assert min(pool.facts["documents_of_paths"]) > 30
+    assert len(pool.windows(64)) > 0
+    with pytest.raises(UsageError, match="named twice"):
+        Paths.sort([own, own], [1.0, 2.0])
+
+
 def test_weights_are_one_a_path(corpus: Path):
     with pytest.raises(UsageError, match="one weight a path"):
         Paths.sort([corpus], [1.0, 2.0])

@@ -63,6 +63,8 @@ def test_what_is_asked_for_is_cut_into_the_same_patches() -> None:
     [
         (PICTURE, asking(side=30), "choose a multiple of 4"),
         (CLIP, asking(frames=7), "even number"),
+        (PICTURE, asking(seconds=2.0), "pictures have no data.seconds"),
+        (SOUND, asking(side=32), "recordings have no data.side"),
         (PICTURE, replace(asking(), model=ModelSettings(patch=8)), "reads patches of 4"),
     ],
 )

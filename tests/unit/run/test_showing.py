@@ -44,7 +44,7 @@ def test_left_and_right_cannot_be_mirrored(reader: Reader) -> None:
     left, bright = np.arange(ROWS) % 2, np.arange(ROWS) // 2 % 2
     found = harms(reader, pictures(left, left, bright), TrainingSettings())
     assert "mirrored" in {harm.change for harm in found}
-    chosen = settled(TrainingSettings(), found)
+    chosen = settled(TrainingSettings(), PATCHES, found)
     assert chosen.mirrored is False
 
 
@@ -52,15 +52,20 @@ def test_dark_and_bright_can(reader: Reader) -> None:
     left, bright = np.arange(ROWS) % 2, np.arange(ROWS) // 2 % 2
     found = harms(reader, pictures(bright, left, bright), TrainingSettings())
     assert found == []
-    chosen = settled(TrainingSettings(), found)
-    assert (chosen.moved, chosen.mirrored) == (0.125, None)
+    chosen = settled(TrainingSettings(), PATCHES, found)
+    assert (chosen.moved, chosen.mirrored) == (0.125, True)
 
 
 def test_what_the_user_asks_for_is_not_questioned(reader: Reader) -> None:
     left, bright = np.arange(ROWS) % 2, np.arange(ROWS) // 2 % 2
     asked = replace(TrainingSettings(), mirrored=True, moved=0.25)
     assert harms(reader, pictures(left, left, bright), asked) == []
-    assert settled(asked, [Harm("mirrored", 0.3, 0.01)]).moved == 0.25
+    assert settled(asked, PATCHES, [Harm("mirrored", 0.3, 0.01)]).moved == 0.25
+
+
+def test_several_labels_a_row_are_left_alone(reader: Reader) -> None:
+    rows = pictures(np.arange(ROWS) % 2, np.arange(ROWS) % 2, np.arange(ROWS) % 2)
+    assert harms(reader, EncodedRows(rows.inputs, np.eye(2)[rows.labels]), TrainingSettings()) == []
 
 
 def test_little_or_uncertain_harm_is_chance() -> None:
@@ -76,4 +81,6 @@ def test_hits_are_of_rows_that_were_held_out() -> None:
     assert linear_hits(told, labels).mean() > 0.9
     noise = rng.normal(size=(200, 150))  # enough numbers to learn the learning rows by heart
     assert 0.3 < linear_hits(noise, labels).mean() < 0.7
+    in_turn = np.arange(200) % 10  # a fold of every fifth row would hold classes that it never learnt
+    assert linear_hits(np.eye(10)[in_turn], in_turn).all()
     assert linear_hits(told, labels, -told + told.mean(0)).mean() < 0.8  # what contradicts costs

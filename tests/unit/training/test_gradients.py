@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from headwater.models import Model, build_model, encoder_settings
 from headwater.objectives import CoupledObjective, LossTerm, Retrieval, Task
-from headwater.objectives.contrast import cross_contrast
+from headwater.objectives.contrast import contrast, cross_contrast
 from headwater.objectives.coupled import sharing
 from headwater.randomness import Draws, key
 from headwater.sequence import Batch, SequenceLayout
@@ -98,6 +98,16 @@ def test_both_readings_of_a_part_drop_the_same_out() -> None:
     term = objective.compare(written_out.model, torch.cat(vectors), marks)
     (term.total / term.count).backward()
     torch.testing.assert_close(gradient(chosen), gradient(written_out), rtol=1e-4, atol=1e-7)
+
+
+def test_a_text_that_comes_twice_in_a_step_is_no_negative_of_itself() -> None:
+    rng = torch.Generator().manual_seed(0)
+    vectors = torch.nn.functional.normalize(torch.randn(4, 2, 8, generator=rng), dim=-1)
+    vectors[:, 1] = vectors[:, 0]
+    once = contrast("c", vectors, 0.1, sharing(torch.arange(4)[:, None]))
+    twice = contrast("c", vectors.repeat(2, 1, 1), 0.1, sharing(torch.arange(4).repeat(2)[:, None]))
+    pushed = contrast("c", vectors.repeat(2, 1, 1), 0.1, torch.zeros(8, 8, dtype=torch.bool))
+    assert twice.total / twice.count < 2.1 * once.total / once.count < pushed.total / pushed.count
 
 
 def test_an_equal_query_is_told_in_any_part() -> None:
