@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from headwater.errors import UsageError
+
 Data = Annotated[
     list[Path],
     typer.Argument(help="Files or folders: txt, jsonl, csv, tsv, parquet, arrow; .gz and .zip of them."),
@@ -36,6 +38,16 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", help="Any setting: --set training.learning_rate=0.001")
 ]
 From = Annotated[Path | None, typer.Option("--from", help="Settings to start from: RUN/settings.toml.")]
+
+
+def numbers(name: str, text: str | None) -> tuple[float, ...] | None:
+    """``0.4,0.6`` as numbers; UsageError where one is none."""
+    try:
+        return None if text is None else tuple(map(float, text.split(",")))
+    except ValueError as problem:
+        raise UsageError(
+            f"{name} {text}: expected numbers with commas between them, as in 0.4,0.6"
+        ) from problem
 
 
 def columns(text: str | None) -> tuple[str, ...] | None:

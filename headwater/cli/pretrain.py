@@ -24,6 +24,10 @@ def command(
         str | None,
         typer.Option("--pair", help="What belongs together: image,text; or columns: audio=wav,image=row."),
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", help="How much of each of DATA is read: 0.4,0.6. Else all of it alike."),
+    ] = None,
     hold_out: Annotated[
         list[Path] | None,
         typer.Option("--hold-out", help="Rows like those of this file stay out of the pool."),
@@ -58,6 +62,7 @@ def command(
         minutes=minutes,
         text=options.columns(text),
         pair=options.columns(pair),
+        weights=options.numbers("--weights", weights),
         hold_out=hold_out,
         probe=probe,
         start_from=continue_run,

@@ -21,6 +21,7 @@ def paths_of(paths: Paths) -> tuple[str, ...]:
 _TABLES = {
     "paths": "data",
     "pair": "data",
+    "weights": "data",
     "template": "data",
     "names": "data",
     "text": "data",
@@ -59,6 +60,8 @@ def choices_of(choices: Mapping[str, Any], **more: Any) -> dict[str, Any]:
 
 def _plain(value: Any, name: str) -> Any:
     """Paths as texts, and one path or column where several are possible as a list of one."""
+    if name == "weights":
+        return [float(weight) for weight in value]
     if name in ("text", "hold_out", "paths", "pair", "names"):
         return list(paths_of(value))
     return str(value) if isinstance(value, Path) else value

@@ -59,6 +59,7 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
     with StopRequests(remedy=folder.resume_line) as stop:
         settings = agreed_machine(folder.settings(), world)
         pretext = Pretext.named(settings.objective.name, settings.data.paths)
+        _refuse_weights(pretext, settings)
         _refuse_parts(pretext, derive_pretraining(settings))
         if passed_over := pretext.require(settings.data.paths):
             progress.say(passed_over)
@@ -115,6 +116,13 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
                 advice=words,
                 forgetting=old and old.forgotten(model),
             )
+        )
+
+
+def _refuse_weights(pretext: Pretext, settings: RunSettings) -> None:
+    if settings.data.weights is not None and pretext.modality != "text":
+        raise SettingsError(
+            f"{settings.objective.name} reads no text, and only sources of text can be weighed; leave data.weights out"
         )
 
 

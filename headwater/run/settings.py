@@ -42,6 +42,8 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         _positive("data", side=self.side, seconds=self.seconds, frames=self.frames)
+        if wrong := [weight for weight in self.weights or () if not 0.0 < weight < math.inf]:
+            raise SettingsError(f"data.weights holds {wrong[0]}; expected a number above 0 for each path")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

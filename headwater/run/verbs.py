@@ -251,8 +251,8 @@ def pretrain(
 ) -> Run:
     """Pre-train on unlabelled data and give back the run.
 
-    ``choices`` are the command line's options: objective, size, steps, minutes, text, pair, hold_out, probe,
-    start_from, stop_when_flat, seed. ``assign`` holds ``a.b=c`` texts for any other setting.
+    ``choices`` are the command line's options: objective, size, steps, minutes, text, pair, weights, hold_out,
+    probe, start_from, stop_when_flat, seed. ``assign`` holds ``a.b=c`` texts for any other setting.
     """
     if isinstance(parent := choices.get("start_from"), Run):
         choices["start_from"] = parent.path

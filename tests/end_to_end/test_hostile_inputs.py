@@ -334,12 +334,31 @@ def test_a_few_texts_of_much_weight_are_remarked(
             "--steps",
             "10",
         ),
-        *("--set", "data.weights=[0.5,0.5]", "--set", "training.length=32", "--set", "machine.threads=1"),
+        *("--weights", "0.5,0.5", "--set", "training.length=32", "--set", "machine.threads=1"),
         about="mixed by weight",
     )
     assert seen.code == 0
     assert "few.txt (9 documents, each read" in seen.err
     assert "learnt by heart" in seen.err
+
+
+@pytest.mark.parametrize(
+    ("weights", "code", "words"),
+    [
+        ("half,half", 2, "expected numbers with commas between them"),
+        ("0.5", 2, "2 paths but 1 weights"),
+        ("1,-1", 78, "data.weights holds -1.0; expected a number above 0"),
+    ],
+)
+def test_weights_that_are_none_are_refused(
+    weights: str, code: int, words: str, told: Callable[..., Any], workplace: Path, tmp_path: Path
+) -> None:
+    (few := tmp_path / "few.txt").write_text("a text\nanother one\n")
+    paths = (workplace / "notes.jsonl", few)
+    seen = told(f"--weights {weights}", "pretrain", *paths, "--weights", weights, "--out", tmp_path / "run")
+    assert seen.code == code
+    assert words in seen.err
+    assert not (tmp_path / "run").exists()
 
 
 def test_validation_rows_of_another_task_are_refused(told: Callable[..., Any], tmp_path: Path) -> None:
