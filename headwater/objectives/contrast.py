@@ -4,7 +4,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from headwater.models.model import Model
+from headwater.objectives.coupled import CoupledObjective, sharing
 from headwater.objectives.objective import LossTerm
+from headwater.sequence import Batch
+
+
+class TwoViews(CoupledObjective):
+    """A contrast of two views of each example, the first ones before the second ones in a batch."""
+
+    temperature: float
+
+    def compare(self, model: Model, vectors: Tensor, marks: Tensor) -> LossTerm:
+        """The mean over both views of every example."""
+        del model
+        return contrast(self.name, vectors, self.temperature, sharing(marks))
+
+    def marks(self, batch: Batch) -> Tensor:
+        """The number of the example: one that comes twice in a step is no negative of itself."""
+        return batch.items[: len(batch.inputs) // 2, None]
 
 
 class Projection(nn.ModuleList):

@@ -24,9 +24,9 @@ class CoupledObjective(Objective):
     def compare(self, model: Model, vectors: Tensor, marks: Tensor) -> LossTerm:
         """The loss of all vectors (B, 2, J); two examples that share a mark in ``marks`` (B, K) are no negatives."""
 
+    @abstractmethod
     def marks(self, batch: Batch) -> Tensor:
-        """Numbers (B, K) by which examples that have something in common are told; none unless there may be some."""
-        return torch.empty(0, 0, dtype=torch.int64, device=batch.inputs.device)
+        """Numbers (B, K) by which examples that have something in common are told."""
 
     def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
         """The loss of one batch alone."""

@@ -11,15 +11,14 @@ from headwater.errors import SettingsError
 from headwater.models.model import Model
 from headwater.nn.initialization import initialize
 from headwater.nn.pooling import MeanPooling
-from headwater.objectives.contrast import Projection, contrast, side_by_side
-from headwater.objectives.coupled import CoupledObjective, sharing
-from headwater.objectives.objective import LossTerm, Task
+from headwater.objectives.contrast import Projection, TwoViews, side_by_side
+from headwater.objectives.objective import Task
 from headwater.objectives.rewriting import documents_of, rewritten
 from headwater.randomness import Draws
 from headwater.sequence import Batch
 
 
-class SentenceContrast(CoupledObjective):
+class SentenceContrast(TwoViews):
     """-log of the share of a text's other view among all views: exp(cos/τ) / Σ exp(cos/τ), τ = ``temperature``.
 
     Each view leaves out another ``share`` of the tokens and, where the model has dropout, other features. The
@@ -63,12 +62,3 @@ class SentenceContrast(CoupledObjective):
         """Both views of every text behind the projection."""
         pooled = self.pooling(model.encode(task.batch), task.batch.layout)
         return side_by_side(self.projection(pooled))
-
-    def compare(self, model: Model, vectors: Tensor, marks: Tensor) -> LossTerm:
-        """The mean over both views of every text."""
-        del model
-        return contrast(self.name, vectors, self.temperature, sharing(marks))
-
-    def marks(self, batch: Batch) -> Tensor:
-        """The number of the text: one that comes twice in a step is no negative of itself."""
-        return batch.items[: len(batch.inputs) // 2, None]

@@ -15,9 +15,8 @@ from headwater.data.sequencers.patches import Patches
 from headwater.models.model import Model
 from headwater.nn.initialization import initialize
 from headwater.nn.pooling import MeanPooling
-from headwater.objectives.contrast import Projection, contrast, side_by_side
-from headwater.objectives.coupled import CoupledObjective, sharing
-from headwater.objectives.objective import LossTerm, Task
+from headwater.objectives.contrast import Projection, TwoViews, side_by_side
+from headwater.objectives.objective import Task
 from headwater.objectives.picture_objective import PictureObjective, PictureTask, nearest
 from headwater.randomness import Draws
 from headwater.sequence import Batch, SequenceLayout
@@ -55,7 +54,7 @@ class Changes:
         return torch.where(in_grey, views.mean(dim=1, keepdim=True), views)
 
 
-class ViewContrast(CoupledObjective, PictureObjective):
+class ViewContrast(TwoViews, PictureObjective):
     """-log of the share of a picture's other view among all views of a batch, by their cosine over ``temperature``.
 
     Views are squares of the picture at other places and of other sizes, in another light (``Changes``); pictures in
@@ -88,15 +87,6 @@ class ViewContrast(CoupledObjective, PictureObjective):
     def vectors(self, model: Model, task: Task) -> Tensor:
         """Both views of every picture behind the projection."""
         return side_by_side(self.projection(self._vectors(model, task.batch)))
-
-    def compare(self, model: Model, vectors: Tensor, marks: Tensor) -> LossTerm:
-        """The mean over both views of every picture."""
-        del model
-        return contrast(self.name, vectors, self.temperature, sharing(marks))
-
-    def marks(self, batch: Batch) -> Tensor:
-        """The number of the picture: one that comes twice in a step is no negative of itself."""
-        return batch.items[: len(batch.inputs) // 2, None]
 
     @torch.no_grad()
     def pictures(self, model: Model, task: Task, count: int) -> tuple[Tensor, ...]:

@@ -23,7 +23,7 @@ def begin_as_probe(reader: Reader, rows: EncodedRows) -> None:
     arXiv:2202.10054.
     """
     head = _head(reader)
-    some = rows.take(np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64))
+    some = rows.some(MOST_ROWS)
     vectors = features_of(reader, some.inputs)
     if head is None or vectors is None or some.labels.ndim != 1:  # several labels a row are no classes
         return

@@ -45,6 +45,10 @@ class EncodedRows:
         """Some of the rows, in the order asked for."""
         return EncodedRows([self.inputs[row] for row in rows], self.labels[rows])
 
+    def some(self, most: int) -> "EncodedRows":
+        """At most so many of the rows, from all over."""
+        return self.take(np.linspace(0, len(self) - 1, min(len(self), most)).astype(np.int64))
+
     def batches(self, sequencer: Sequencer, training: TrainingSettings) -> BatchStream:
         """Training batches over these rows, as a run's settings say."""
         return labelled_batches(self.inputs, Labels(self.labels), sequencer, training)

@@ -57,7 +57,7 @@ def harms(reader: Reader, rows: EncodedRows, training: TrainingSettings) -> list
     if not isinstance(patches := reader.sequencer, Patches) or rows.labels.ndim != 1:
         return []
     views = views_of(training, patches)
-    some = rows.take(np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64))
+    some = rows.some(MOST_ROWS)
     changes: dict[str, Sequence[Input]] = {}
     if training.moved is None and views.shift:
         moving = replace(views, mirrored=False)

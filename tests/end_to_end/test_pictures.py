@@ -47,6 +47,12 @@ def painter(workplace: Path, cache: object, photos: Path) -> hw.Run:
     return hw.pretrain(photos, out=workplace / "painter", size="nano", steps=80, assign=ASSIGN, quiet=True)
 
 
+@pytest.fixture(scope="module")
+def drawer(workplace: Path, cache: object, photos: Path) -> hw.Run:
+    out, name = workplace / "drawer", "image_generation"
+    return hw.pretrain(photos, out=out, objective=name, size="nano", steps=40, assign=ASSIGN, quiet=True)
+
+
 def test_it_paints_better_than_the_mean_colour(painter: hw.Run) -> None:
     assert painter.summary.evaluation["masked_autoencoding"] < 0.6
     card = json.loads((painter.path / "model" / "headwater.json").read_text())
@@ -83,17 +89,9 @@ def test_every_pretext_task_of_pictures_learns(
 
 
 def test_a_run_that_draws_is_asked_for_pictures_and_classifies_as_any_other(
-    photos: Path, painter: hw.Run, tmp_path: Path
+    photos: Path, drawer: hw.Run, painter: hw.Run, tmp_path: Path
 ) -> None:
-    run = hw.pretrain(
-        photos,
-        out=tmp_path / "drawer",
-        objective="image_generation",
-        size="nano",
-        steps=40,
-        assign=ASSIGN,
-        quiet=True,
-    )
+    run = drawer
     assert run.draw(tmp_path / "some.png", 10) == {"out": str(tmp_path / "some.png"), "pictures": 10}
     run.draw(tmp_path / "again.png", 10)
     assert (tmp_path / "some.png").read_bytes() == (tmp_path / "again.png").read_bytes()
@@ -220,16 +218,8 @@ def test_painting_is_for_pictures(workplace: Path, tmp_path: Path) -> None:
         )
 
 
-def test_pictures_are_drawn_as_they_are_asked_for(photos: Path, told: Any, tmp_path: Path) -> None:
-    run = hw.pretrain(
-        photos,
-        out=tmp_path / "drawer",
-        objective="image_generation",
-        size="nano",
-        steps=3,
-        assign=ASSIGN,
-        quiet=True,
-    )
+def test_pictures_are_drawn_as_they_are_asked_for(drawer: hw.Run, told: Any, tmp_path: Path) -> None:
+    run = drawer
     for out, temperature, seed in (("sure", 0, 1), ("again", 0, 2), ("free", 1, 1)):
         arguments = ("generate", run.path, "--out", tmp_path / f"{out}.png", "--samples", 3, "--seed", seed)
         assert told("", *arguments, "--temperature", temperature).code == 0

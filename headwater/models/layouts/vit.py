@@ -5,6 +5,7 @@ numbers in a row are channel, line, column; the classifier reads [CLS] behind th
 model without a head is written with one that does nothing but tanh, and read without.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -167,9 +168,9 @@ def _patches(config: Config) -> PatchSettings:
     )
 
 
-def head_of(config: Config) -> HeadSettings | None:
-    """The head that the config names."""
-    task = task_of(config, ARCHITECTURES)
+def head_of(config: Config, architectures: Mapping[str, str] = ARCHITECTURES) -> HeadSettings | None:
+    """The head that the config names, of these architectures; it reads [CLS]."""
+    task = task_of(config, architectures)
     return HeadSettings(name=task, classes=classes_of(config), pooling="first") if task else None
 
 

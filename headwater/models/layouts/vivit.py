@@ -17,10 +17,8 @@ from headwater.models.layouts.names import (
     Rename,
     SpecialTokens,
     check_keys,
-    classes_of,
     must_be,
     needed,
-    task_of,
 )
 from headwater.models.settings import BackboneSettings, PatchSettings, TransformerSettings
 
@@ -96,12 +94,6 @@ def from_config(config: Config) -> TransformerSettings:
     )
 
 
-def head_of(config: Config) -> HeadSettings | None:
-    """The head that the config names."""
-    task = task_of(config, ARCHITECTURES)
-    return HeadSettings(name=task, classes=classes_of(config), pooling="first") if task else None
-
-
 def names(settings: TransformerSettings, head: HeadSettings | None) -> list[Rename]:
     """Our tensor names and ViViT's: ViT's, but for the embedding's map."""
     patches = settings.patches
@@ -123,7 +115,7 @@ LAYOUT = Layout(
     refusal=refusal,
     to_config=to_config,
     from_config=from_config,
-    head_of=head_of,
+    head_of=partial(vit.head_of, architectures=ARCHITECTURES),
     names=names,
     body_prefix="vivit.",
     extras=partial(vit.extras, prefix="vivit."),

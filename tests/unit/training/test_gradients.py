@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from headwater.models import Model, build_model, encoder_settings
-from headwater.objectives import CoupledObjective, LossTerm, Retrieval, Task
+from headwater.objectives import CoupledObjective, LossTerm, Objective, Retrieval, Task
 from headwater.objectives.contrast import contrast, cross_contrast
 from headwater.objectives.coupled import sharing
 from headwater.randomness import Draws, key
@@ -61,7 +61,7 @@ def plan(parts: int) -> Plan:
     return Plan(steps=10, seed=3, schedule=schedule, micro_batches=parts)
 
 
-def tasks(objective: CoupledObjective, parts: int) -> list[Task]:
+def tasks(objective: Objective, parts: int) -> list[Task]:
     cut = [batch(part) for part in CUTS[parts]]
     return [objective.prepare(one, Draws(0, 0, one.items.numpy())) for one in cut]
 
@@ -76,8 +76,8 @@ def test_vectors_made_in_parts_ask_for_the_gradient_of_the_batch(
     kind: type[CoupledObjective], parts: int
 ) -> None:
     whole, cut = learner(kind()), learner(kind())
-    means = gradients(whole, tasks(whole.objective, 1), plan(1), 0)  # type: ignore[arg-type]
-    same = gradients(cut, tasks(cut.objective, parts), plan(parts), 0)  # type: ignore[arg-type]
+    means = gradients(whole, tasks(whole.objective, 1), plan(1), 0)
+    same = gradients(cut, tasks(cut.objective, parts), plan(parts), 0)
     assert same == pytest.approx(means, rel=1e-5)
     torch.testing.assert_close(gradient(cut), gradient(whole), rtol=1e-4, atol=1e-7)
 
@@ -86,7 +86,7 @@ def test_both_readings_of_a_part_drop_the_same_out() -> None:
     chosen, written_out = learner(Scaled(), 0.3), learner(Scaled(), 0.3)
     chosen.model.train()
     written_out.model.train()
-    gradients(chosen, tasks(chosen.objective, 2), plan(2), 7)  # type: ignore[arg-type]
+    gradients(chosen, tasks(chosen.objective, 2), plan(2), 7)
 
     objective = written_out.objective
     assert isinstance(objective, CoupledObjective)
