@@ -51,7 +51,7 @@ def batches_of(arena: Arena, length: int, rows: int) -> TokenBatches:
 
 def ours(arena: Arena, size: str, batches: TokenBatches, *, compiled: bool) -> Iterator[int]:
     """The loop itself; real tokens of each step."""
-    model = load_bundle(arena.start(size)).model.to(CUDA)
+    model = load_bundle(arena.start("fixed", size)).model.to(CUDA)
     compile_blocks(model, MachineSettings(compile=compiled))
     learner = build_learner(model, MaskedTokens(arena.tokenizer, share=HIDDEN_SHARE), TRAINING)
     schedule = build_schedule("linear", steps=STEPS, warmup_steps=10)
@@ -63,7 +63,7 @@ def ours(arena: Arena, size: str, batches: TokenBatches, *, compiled: bool) -> I
 def peer(arena: Arena, size: str, batches: TokenBatches) -> Iterator[int]:
     """A plain loop around transformers' model."""
     model: Any = transformers.AutoModelForMaskedLM.from_pretrained(
-        arena.start(size), attn_implementation="sdpa", sparse_prediction=True
+        arena.start("fixed", size), attn_implementation="sdpa", sparse_prediction=True
     )
     model = model.to(CUDA).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.01, fused=True)

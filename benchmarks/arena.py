@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from headwater.data.store import Store, write_store
 from headwater.data.tokenizer import Tokenizer
-from headwater.models import build_model, encoder_settings
+from headwater.models import TransformerSettings, build_model, decoder_settings, encoder_settings
 from headwater.models.bundle import save_bundle
 from headwater.models.cost import cost_of
 
@@ -23,11 +23,12 @@ SEED = 7
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One kind of documents: tokens of the shortest and the longest, framed; rows of a peer's batch."""
+    """One kind of documents: tokens of the shortest and the longest, framed; rows of a peer's batch; what is asked."""
 
     shortest: int
     longest: int
     rows: int
+    causal: bool = False  # the next token of a decoder; else hidden tokens of an encoder
 
     @property
     def tokens_per_batch(self) -> int:
@@ -35,7 +36,11 @@ class Work:
         return self.rows * (self.shortest + self.longest) // 2
 
 
-WORKS = {"fixed": Work(128, 128, 32), "ragged": Work(20, 512, 32)}
+WORKS = {
+    "fixed": Work(128, 128, 32),
+    "ragged": Work(20, 512, 32),
+    "causal": Work(256, 256, 16, causal=True),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,27 +63,34 @@ class Arena:
         """Documents that neither side learns from."""
         return Store.open(self.folder / "held-out.arrow", verify=False)
 
-    def start(self, size: str) -> Path:
+    def settings(self, work: str, size: str) -> TransformerSettings:
+        """ModernBERT's shape for hidden tokens, Llama's for the next one."""
+        shape = decoder_settings if WORKS[work].causal else encoder_settings
+        return shape(size, self.tokenizer.size)
+
+    def start(self, work: str, size: str) -> Path:
         """A model folder with the first weights, which both sides load."""
-        folder = self.folder / f"start-{size}"
+        causal = WORKS[work].causal
+        folder = self.folder / f"start-{'decoder' if causal else 'encoder'}-{size}"
         if not folder.exists():
-            tokenizer = self.tokenizer
-            model = build_model(encoder_settings(size, tokenizer.size), head="masked_tokens", seed=SEED)
-            save_bundle(folder, model, tokenizer, {})
+            head = "next_token" if causal else "masked_tokens"
+            model = build_model(self.settings(work, size), head=head, seed=SEED)
+            save_bundle(folder, model, self.tokenizer, {})
         return folder
 
     def flops_per_token(self, work: str, size: str) -> float:
-        """Necessary operations of a training step for each real token: the output layer at hidden places only."""
-        settings = encoder_settings(size, self.tokenizer.size)
+        """Necessary operations of a training step for each real token: the output layer where there is a loss only."""
+        settings = self.settings(work, size)
+        share = 1.0 if WORKS[work].causal else HIDDEN_SHARE
         lengths, counts = np.unique(self.store(work).lengths + FRAME, return_counts=True)
-        costs = [cost_of(settings, length=int(n), loss_share=HIDDEN_SHARE).training_flops for n in lengths]
+        costs = [cost_of(settings, length=int(n), loss_share=share).training_flops for n in lengths]
         return float(np.dot(costs, counts) / np.dot(lengths, counts))
 
 
 def prepared(folder: Path, data: Path) -> Arena:
     """The arena in ``folder``, built from lm/english_mixed of the data sets where it is not there yet."""
     arena = Arena(folder)
-    if (folder / "held-out.arrow").exists():
+    if all((folder / f"{name}.arrow").exists() for name in (*WORKS, "held-out")):
         return arena
     folder.mkdir(parents=True, exist_ok=True)
     texts = _lines(data / "lm/english_mixed/train.txt")

@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.arena import Arena, from_command_line
 from benchmarks.harness import Spread, contestants, environment, race, ratios, table, write_results
+from headwater.training.precision import decide_precision
 
 FULL = "full set"
 
@@ -66,8 +67,7 @@ LEVERS: dict[str, Lever] = {
         threads={"full": 1, "changed": 2},
     ),
     "bf16 autocast": Lever(
-        work="fixed", way={"precision": "bf16", "warm_steps": 1}, prediction="×1.5 … 1.75 where the processor has it",
-        removes=False, steps=1,
+        work="fixed", way={"precision": "fp32"}, prediction="×1.5 … 1.75 where the processor has it",
     ),
 }  # fmt: skip
 
@@ -130,9 +130,10 @@ def main() -> None:
         for name, numbers in found.items()
     ]
     header = ["lever", "documents", "predicted", "seen by the clock", "by processor time", ""]
+    kind = decide_precision("auto")
     text = (
-        f"# Levers, one by one (tiny, {options.threads} thread(s), fp32)\n\nRate with the lever over rate without it, "
-        f"all other levers pulled; median of {options.rounds} interleaved pairs "
+        f"# Levers, one by one (tiny, {options.threads} thread(s), {kind})\n\nRate with the lever over rate "
+        f"without it, all other levers pulled; median of {options.rounds} interleaved pairs "
         f"(smallest … largest).\n\n{table(header, rows)}"
     )
     if (compiled := found.get("torch.compile of the blocks")) is not None:

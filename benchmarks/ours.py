@@ -16,11 +16,12 @@ from torch import nn
 from benchmarks.arena import HIDDEN_SHARE, SEED, WORKS, Arena
 from benchmarks.harness import Stage
 from headwater.data.batches import TokenBatches
+from headwater.data.tokenizer import Tokenizer
 from headwater.data.windows import Windows
 from headwater.models import Model, load_bundle
 from headwater.models.bundle import save_bundle
 from headwater.nn.residual import Residual
-from headwater.objectives import LossTerm, MaskedTokens, Task
+from headwater.objectives import LossTerm, MaskedTokens, NextToken, Task
 from headwater.objectives.masked_prediction import MaskedTask
 from headwater.run.learning import build_learner
 from headwater.run.settings import TrainingSettings
@@ -56,7 +57,7 @@ class Way:
     shared: bool = True  # masks and angles once a pass
     halves: bool = True  # GeGLU in two contiguous halves
     width_multiple: int = 1  # batches as wide as their widest row, rounded up to a multiple of this
-    precision: str = "fp32"
+    precision: str = "auto"
     compiled: str = ""  # "", or a mode of torch.compile
     batch_tokens: int = 0  # 0: as many as the peer's rows bring
 
@@ -98,12 +99,11 @@ def prepare_machine(way: Way) -> None:
 def build(arena: Arena, work: str, way: Way) -> tuple[Learner, TokenBatches]:
     """The learner with the arena's first weights, and its batches."""
     tokenizer = arena.tokenizer
-    model = load_bundle(arena.start(way.size)).model
+    model = load_bundle(arena.start(work, way.size)).model
     for part in model.modules():
         if isinstance(part, Residual):
             part.dropout.p = way.dropout
-    kind = Everywhere if not way.gathered else MaskedTokens if way.gathered_early else AfterAllBlocks
-    objective = kind(tokenizer, share=HIDDEN_SHARE)
+    objective = _objective(tokenizer, way) if not WORKS[work].causal else NextToken(tokenizer)
     training = TrainingSettings(learning_rate=LEARNING_RATE, weight_decay=0.01)
     learner = build_learner(model, objective, training)
     if not way.fused:
@@ -125,7 +125,8 @@ def build(arena: Arena, work: str, way: Way) -> tuple[Learner, TokenBatches]:
 def steps_of(learner: Learner, batches: TokenBatches, way: Way) -> Iterator[StepRecord]:
     """The loop itself."""
     schedule = build_schedule("linear", steps=way.steps, warmup_steps=WARMUP_STEPS)
-    plan = Plan(steps=way.steps, seed=SEED, schedule=schedule, prefetch=way.prefetch, precision=way.precision)
+    decided = precision.decide_precision(way.precision)
+    plan = Plan(steps=way.steps, seed=SEED, schedule=schedule, prefetch=way.prefetch, precision=decided)
     return train(learner, lambda number: _rounded(batches.batch(number), way.width_multiple), plan)
 
 
@@ -150,6 +151,11 @@ def main() -> None:
     if arguments.ship is not None:
         save_bundle(arguments.ship, learner.model, arena.tokenizer, {})
     stage.say(peak_bytes=precision.peak_memory())
+
+
+def _objective(tokenizer: Tokenizer, way: Way) -> MaskedTokens:
+    kind = Everywhere if not way.gathered else MaskedTokens if way.gathered_early else AfterAllBlocks
+    return kind(tokenizer, share=HIDDEN_SHARE)
 
 
 def _compile(model: Model, mode: str) -> None:

@@ -10,11 +10,12 @@ PRODUCTS = 12
 
 
 def main() -> None:
-    """Floating-point operations of fp32 products, a segment a turn, on the threads of the environment."""
+    """Floating-point operations of products, bf16 where the processor has it, on the threads of the environment."""
     stage = Stage()
     precision.use_threads(precision.count_free_cores())
-    left, right = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
-    out = torch.empty(SIDE, SIDE)
+    kind = torch.bfloat16 if precision.has_bf16("cpu") else torch.float32
+    left, right = (torch.randn(SIDE, SIDE).to(kind) for _ in range(2))
+    out = torch.empty(SIDE, SIDE, dtype=kind)
 
     def multiply() -> float:
         for _ in range(PRODUCTS):

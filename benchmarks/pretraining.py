@@ -1,4 +1,4 @@
-"""Pre-training throughput against transformers' Trainer: same architecture, weights, tokens, hidden share, threads.
+"""Pre-training throughput against transformers' Trainer: same architecture, weights, tokens, threads, loss positions.
 
     python -m benchmarks.pretraining --work fixed --threads 2
 
@@ -30,6 +30,8 @@ from benchmarks.harness import (
     version,
     write_results,
 )
+from headwater.objectives import Objective
+from headwater.training import precision
 
 OURS = "headwater"
 PEAK = "matrix product"
@@ -37,20 +39,25 @@ DEFAULT = "Trainer, default flags"
 BEST = "Trainer, best flags"
 COMPILED = "Trainer, best flags + torch.compile"
 BF16 = "Trainer, default flags + bf16"
-PEERS = {"default": DEFAULT, "best": BEST, "compiled": COMPILED, "bf16": BF16}
+EAGER = "Trainer, best flags + eager attention"
+PEERS = {"default": DEFAULT, "best": BEST, "compiled": COMPILED, "bf16": BF16, "eager": EAGER}
 
 _BEST: dict[str, Any] = {
     "train_sampling_strategy": "group_by_length",
     "logging_strategy": "no",
     "save_strategy": "no",
+    "bf16": precision.has_bf16("cpu"),  # as we do it
+    "use_cpu": True,  # else it refuses bf16
 }
-_SPARSE = {"sparse_prediction": True}
+_SPARSE = {"sparse_prediction": True}  # ModernBERT's alone
+_EAGER = {"attn_implementation": "eager"}
 HIDES = ("words, [MASK]", "tokens, 80/10/10", "tokens, [MASK]")
 WAYS: dict[str, dict[str, Any]] = {
     DEFAULT: {},
     BEST: {"arguments": _BEST, "config": _SPARSE},
     COMPILED: {"arguments": {**_BEST, "torch_compile": True}, "config": _SPARSE, "warm_steps": 6},
-    BF16: {"arguments": {"bf16": True}},
+    EAGER: {"arguments": _BEST, "config": {**_SPARSE, **_EAGER}},
+    BF16: {"arguments": {"bf16": True, "use_cpu": True}},
 }
 
 
@@ -60,6 +67,8 @@ def commands(
     """How to start each contestant."""
 
     def command(side: str, name: str, way: dict[str, Any]) -> list[str]:
+        if WORKS[options.work].causal:
+            way = {**way, "config": {k: v for k, v in way.get("config", {}).items() if k not in _SPARSE}}
         same = {
             "size": options.size,
             "threads": options.threads,
@@ -78,27 +87,32 @@ def commands(
 
 
 @torch.no_grad()
-def judged(arena: Arena, folder: Path) -> dict[str, float]:
-    """The held-out loss in nats a hidden token, in each way of hiding."""
+def judged(arena: Arena, work: str, folder: Path) -> dict[str, float]:
+    """The held-out loss in nats a predicted token; of hidden ones in each way of hiding."""
     from headwater.models import load_bundle
-    from headwater.objectives import MaskedTokens
+    from headwater.objectives import MaskedTokens, NextToken
 
-    tokenizer = arena.tokenizer
     model = load_bundle(folder).model.eval()
-    objective = MaskedTokens(tokenizer, share=HIDDEN_SHARE)
+    if WORKS[work].causal:
+        objective, asked = (
+            NextToken(arena.tokenizer),
+            {"next token": _asked(arena, NextToken(arena.tokenizer))},
+        )
+    else:
+        objective = MaskedTokens(arena.tokenizer, share=HIDDEN_SHARE)
+        ways = (_asked(arena, objective), _tokens(arena), _tokens(arena, masked=1.0, swapped=0.0))
+        asked = dict(zip(HIDES, ways, strict=True))
     losses: dict[str, float] = {}
-    ways = (_words(arena), _tokens(arena), _tokens(arena, masked=1.0, swapped=0.0))
-    for name, tasks in zip(HIDES, ways, strict=True):
+    for name, tasks in asked.items():
         terms = [objective.loss(model, task)[0] for task in tasks]
         losses[name] = float(sum(term.total for term in terms)) / sum(term.count for term in terms)
     return losses
 
 
-def _words(arena: Arena) -> list[Any]:
-    from headwater.objectives import MaskedTokens
+def _asked(arena: Arena, objective: Objective) -> list[Any]:
+    """What the objective itself asks."""
     from headwater.randomness import Draws
 
-    objective = MaskedTokens(arena.tokenizer, share=HIDDEN_SHARE)
     return [objective.prepare(batch, Draws(0, 0, batch.items.numpy())) for batch in _held_out(arena)]
 
 
@@ -108,7 +122,7 @@ def _tokens(arena: Arena, *, masked: float = 0.8, swapped: float = 0.1) -> list[
 
     from headwater.objectives.masked_prediction import MaskedTask
 
-    tokenizer = transformers.AutoTokenizer.from_pretrained(arena.start("tiny"))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(arena.start("fixed", "tiny"))
     collator = transformers.DataCollatorForLanguageModeling(
         tokenizer,
         mlm_probability=HIDDEN_SHARE,
@@ -148,13 +162,13 @@ def report(
         "headwater is faster by",
         "by processor time",
         "MFU",
-        *(f"held-out loss: {way}" for way in HIDES),
+        *(f"held-out loss: {way}" for way in losses[OURS]),
     ]
     text = [
         f"# Pre-training throughput: {options.work}, {options.size}, {options.threads} thread(s)",
         _described(options),
         f"Median of {options.rounds} interleaved segments of {options.steps} steps (smallest … largest). Matrix peak "
-        f"in the same race: {rates(segments[PEAK]).median / 1e9:.0f} GFLOP/s by the clock, "
+        f"in the same race and precision: {rates(segments[PEAK]).median / 1e9:.0f} GFLOP/s by the clock, "
         f"{options.threads * rates(segments[PEAK], 'cpu').median / 1e9:.0f} by processor time; a real token needs "
         f"{flops / 1e6:.1f} MFLOP. MFU by processor time over its peak.",
         table(header, rows),
@@ -171,7 +185,7 @@ def _row(name: str, segments: dict[str, list[Segment]], flops: float, loss: dict
     faster = ["", ""]
     if name != OURS:
         faster = [ratios(segments[OURS], mine, clock).show(sign="×") for clock in ("wall", "cpu")]
-    return [name, rates(mine).show(0), *faster, f"{mfu:.0%}", *(f"{loss[way]:.3f}" for way in HIDES)]
+    return [name, rates(mine).show(0), *faster, f"{mfu:.0%}", *(f"{nats:.3f}" for nats in loss.values())]
 
 
 def _described(options: argparse.Namespace) -> str:
@@ -181,9 +195,14 @@ def _described(options: argparse.Namespace) -> str:
         if work.shortest == work.longest
         else f"documents of {work.shortest} to {work.longest} tokens, all lengths equally often"
     )
+    kind = "Next token" if work.causal else "Masked LM"
+    shape = "Llama" if work.causal else "ModernBERT"
+    asked = "predict every token" if work.causal else "hide 30 % of the tokens"
+    bf16 = precision.has_bf16("cpu")
     return (
-        f"Masked LM on {documents}; ModernBERT's architecture, {WORKS[options.work].rows} rows a batch for the peer, "
-        "the same number of real tokens a step for us. Both start from the same weights and hide 30 % of the tokens."
+        f"{kind} on {documents}; {shape}'s architecture, {work.rows} rows a batch for the peer, the same number of "
+        f"real tokens a step for us. Both start from the same weights and {asked}. We and the peer at its best "
+        f"multiply in {'bf16' if bf16 else 'fp32'}, as the processor {'has' if bf16 else 'lacks'} its instructions."
     )
 
 
@@ -200,7 +219,7 @@ def main() -> None:
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=["default", "best"])
     parser.add_argument("--suffix", default="", help="of the results file's name")
     options, arena = from_command_line(parser)
-    arena.start(options.size)
+    arena.start(options.work, options.size)
     peers = [PEERS[peer] for peer in options.peers]
     with tempfile.TemporaryDirectory() as folder:
         shipped = Path(folder)
@@ -209,7 +228,7 @@ def main() -> None:
             race(running, options.rounds)
             for contestant in running:
                 contestant.finish()
-        losses = {name: judged(arena, shipped / name) for name in started if name != PEAK}
+        losses = {name: judged(arena, options.work, shipped / name) for name in started if name != PEAK}
     text, numbers = report(arena, options, running, losses)
     facts = environment(threads=options.threads, transformers=version("transformers"))
     name = f"pretraining-{options.work}-{options.size}-{options.threads}-threads{options.suffix}"

@@ -1,4 +1,4 @@
-"""The peer's side of the race: transformers' ``Trainer`` on ``ModernBertForMaskedLM``, pausing between segments.
+"""The peer's side of the race: transformers' ``Trainer`` on ModernBERT or Llama, pausing between segments.
 
 Run by the races as ``python -m benchmarks.trainer ARENA WORK --way JSON``. Model, first weights, tokens, batch
 rows, hidden share, learning rate and number of steps are ours; everything else is the Trainer's default unless
@@ -113,10 +113,13 @@ def main() -> None:
     if way.flush_denormal:
         torch.set_flush_denormal(True)
     torch.set_num_threads(way.threads)
-    start = arena.start(way.size)
+    causal = WORKS[arguments.work].causal
+    start = arena.start(arguments.work, way.size)
     tokenizer = transformers.AutoTokenizer.from_pretrained(start)
-    model = transformers.AutoModelForMaskedLM.from_pretrained(start, **way.config)
-    collator = CountingCollator(tokenizer, mlm_probability=HIDDEN_SHARE)
+    kind = transformers.AutoModelForCausalLM if causal else transformers.AutoModelForMaskedLM
+    model = kind.from_pretrained(start, **way.config)
+    hidden = {"mlm": False} if causal else {"mlm_probability": HIDDEN_SHARE}
+    collator = CountingCollator(tokenizer, **hidden)
     trainer = transformers.Trainer(
         model=model,
         args=transformers.TrainingArguments(

@@ -27,20 +27,20 @@ def make_layer(mask: AttentionMask, kernel: str | None = None) -> MultiHeadAtten
     return MultiHeadAttention(WIDTH, HEADS, mask=mask, rotary=Rotary(WIDTH // HEADS), kernel=kernel)
 
 
-@pytest.mark.parametrize("kernel", ["fused", "dense", "reference"])
+@pytest.mark.parametrize("kernel", ["fused", "products", "dense", "reference"])
 def test_a_future_token_never_changes_the_past(kernel: str):
     found = influence(make_layer(AttentionMask(causal=True), kernel), SequenceLayout.dense(2, LENGTH))
     assert torch.equal(found, torch.ones(LENGTH, LENGTH, dtype=torch.bool).tril())
 
 
-@pytest.mark.parametrize("kernel", ["windowed", "dense", "reference"])
+@pytest.mark.parametrize("kernel", ["windowed", "products", "dense", "reference"])
 @pytest.mark.parametrize("causal", [True, False])
 def test_a_window_counts_the_token_itself(kernel: str, causal: bool):
     found = influence(make_layer(AttentionMask(causal, window=3), kernel), SequenceLayout.dense(1, LENGTH))
     assert found.sum(-1).tolist() == ([1, 2, 3, 3, 3, 3, 3, 3] if causal else [3, 4, 5, 5, 5, 5, 4, 3])
 
 
-@pytest.mark.parametrize("kernel", ["windowed", "dense", "reference"])
+@pytest.mark.parametrize("kernel", ["windowed", "products", "dense", "reference"])
 def test_documents_of_a_packed_row_never_read_each_other_and_nobody_reads_padding(kernel: str):
     layout = SequenceLayout.packed([[3, 4]], LENGTH)
     found = influence(make_layer(AttentionMask(window=LENGTH), kernel), layout)

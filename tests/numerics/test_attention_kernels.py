@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from headwater.sequence import SequenceLayout
 LENGTH = 11
 HEADS = 4
 HEAD_DIM = 6
-CPU_KERNELS = ("fused", "windowed", "dense")
+CPU_KERNELS = ("fused", "windowed", "products", "dense")
 
 
 def layout_pairs() -> dict[str, tuple[SequenceLayout, SequenceLayout]]:
@@ -111,7 +112,7 @@ def accepted_inputs(kernel: str) -> list[tuple[str, AttentionInputs]]:
 @pytest.mark.parametrize("kernel", CPU_KERNELS)
 def test_a_kernel_that_does_not_refuse_equals_the_equation_forward_and_backward(kernel: str):
     accepted = accepted_inputs(kernel)
-    assert len(accepted) >= {"fused": 18, "windowed": 135, "dense": 400}[kernel]
+    assert len(accepted) >= {"fused": 18, "windowed": 135, "products": 400, "dense": 400}[kernel]
     for case, inputs in accepted:
         found, expected = (values_and_gradients(inputs, name) for name in (kernel, "reference"))
         for one, other in zip(found, expected, strict=True):
@@ -120,6 +121,23 @@ def test_a_kernel_that_does_not_refuse_equals_the_equation_forward_and_backward(
 
 def describe(case: str, difference: str) -> str:
     return f"{case}: {difference}"
+
+
+@pytest.mark.parametrize("layouts", layout_pairs())
+def test_short_rows_in_bf16_equal_the_equation_within_its_roundings(layouts: str):
+    for mask in MASKS:
+        exact = make_inputs(layouts, mask, "linear", key_value_heads=2)
+        rounded = replace(
+            exact, **{name: getattr(exact, name).detach().bfloat16() for name in ("query", "key", "value")}
+        )
+        exact = replace(exact, **{name: getattr(rounded, name).float() for name in ("query", "key", "value")})
+        for inputs in (exact, rounded):
+            for tensor in (inputs.query, inputs.key, inputs.value):
+                tensor.requires_grad_()
+        found = values_and_gradients(rounded, "products")
+        for one, other in zip(found, values_and_gradients(exact, "reference"), strict=True):
+            assert one.dtype is torch.bfloat16
+            assert (one.float() - other).norm() <= 0.02 * other.norm(), (layouts, mask)
 
 
 def test_the_chosen_kernel_equals_the_equation_on_every_case():
@@ -227,7 +245,7 @@ def test_a_padded_batch_equals_each_row_alone_equals_packed(mask: AttentionMask)
 
 
 def test_a_row_of_padding_reads_nothing_and_has_finite_gradients():
-    for kernel in ("dense", "windowed", "reference"):
+    for kernel in ("dense", "windowed", "products", "reference"):
         inputs = make_inputs("empty row", "near", "linear")
         values, *gradients = values_and_gradients(inputs, kernel)
         assert values[0].abs().max() == 0
@@ -304,7 +322,7 @@ def test_dropout_zeroes_a_share_of_the_weights_in_every_kernel_and_only_in_train
     query = torch.zeros(1, 300, 1, 2)
     value = torch.ones(1, 300, 1, 2)
     inputs = AttentionInputs(query, query, value, AttentionMask(), layout, layout, dropout=0.5)
-    for kernel in ("fused", "dense", "reference"):
+    for kernel in ("fused", "dense", "products", "reference"):
         read = attention(inputs, kernel=kernel)
         assert abs(float(read.mean()) - 1) < 0.05  # what is left is scaled up
         assert 0.01 < float(read.std()) < 0.2

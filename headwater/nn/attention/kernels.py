@@ -10,6 +10,7 @@ from headwater.nn.attention.dense import refuse_dense, run_dense
 from headwater.nn.attention.flex import flex_pays, refuse_flex, run_flex
 from headwater.nn.attention.fused import refuse_fused, run_fused
 from headwater.nn.attention.inputs import AttentionInputs
+from headwater.nn.attention.products import products_pay, refuse_products, run_products
 from headwater.nn.attention.reference import refuse_reference, run_reference
 from headwater.nn.attention.varlen import refuse_varlen, run_varlen
 from headwater.nn.attention.windowed import refuse_windowed, run_windowed, windowed_pays
@@ -18,6 +19,10 @@ from headwater.nn.attention.windowed import refuse_windowed, run_windowed, windo
 def _always(inputs: AttentionInputs) -> bool:
     del inputs
     return True
+
+
+def _fused_pays(inputs: AttentionInputs) -> bool:
+    return not products_pay(inputs)
 
 
 class Kernel(NamedTuple):
@@ -29,10 +34,11 @@ class Kernel(NamedTuple):
 
 
 KERNELS: dict[str, Kernel] = {
-    "fused": Kernel(refuse_fused, run_fused),
+    "fused": Kernel(refuse_fused, run_fused, _fused_pays),
     "varlen": Kernel(refuse_varlen, run_varlen),
     "flex": Kernel(refuse_flex, run_flex, flex_pays),
     "windowed": Kernel(refuse_windowed, run_windowed, windowed_pays),
+    "products": Kernel(refuse_products, run_products, products_pay),
     "dense": Kernel(refuse_dense, run_dense),
     "reference": Kernel(refuse_reference, run_reference),
 }

@@ -13,6 +13,7 @@ from torch import Tensor
 from headwater.nn.attention.dense import run_dense
 from headwater.nn.attention.inputs import AttentionInputs
 from headwater.nn.attention.mask import AttentionMask
+from headwater.nn.attention.products import products_pay, run_products
 from headwater.nn.shared_layout import SharedLayout, derive, share
 from headwater.sequence import PADDING, SequenceLayout
 
@@ -90,7 +91,8 @@ def run_windowed(inputs: AttentionInputs) -> Tensor:
         query_layout=query_layout,
         key_layout=key_layout,
     )
-    return blocks.join(run_dense(cut), batch)
+    run = run_products if products_pay(cut) else run_dense
+    return blocks.join(run(cut), batch)
 
 
 def _cut_layout(layout: SequenceLayout, blocks: Blocks) -> tuple[SharedLayout, SharedLayout]:

@@ -1,16 +1,23 @@
+from functools import partial
+
 import torch
 from torch import Tensor
 
-from headwater.nn.attention import KERNELS, AttentionInputs, AttentionMask
+from headwater.nn.attention import KERNELS, AttentionInputs, AttentionMask, products
 from headwater.nn.attention.windowed import Blocks
 from headwater.sequence import SequenceLayout
 
 
-def chosen(mask: AttentionMask, layout: SequenceLayout, key_layout: SequenceLayout | None = None) -> str:
+def chosen(
+    mask: AttentionMask,
+    layout: SequenceLayout,
+    key_layout: SequenceLayout | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> str:
     """The kernel that ``attention`` would run."""
 
     def vectors(tokens: SequenceLayout) -> Tensor:
-        return torch.zeros(*tokens.documents.shape, 1, 2)
+        return torch.zeros(*tokens.documents.shape, 1, 2, dtype=dtype)
 
     keys = key_layout or layout
     inputs = AttentionInputs(vectors(layout), vectors(keys), vectors(keys), mask, layout, keys)
@@ -41,6 +48,16 @@ def test_blocks_are_chosen_only_when_a_row_is_twice_as_long_as_what_a_block_sees
     span = Blocks.of(mask, 10_000).span
     assert chosen(mask, SequenceLayout.dense(1, 2 * span)) == "dense"
     assert chosen(mask, SequenceLayout.dense(1, 2 * span + 1)) == "windowed"
+
+
+def test_short_rows_in_bf16_are_multiplied_out():
+    half, longest = partial(chosen, dtype=torch.bfloat16), products.LONGEST
+    for mask in (AttentionMask(), AttentionMask(causal=True), AttentionMask(window=8)):
+        assert half(mask, SequenceLayout.dense(1, 9)) == "products"
+    assert half(AttentionMask(), SequenceLayout.padded(torch.tensor([4]), longest)) == "products"
+    assert half(AttentionMask(), SequenceLayout.dense(1, longest + 1)) == "fused"
+    assert half(AttentionMask(window=65), SequenceLayout.dense(1, longest)) == "windowed"
+    assert half(AttentionMask(), SequenceLayout.dense(1, 1, start=8), SequenceLayout.dense(1, 9)) == "fused"
 
 
 def test_blocks_of_shuffled_tokens_are_refused():

@@ -1,0 +1,61 @@
+"""Attention as two batched matrix products that hold all weights: for short rows in bf16 on a CPU.
+
+Torch's fused kernel computes bf16 on a CPU at a tenth of the rate of its matrix products (docs/log.md, 2026-11-29).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from headwater.nn.attention.dense import additive
+from headwater.nn.attention.fused import refuse_fused
+from headwater.nn.attention.inputs import AttentionInputs
+from headwater.nn.shared_layout import derive
+
+LONGEST = 512
+"""Keys of a row up to which products are faster than the fused kernel, causal or not, forward and backward."""
+
+
+def refuse_products(inputs: AttentionInputs) -> str | None:
+    """Two products can say everything."""
+    del inputs
+    return None
+
+
+def products_pay(inputs: AttentionInputs) -> bool:
+    """True for short rows in bf16 on a CPU; one query alone is left to the fused kernel."""
+    query = inputs.query
+    quick = query.dtype is torch.bfloat16 and query.device.type == "cpu"
+    return quick and query.shape[1] > 1 and inputs.key.shape[1] <= LONGEST
+
+
+def run_products(inputs: AttentionInputs) -> Tensor:
+    """softmax(Q Kᵀ · scale + bias) V in the numbers' own precision: (B, T, H, D); zeros where a query reads nothing."""
+    group = inputs.query.shape[2] // inputs.key.shape[2]
+    key, value = (tensor.repeat_interleave(group, dim=2) for tensor in (inputs.key, inputs.value))
+    query, key, value = (tensor.transpose(1, 2) for tensor in (inputs.query * inputs.score_scale, key, value))
+    scores = query @ key.mT
+    if (bias := inputs.dense_bias()) is not None:
+        scores = scores + bias.to(scores.dtype)
+    if not inputs.mask.causal and refuse_fused(inputs) is None:
+        return _read(scores, value, inputs.dropout)
+    mask, reads = derive(
+        inputs.query_layout,
+        ("mask of readers", inputs.mask, scores.dtype),
+        lambda: _mask_of_readers(inputs.dense_mask(), scores.dtype),
+        partner=inputs.key_layout,
+    )
+    return _read(scores + mask, value, inputs.dropout) * reads
+
+
+def _read(scores: Tensor, value: Tensor, dropout: float) -> Tensor:  # (B, T, H, D)
+    weights = scores.softmax(-1)
+    dropped = F.dropout(weights, dropout) if dropout else weights
+    return (dropped @ value).transpose(1, 2)
+
+
+def _mask_of_readers(allowed: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """What is added to the scores, (B, 1, T, S), and one for each query that reads something, (B, T, 1, 1)."""
+    # A query that may read nothing reads everything instead and is then multiplied by zero: no NaN ever exists.
+    reads = allowed.any(-1, keepdim=True)
+    return additive(allowed | ~reads, dtype), reads.transpose(1, 2).to(dtype)
