@@ -24,7 +24,7 @@ from benchmarks.engines import OurWords
 from benchmarks.harness import Segment, environment, rates, ratios, table, version, write_results
 from headwater.data.tokenizer import Tokenizer
 from headwater.models import Model, build_model, decoder_settings, save_bundle
-from headwater.models.generation import Ending, Prompt, Sampling, write
+from headwater.models.generation import Ending, Prompt, Sampling, rounded, write
 from headwater.training import precision
 
 VOCABULARY = 8_192
@@ -54,9 +54,9 @@ def ours(model: Model, tokenizer: Tokenizer, new: int) -> Way:
     return run
 
 
-def theirs(folder: Path, padding: int, new: int, **more: Any) -> Way:
+def theirs(folder: Path, padding: int, new: int, *, dtype: torch.dtype = torch.float32, **more: Any) -> Way:
     """``generate`` of transformers, prompts padded on the left as its documentation has it."""
-    model: Any = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    model: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
 
     def run(prompts: Prompts) -> list[list[int]]:
         width = max(map(len, prompts))
@@ -136,6 +136,8 @@ def main() -> None:
             "transformers, static cache": theirs(
                 folder, tokenizer.pad, options.new, cache_implementation="static", disable_compile=True
             ),
+            "Headwater, bf16": ours(rounded(model), tokenizer, options.new),
+            "transformers, bf16": theirs(folder, tokenizer.pad, options.new, dtype=torch.bfloat16),
             "CTranslate2, float32": compiled_engine(folder, "float32", options.threads, options.new),
             "CTranslate2, int8": compiled_engine(folder, "int8", options.threads, options.new),
         }
@@ -152,7 +154,7 @@ def main() -> None:
             sections.append(f"## {rows} text(s) at a time\n\n{comparison(segments, written)}")
             kept |= {f"{name}, {rows}": found for name, found in segments.items()}
     text = (
-        f"# Writing with a decoder ({options.size}, {options.new} tokens a text, {options.threads} thread(s), fp32)\n\n"
+        f"# Writing with a decoder ({options.size}, {options.new} tokens a text, {options.threads} thread(s))\n\n"
         f"Median of {options.rounds} rounds in turns (smallest … largest); transformers {version('transformers')}, "
         f"CTranslate2 {version('ctranslate2')}.\n\n" + "\n\n".join(sections)
     )

@@ -17,6 +17,7 @@ def command(
         Path | None, typer.Option("--out", help="Write a numpy array here instead: vectors.npy.")
     ] = None,
     text: options.Text = None,
+    precision: options.Precision = "fp32",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -24,7 +25,11 @@ def command(
     from headwater.run.verbs import open_run
 
     if out is None:
-        print_rows(open_run(run).embed_rows(rows, text=options.columns(text), quiet=quiet))
+        print_rows(
+            open_run(run, precision=precision).embed_rows(rows, text=options.columns(text), quiet=quiet)
+        )
         return
-    written = open_run(run).embed_file(rows, out, text=options.columns(text), quiet=quiet)
+    written = open_run(run, precision=precision).embed_file(
+        rows, out, text=options.columns(text), quiet=quiet
+    )
     answer(written, f"{written['rows']} vectors of {written['width']} numbers in {out}", as_json=json)

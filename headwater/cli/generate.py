@@ -39,6 +39,7 @@ def command(
     stop: ways.Stop = None,
     text: options.Text = None,
     seed: options.Seed = 0,
+    precision: options.Precision = "fp32",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -58,12 +59,13 @@ def command(
             "--min-p": min_p,
             "--stop": stop,
             "--stream": stream or None,
+            "--precision": None if precision == "fp32" else precision,
         }
         if strange := [name for name, value in for_texts.items() if value is not None]:
             raise UsageError(
                 f"{strange[0]} is for texts; pictures are drawn with --temperature, --top-p and --seed"
             )
-        drawn = open_run(run).draw(
+        drawn = open_run(run, precision=precision).draw(
             out,
             samples or 16,
             seed=seed,
@@ -87,7 +89,7 @@ def command(
         stop=stop,
         seed=seed,
     )
-    opened = open_run(run)
+    opened = open_run(run, precision=precision)
     if prompt is None:
         print_rows(opened.generate_rows(str(rows), decoding, text=options.columns(text), quiet=quiet))
     elif stream:

@@ -16,6 +16,12 @@ TrainedRun = Annotated[Path, typer.Argument(help="The folder of a run.")]
 Rows = Annotated[str, typer.Argument(help="A file with one text a row, or - for standard input.")]
 Train = Annotated[Path, typer.Argument(help="The labelled training file or folder.")]
 Out = Annotated[Path, typer.Option("--out", help="The run folder to make.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision", help="fp32, bf16, or auto: bf16 where the processor has it, faster and less exact."
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on standard output; progress goes to standard error.")
 ]

@@ -21,6 +21,7 @@ def command(
         Path | None, typer.Option("--sheet", help="Of media: draw the query and what it finds (.png).")
     ] = None,
     text: options.Text = None,
+    precision: options.Precision = "fp32",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -28,7 +29,7 @@ def command(
     from headwater.run.searching import in_words, search, search_rows
     from headwater.run.verbs import open_run
 
-    folder, columns = open_run(run).folder, options.columns(text)
+    folder, columns = open_run(run, precision=precision).folder, options.columns(text)
     if query == "-":
         for found in search_rows(folder, corpus, top=top, text=columns, quiet=quiet):
             answer(found, in_words(found), as_json=json)

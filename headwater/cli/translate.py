@@ -16,6 +16,7 @@ def command(
     no_repeat_ngram: ways.NoRepeatNgram = 0,
     prefix: ways.Prefix = "",
     text: options.Text = None,
+    precision: options.Precision = "fp32",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -31,4 +32,8 @@ def command(
         no_repeat_ngram=no_repeat_ngram,
         prefix=prefix,
     )
-    print_rows(open_run(run).generate_rows(rows, decoding, text=options.columns(text), quiet=quiet))
+    print_rows(
+        open_run(run, precision=precision).generate_rows(
+            rows, decoding, text=options.columns(text), quiet=quiet
+        )
+    )

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from headwater.errors import BadDataError, MissingInputError, StorageError, UsageError
-from headwater.run.settings import RunSettings
+from headwater.run.settings import Precision, RunSettings
 from headwater.settings import read_toml, write_toml
+from headwater.training.precision import decide_precision
 from headwater.version import VERSION
 
 _ASIDE = re.compile(r"\.(tmp|old)-model-[0-9a-f]+$|\..+\.[0-9a-f]{8}$")
@@ -26,9 +27,13 @@ _ASIDE = re.compile(r"\.(tmp|old)-model-[0-9a-f]+$|\..+\.[0-9a-f]{8}$")
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Names the files of one run, and writes those that are replaced whole."""
+    """Names the files of one run, and writes those that are replaced whole.
+
+    ``precision`` is that in which the finished model is read.
+    """
 
     path: Path
+    precision: Precision = "fp32"
 
     @property
     def name(self) -> str:
@@ -106,9 +111,9 @@ class RunFolder:
         return not others
 
     @classmethod
-    def open(cls, path: str | Path) -> "RunFolder":
-        """An existing run."""
-        folder = cls(Path(path))
+    def open(cls, path: str | Path, *, precision: str = "fp32") -> "RunFolder":
+        """An existing run; SettingsError for a precision that does not exist."""
+        folder = cls(Path(path), decide_precision(precision))
         if not (folder.path / "settings.toml").is_file():
             raise MissingInputError(
                 f"{path} is not a run: it holds no settings.toml; name the folder of a run, as listed by: "

@@ -25,7 +25,7 @@ from headwater.run.folder import RunFolder
 from headwater.run.labelled import left_out
 from headwater.run.pairs import TEXT_LENGTH, cuts_like, side_items
 from headwater.run.starting import model_folder, sequencer_of
-from headwater.training.precision import count_free_cores, use_threads
+from headwater.training.precision import autocast, count_free_cores, use_threads
 from headwater.training.progress import Progress
 
 _AT_ONCE = 256
@@ -93,7 +93,8 @@ class PairJudge:
     def _vectors(self, items: Items, tower: Tower, way: Tokenizer | Patches) -> NDArray[np.float32]:
         side: Side = side_items(items.contents, way, self.length, Views())
         blocks = np.array_split(np.arange(len(items)), -(-len(items) // _AT_ONCE))
-        return np.concatenate([tower(*side.read(block, None)).numpy() for block in blocks])
+        with autocast(self.folder.precision, "cpu"):
+            return np.concatenate([tower(*side.read(block, None)).float().numpy() for block in blocks])
 
 
 def _right(items: PairItems, label: str | None) -> NDArray[np.bool_]:

@@ -63,6 +63,7 @@ class Reader:
             model=model.eval(),
             sequencer=sequencer,
             length=length or DEFAULT_LENGTH,
+            precision=folder.precision,
             tower=tower and tower.eval(),
             words=words,
         ), bundle.card

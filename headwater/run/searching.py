@@ -133,7 +133,8 @@ class Searcher:
         weights = model_folder(self.path) / WEIGHTS
         found = hashlib.blake2b(digest_size=16)
         found.update(
-            f"{getattr(self.reader.model.backbone, 'settings', None)}{self.reader.sequencer.digest}".encode()
+            f"{getattr(self.reader.model.backbone, 'settings', None)}{self.reader.sequencer.digest}"
+            f"{'' if self.reader.precision == 'fp32' else self.reader.precision}".encode()
         )
         with weights.open("rb") as file:
             found.update(hashlib.file_digest(file, "sha256").digest())

@@ -296,9 +296,9 @@ def verify_run(run: "str | Path | Run") -> Verification:
     return verification_of(RunFolder.open(_path(run)))
 
 
-def open_run(run: "str | Path | Run") -> Run:
-    """A run that stands in a folder."""
-    return Run(RunFolder.open(_path(run)))
+def open_run(run: "str | Path | Run", *, precision: str = "fp32") -> Run:
+    """A run that stands in a folder, read in fp32, in bf16, or ("auto") in bf16 where the processor has it."""
+    return Run(RunFolder.open(_path(run), precision=precision))
 
 
 def runs(folder: str | Path = "runs") -> RunsTable:

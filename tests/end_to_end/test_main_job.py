@@ -17,6 +17,7 @@ from headwater.models import cost_of, load_bundle
 from headwater.run.starting import StartingPoint
 from headwater.sequence import SequenceLayout
 from headwater.settings import read_toml
+from headwater.training.precision import decide_precision
 
 
 def headwater(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -73,6 +74,25 @@ def test_predictions_are_the_same_from_python_and_from_the_command_line(
     (workplace / "rows.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     printed = headwater(capsys, "predict", finetuned.path, workplace / "rows.jsonl", "--quiet")
     assert [json.loads(line) for line in printed.splitlines()] == finetuned.predict(texts)
+
+
+def test_answers_in_bf16_are_nearly_those_in_fp32_and_come_only_when_asked_for(
+    finetuned: hw.Run, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["the storm and the frost", "butter on the bread", "the frost"]
+    exact = finetuned.embed(texts)
+    assert np.array_equal(hw.open_run(finetuned.path).embed(texts), exact)
+    near = hw.open_run(finetuned.path, precision="bf16").embed(texts)
+    assert near.dtype == exact.dtype == np.float32
+    error = np.linalg.norm(near - exact, axis=1) / np.linalg.norm(exact, axis=1)
+    assert np.all((error > 0) & (error < 0.03))
+    printed = headwater(
+        capsys, "embed", finetuned.path, workplace / "test.csv", "--precision", "bf16", "--quiet"
+    )
+    first = json.loads(printed.splitlines()[0])["vector"]
+    other = headwater(capsys, "embed", finetuned.path, workplace / "test.csv", "--quiet")
+    assert first != json.loads(other.splitlines()[0])["vector"]
+    assert hw.open_run(finetuned.path, precision="auto").folder.precision == decide_precision("auto")
 
 
 def test_embeddings_come_as_rows_or_as_an_array(

@@ -103,6 +103,24 @@ def test_python_and_the_command_line_write_the_same(
     assert json.loads(seen.out)["text"] == written[0]
 
 
+def test_in_bf16_it_writes_the_same_where_the_words_are_sure(
+    translator: hw.Run, workplace: Path, told: Callable[..., Seen]
+) -> None:
+    quick = hw.open_run(translator.path, precision="bf16")
+    texts = [source for source, _ in pairs(40, 4)]
+    assert quick.translate(texts) == translator.translate(texts)
+    assert [one["text"] for one in quick.generate(texts, Decoding(temperature=0.0))] == [
+        one["text"] for one in translator.generate(texts, Decoding(temperature=0.0))
+    ]
+    rows = workplace / "quick.jsonl"
+    rows.write_text('{"en": "two red ships"}\n', encoding="utf-8")
+    seen = told("", "translate", translator.path, rows, "--precision", "bf16", "--quiet")
+    assert json.loads(seen.out)["text"] == "zwei rote Schiffe"
+    seen = told("a precision that does not exist", "translate", translator.path, rows, "--precision", "int8")
+    assert seen.code == 78
+    assert "precision='int8'; choose auto, fp32 or bf16" in seen.err
+
+
 def test_a_prefix_is_kept_and_gone_on_from(translator: hw.Run) -> None:
     (written,) = translator.translate(["two red ships"], Decoding(beam=3, prefix="drei"))
     assert written.startswith("drei ")

@@ -15,6 +15,7 @@ from torch import Tensor
 from headwater.data.assembly import assemble
 from headwater.errors import UsageError
 from headwater.models.backbone import Backbone
+from headwater.models.generation.rounding import held_in, its_numbers
 from headwater.models.model import Model
 from headwater.models.settings import TransformerSettings
 from headwater.models.transformer import TransformerBackbone, TransformerEncoderDecoder
@@ -64,9 +65,11 @@ class CachedWriter(Writer):
     def feed(self, tokens: Tensor, counts: Tensor | None = None) -> Tensor:
         """One pass over the new tokens alone."""
         layout = _new_layout(tokens, counts, self._lengths)
-        hidden_states = self._hidden(tokens, layout)
+        with its_numbers(self._model):
+            hidden_states = self._hidden(tokens, layout)
+            scores = self._model.heads[HEAD](_last(hidden_states, counts))
         self._lengths = self._lengths + (tokens.shape[1] if counts is None else counts)
-        return self._model.heads[HEAD](_last(hidden_states, counts))
+        return scores.float()
 
     def select(self, rows: Tensor) -> None:
         """Drop and double rows of every cache."""
@@ -95,7 +98,8 @@ class CachedTranslator(CachedWriter):
         assert isinstance(backbone, TransformerEncoderDecoder)
         self._model, self._translator = model, backbone
         inputs, layout = _padded(sources, padding, _device(model))
-        self._memory = backbone.encode(backbone.embed(inputs, layout), layout), layout
+        with its_numbers(model):
+            self._memory = backbone.encode(backbone.embed(inputs, layout), layout), layout
         settings, width = backbone.settings.decoder, inputs.shape[1]
         self._caches = _caches(settings, len(sources), capacity, memory=width, like=model)
         self._lengths = torch.zeros(len(sources), dtype=torch.long, device=_device(model))
@@ -119,8 +123,10 @@ class RecomputingWriter(Writer):
         new = [row[:size] for row, size in zip(tokens.cpu().numpy(), sizes, strict=True)]
         self._texts = [np.concatenate(parts) for parts in zip(self._texts, new, strict=True)]
         inputs, layout = _padded(self._texts, self._padding, tokens.device)
-        hidden_states = self._model.backbone(inputs, layout)
-        return self._model.heads[HEAD](_last(hidden_states, layout.real.sum(dim=1)))
+        with its_numbers(self._model):
+            hidden_states = self._model.backbone(inputs, layout)
+            scores = self._model.heads[HEAD](_last(hidden_states, layout.real.sum(dim=1)))
+        return scores.float()
 
     def select(self, rows: Tensor) -> None:
         """Drop and double texts."""
@@ -192,7 +198,6 @@ def _refuse_beyond_positions(backbone: Backbone, longest: int, room: int) -> Non
 def _caches(
     settings: TransformerSettings, rows: int, capacity: int, *, memory: int, like: Model
 ) -> list[BlockCache]:
-    parameter = next(like.parameters())
     own, read = object(), object()
 
     def cache(room: int, company: object) -> KeyValueCache:
@@ -201,8 +206,8 @@ def _caches(
             room,
             settings.key_value_heads,
             settings.head_width,
-            dtype=parameter.dtype,
-            device=parameter.device,
+            dtype=held_in(like),
+            device=_device(like),
             company=company,
         )
 

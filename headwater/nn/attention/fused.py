@@ -1,5 +1,6 @@
 """PyTorch's fused attention without any mask tensor: time T·S, memory linear in length."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -31,14 +32,16 @@ def scaled_dot_product(
 ) -> Tensor:
     """SDPA on (B, T, H, D) tensors; heads move in front of time only inside this function."""
     query, key, value = (tensor.transpose(1, 2) for tensor in (inputs.query, inputs.key, inputs.value))
-    values = F.scaled_dot_product_attention(
-        query,
-        key,
-        value,
-        attn_mask=additive_mask,
-        dropout_p=inputs.dropout,
-        is_causal=causal,
-        scale=inputs.scale,
-        enable_gqa=query.shape[1] != key.shape[1],
-    )
+    # Autocast would round what a cache holds in fp32; what comes from matrices is in their precision anyway.
+    with torch.autocast(query.device.type, enabled=False):
+        values = F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=additive_mask,
+            dropout_p=inputs.dropout,
+            is_causal=causal,
+            scale=inputs.scale,
+            enable_gqa=query.shape[1] != key.shape[1],
+        )
     return values.transpose(1, 2)

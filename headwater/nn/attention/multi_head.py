@@ -90,6 +90,8 @@ class MultiHeadAttention(nn.Module):
         else:
             query, read = self._from_memory(hidden_states, layout, (memory, memory_layout), cache)
         key, value, key_layout = read
+        if cache is not None:
+            query = query.to(key.dtype)  # what is held may be in another precision
         inputs = AttentionInputs(
             query,
             key,
