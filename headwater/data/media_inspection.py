@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
+from headwater.data.contact_sheet import SHEET, Thumbnails, draw_sheet
 from headwater.data.cutting import digest_of
 from headwater.data.files import Source, survey
 from headwater.data.inspection import shown
@@ -18,20 +16,13 @@ from headwater.data.pairing import Pairing, find_pairs
 from headwater.data.problems import Problems
 from headwater.data.readers.clips import Clip
 from headwater.data.readers.columns import listed
-from headwater.data.readers.media import Decoded, Medium, read_media
+from headwater.data.readers.media import Medium, read_media
 from headwater.data.readers.pictures import Pixels
 from headwater.data.readers.sounds import Recording
-from headwater.data.spectrogram import Mel
-from headwater.errors import HeadwaterError, MissingInputError, StorageError
+from headwater.errors import HeadwaterError, MissingInputError
 
 EXAMINED = 20_000
 """Items looked at in each part; of a larger one the report says that it speaks of these."""
-SHEET = 64
-"""Pictures on a contact sheet."""
-LONGEST_DRAWN = 200
-"""Frames of a spectrogram on a contact sheet: two seconds."""
-_THUMBNAIL = 96
-_GAP = 4
 _SHOWN_LABELS = 8
 
 
@@ -152,10 +143,10 @@ def inspect_media(
         report = look.at(split, sources, label)
         train |= look.digests if split == "train" else set()
         parts.append(report)
-        drawn += look.mixed(SHEET // len(ordered))
+        drawn += look.thumbnails.mixed(SHEET // len(ordered))
     parts[0].problems.absorb(problems)
     if sheet is not None:
-        _draw(drawn, sheet)
+        draw_sheet(drawn, sheet)
     return MediaInspection(
         parts=tuple(parts),
         ignored=_ignored(paths, modality, told=any(source.row for source in sources)),
@@ -201,7 +192,7 @@ class _Look:
         self.channels: Counter[str] = Counter()
         self.labels: Counter[str] = Counter()
         self.repeated = self.in_train = 0
-        self.first_of: dict[str | None, list[Pixels]] = {}
+        self.thumbnails = Thumbnails()
 
     def at(self, split: str | None, sources: list[Source], label: str | None) -> PartReport:
         problems = Problems()
@@ -228,12 +219,6 @@ class _Look:
             problems=problems,
         )
 
-    def mixed(self, most: int) -> list[Pixels]:
-        """The first pictures of each label in turn."""
-        turns = max(map(len, self.first_of.values()), default=0)
-        rounds = ([row[turn] for row in self.first_of.values() if turn < len(row)] for turn in range(turns))
-        return [pixels for found in rounds for pixels in found][:most]
-
     def _see(self, medium: Medium) -> None:
         self.items += 1
         content = medium.content
@@ -251,9 +236,7 @@ class _Look:
         self.repeated += digest in self.digests
         self.in_train += digest in self.train
         self.digests.add(digest)
-        first = self.first_of.setdefault(medium.label, [])
-        if len(first) < SHEET:
-            first.append(_thumbnail(_drawn(content)))
+        self.thumbnails.offer(medium.label, content)
 
     def _time(self, count: int, rate: float | None) -> None:
         if rate is not None:
@@ -264,18 +247,6 @@ class _Look:
         height, width, channels = shape
         self.sizes.append((width, height))
         self.channels["grey" if channels == 1 else "colour"] += 1
-
-
-def _drawn(content: Decoded) -> Pixels:
-    """What stands for it on a contact sheet."""
-    match content:
-        case Recording():
-            mel = Mel(content.rate, min(LONGEST_DRAWN, 1 + len(content.samples) // Mel(content.rate, 1).step))
-            return mel.picture(content.samples)
-        case Clip():
-            return content.frames[len(content.frames) // 2]
-        case _:
-            return content
 
 
 def _three_lengths(seconds: list[float]) -> dict[str, float]:
@@ -293,35 +264,3 @@ def _three(sizes: list[tuple[int, int]]) -> dict[str, tuple[int, int]]:
     if ordered[0] == ordered[-1] and len(set(ordered)) == 1:
         return {"all": ordered[0]}
     return {"smallest": ordered[0], "middle": ordered[len(ordered) // 2], "largest": ordered[-1]}
-
-
-def _thumbnail(pixels: Pixels) -> Pixels:
-    image = _image(pixels)
-    scale = _THUMBNAIL / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    smooth = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
-    return np.asarray(image.convert("RGB").resize(size, smooth))
-
-
-def _image(pixels: Pixels) -> Image.Image:
-    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-
-
-def _draw(pictures: list[Pixels], path: Path) -> None:
-    """The pictures side by side, about as many in a row as there are rows."""
-    columns = max(1, int(np.ceil(np.sqrt(len(pictures)))))
-    rows = max(1, -(-len(pictures) // columns))
-    step = _THUMBNAIL + _GAP
-    sheet = Image.new("RGB", (columns * step + _GAP, rows * step + _GAP), "white")
-    for number, pixels in enumerate(pictures):
-        row, column = divmod(number, columns)
-        left = _GAP + column * step + (_THUMBNAIL - pixels.shape[1]) // 2
-        top = _GAP + row * step + (_THUMBNAIL - pixels.shape[0]) // 2
-        sheet.paste(Image.fromarray(pixels), (left, top))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path)
-    except (OSError, ValueError) as problem:
-        raise StorageError(
-            f"the contact sheet cannot be written to {path}: {problem}; name another file, ending with .png"
-        ) from problem

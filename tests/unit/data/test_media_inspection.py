@@ -1,6 +1,7 @@
 """What is said of pictures before anything is done with them."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from headwater.data import media_inspection as module
+from headwater.data.contact_sheet import Spread, Thumbnails
 from headwater.data.media_inspection import inspect_media
 from headwater.errors import StorageError
 
@@ -60,6 +62,41 @@ def test_a_contact_sheet_shows_every_label_in_turn(photos: Path, tmp_path: Path)
     assert filled.std() > 20
     with pytest.raises(StorageError, match="cannot be written"):
         inspect_media(photos, sheet=tmp_path / "sheet.nothing")
+
+
+def test_a_contact_sheet_is_spread_over_all_that_there_is() -> None:
+    seen: list[int] = []
+
+    def make(number: int) -> int:
+        seen.append(number)
+        return number
+
+    spread: Spread[int] = Spread(8)
+    for number in range(1000):
+        spread.offer(partial(make, number))
+    some = spread.some(8)
+    assert len(some) == 8
+    assert np.all(np.abs(np.diff(some) - 125) <= 64)
+    assert len(seen) < 8 * 10  # what is passed over is not made
+    few: Spread[int] = Spread(8)
+    for number in range(5):
+        few.offer(partial(make, number))
+    assert few.some(8) == [0, 1, 2, 3, 4]
+
+
+def test_labels_take_turns_and_the_common_ones_fill_the_sheet() -> None:
+    thumbnails = Thumbnails()
+    for number in range(60):
+        thumbnails.offer("often", np.full((4, 4, 1), number, np.uint8))
+    for number in (200, 210):
+        thumbnails.offer("seldom", np.full((4, 4, 1), number, np.uint8))
+    shown = [int(pixels[0, 0, 0]) for pixels in thumbnails.mixed(10)]
+    assert len(shown) == 10
+    assert shown[1] == 200
+    assert shown[3] == 210
+    often = [shade for shade in shown if shade < 100]
+    assert often == sorted(often)
+    assert often[-1] > 45
 
 
 def test_a_long_part_is_sampled(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
