@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from headwater.errors import StorageError
 
@@ -18,38 +18,45 @@ WIDEST = 2400
 MILLISECONDS = 150
 """That each frame of a moving picture is shown."""
 _GAP = 4
+_INK = "#444"
+_FONT = ImageFont.load_default(15)
 
 
-def draw_rows(rows: Sequence[NDArray[np.uint8]], path: Path) -> None:
-    """Draw each of ``rows`` (B, H, W, K) as a line of pictures, one line below the other.
+def draw_rows(rows: Sequence[NDArray[np.uint8]], path: Path, names: Sequence[str] = ()) -> None:
+    """Draw each of ``rows`` (B, H, W, K) as a line of pictures, one line below the other, its name before it.
 
     Of pictures as wide as the frames of a clip, side by side, there are fewer in a line, and more lines below these.
     Raises StorageError where the file cannot be written.
     """
-    sheet = _sheet(rows)
+    sheet = _sheet(rows, names)
     with _written(path):
         sheet.save(path)
 
 
-def draw_moving(rows: Sequence[NDArray[np.uint8]], path: Path) -> None:
+def draw_moving(rows: Sequence[NDArray[np.uint8]], path: Path, names: Sequence[str] = ()) -> None:
     """Draw clips (B, T, H, W, K) in such lines as a GIF, all of them playing at once; StorageError as above."""
-    frames = [_sheet([clips[:, time] for clips in rows]) for time in range(rows[0].shape[1])]
+    frames = [_sheet([clips[:, time] for clips in rows], names) for time in range(rows[0].shape[1])]
     with _written(path):
         frames[0].save(path, save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0)
 
 
-def _sheet(rows: Sequence[NDArray[np.uint8]]) -> Image.Image:
+def _sheet(rows: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> Image.Image:
     height, width = rows[0].shape[1:3]
     scale = _scale(rows[0][0])
     down, right = height * scale + _GAP, width * scale + _GAP
     columns = min(len(rows[0]), max(1, WIDEST // right))
     blocks = -(-len(rows[0]) // columns)
     block = down * len(rows) + _GAP * (blocks > 1)
-    sheet = Image.new("RGB", (right * columns + _GAP, block * blocks + _GAP), "white")
+    margin = _GAP + max((2 * _GAP + round(_FONT.getlength(name)) for name in names), default=0)
+    sheet = Image.new("RGB", (margin + right * columns, block * blocks + _GAP), "white")
+    pen = ImageDraw.Draw(sheet)
     for line, pictures in enumerate(rows):
+        for place in range(blocks if line < len(names) else 0):
+            middle = _GAP + place * block + line * down + height * scale // 2
+            pen.text((2 * _GAP, middle), names[line], fill=_INK, font=_FONT, anchor="lm")
         for number, pixels in enumerate(pictures):
             place, column = divmod(number, columns)
-            sheet.paste(_image(pixels, scale), (_GAP + column * right, _GAP + place * block + line * down))
+            sheet.paste(_image(pixels, scale), (margin + column * right, _GAP + place * block + line * down))
     return sheet
 
 

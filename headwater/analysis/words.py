@@ -19,7 +19,9 @@ def at_budget(budget: int | str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a reader would say them: 50 seconds, 11 minutes, 2.5 hours, 3.1 days."""
+    """Seconds as a reader would say them: under a second, 50 seconds, 11 minutes, 2.5 hours, 3.1 days."""
+    if seconds < 1.5:
+        return "under a second" if seconds < 1 else "1 second"
     for unit, size, enough in (("seconds", 1, 90), ("minutes", 60, 90), ("hours", 3600, 48)):
         if seconds / size < enough:
             number = seconds / size

@@ -22,6 +22,7 @@ class FrameOrder(Reordering):
     """
 
     name = "frame_order"
+    lines = ("shuffled", "in order", "as it was")
     drawn_for = "order of frames"
 
     def __init__(self, patches: Patches, width: int, *, seed: int = 0) -> None:

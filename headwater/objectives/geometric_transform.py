@@ -30,6 +30,7 @@ class GeometricTransform(PictureObjective):
     """
 
     name = "geometric_transform"
+    lines = ("turned", "turned back", "as it was")
 
     def __init__(self, patches: Patches, backbone: Backbone, *, seed: int = 0) -> None:
         super().__init__()

@@ -37,6 +37,7 @@ class ImageGeneration(PictureObjective):
     """
 
     name = "image_generation"
+    lines = ("drawn", "drawn", "true, in codes")
     head = "next_token"
     needs = "past"
 

@@ -24,6 +24,7 @@ class Jigsaw(Reordering):
     """
 
     name = "jigsaw"
+    lines = ("mixed", "solved", "as it was")
     drawn_for = "order of tiles"
 
     def __init__(self, patches: Patches, width: int, *, seed: int = 0) -> None:

@@ -31,6 +31,7 @@ class MaskedPatchClasses(PictureObjective):
     """
 
     name = "masked_patch_classes"
+    lines = ("in sight", "likeliest", "all in classes", "as it was")
 
     def __init__(
         self, patches: Patches, width: int, sample: Tensor, *, share: float = 0.6, seed: int = 0

@@ -28,6 +28,8 @@ class Painting(PictureObjective):
     section 4.1, arXiv:2111.06377.
     """
 
+    lines = ("in sight", "painted", "as it was")
+
     def __init__(self, settings: TransformerSettings, share: float) -> None:
         super().__init__()
         self.count = patches_of(settings, self.name).count

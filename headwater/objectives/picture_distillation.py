@@ -12,7 +12,7 @@ from headwater.models.model import Model
 from headwater.nn.initialization import initialize
 from headwater.objectives.hiding_patches import Hiding, HidingTask, hidden_places, hidden_states
 from headwater.objectives.objective import LossTerm, Task
-from headwater.objectives.picture_objective import PictureObjective, nearest
+from headwater.objectives.picture_objective import NEAREST_LINES, PictureObjective, nearest
 from headwater.objectives.slow_teacher import SlowTeacher
 from headwater.randomness import Draws
 from headwater.sequence import Batch
@@ -26,6 +26,7 @@ class PictureDistillation(PictureObjective):
     """
 
     name = "self_distillation"
+    lines = NEAREST_LINES
 
     def __init__(
         self, patches: Patches, backbone: Backbone, *, share: float = 0.6, decay: float = 0.999, seed: int = 0

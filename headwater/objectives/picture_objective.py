@@ -5,7 +5,7 @@ Shape letters: B pictures, N patches, P numbers of a patch, C width.
 
 from abc import abstractmethod
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -40,13 +40,17 @@ class PictureTask(Task):
 
 
 class PictureObjective(Objective):
-    """A pretext task of pictures."""
+    """A pretext task of pictures. ``lines`` says what the lines are that there are to look at."""
 
     needs = "both"
+    lines: ClassVar[tuple[str, ...]]
 
     @abstractmethod
     def pictures(self, model: Model, task: Task, count: int) -> tuple[Tensor, ...]:
         """What there is to look at of the first ``count`` pictures of a task: lines of patches, (count, N, P) each."""
+
+
+NEAREST_LINES = ("asked", "nearest", "second", "third")
 
 
 def nearest(vectors: Tensor, pictures: Tensor, count: int, lines: int = 3) -> tuple[Tensor, ...]:

@@ -33,6 +33,7 @@ class Restoring(PictureObjective):
     """
 
     left: ClassVar[str]
+    lines = ("what was left", "made of it", "as it was")
 
     def __init__(self, patches: Patches, width: int, *, seed: int = 0) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from headwater.nn.initialization import initialize
 from headwater.nn.pooling import MeanPooling
 from headwater.objectives.contrast import Projection, TwoViews, side_by_side
 from headwater.objectives.objective import Task
-from headwater.objectives.picture_objective import PictureObjective, PictureTask, nearest
+from headwater.objectives.picture_objective import NEAREST_LINES, PictureObjective, PictureTask, nearest
 from headwater.randomness import Draws
 from headwater.sequence import Batch, SequenceLayout
 
@@ -63,6 +63,7 @@ class ViewContrast(TwoViews, PictureObjective):
     """
 
     name = "view_contrast"
+    lines = NEAREST_LINES
 
     def __init__(self, patches: Patches, width: int, *, temperature: float = 0.2, seed: int = 0) -> None:
         super().__init__()

@@ -213,6 +213,7 @@ class Pairs:
         draw_rows(
             [shown[: len(found)], *(shown[line.numpy()] for line in found.T)],
             reports / f"{learner.objective.name}.png",
+            ("its own", "found first", "second", "third"),
         )
 
     def _sides(self, settings: RunSettings) -> tuple[SideItems, SideItems]:

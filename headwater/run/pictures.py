@@ -167,10 +167,12 @@ class Pictures:
         if isinstance(objective, PictureObjective):
             patches, found = self.pool.patches, objective.pictures(learner.model, held_out.tasks[0], DRAWN)
             lines = [patches.pixels(line) for line in found]
-            draw_rows([patches.shown(line) for line in lines], reports / f"{objective.name}.png")
+            draw_rows(
+                [patches.shown(line) for line in lines], reports / f"{objective.name}.png", objective.lines
+            )
             if patches.film is not None:
                 moving = [patches.moving_pictures(line) for line in lines]
-                draw_moving(moving, reports / f"{objective.name}.gif")
+                draw_moving(moving, reports / f"{objective.name}.gif", objective.lines)
 
     def sample(self) -> Tensor:
         """Patches of some pictures to learn from: (B, N, P)."""

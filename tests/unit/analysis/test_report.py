@@ -10,6 +10,7 @@ import pytest
 
 from headwater.analysis.gain_facts import Confusion, CostRow, Example, GainFacts, Sweep
 from headwater.analysis.report import gain_page, write_gain_report
+from headwater.analysis.words import duration
 from headwater.errors import StorageError
 
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>\x00\ud800\u202e&amp;'
@@ -218,3 +219,18 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):
     (tmp_path / "reports").write_text("a file where a folder should be")
     with pytest.raises(StorageError, match=r"gain\.html"):
         write_gain_report(tmp_path / "reports" / "gain.html", Judgement(), _facts())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "under a second"),
+        (1.4, "1 second"),
+        (1.6, "2 seconds"),
+        (50, "50 seconds"),
+        (660, "11 minutes"),
+        (9000, "2.5 hours"),
+    ],
+)
+def test_time_is_said_as_a_reader_would(seconds: float, words: str) -> None:
+    assert duration(seconds) == words

@@ -137,3 +137,4 @@ def test_there_is_something_to_look_at(model: Any, kind: type[Any]) -> None:
     objective = kind(SETTINGS)
     shown = objective.pictures(model, prepared(objective, batch()), 3)
     assert [lines.shape for lines in shown] == [(3, 48, 96)] * 3
+    assert len(objective.lines) == 3
