@@ -67,8 +67,8 @@ def commands(
     """How to start each contestant."""
 
     def command(side: str, name: str, way: dict[str, Any]) -> list[str]:
-        if WORKS[options.work].causal:
-            way = {**way, "config": {k: v for k, v in way.get("config", {}).items() if k not in _SPARSE}}
+        if WORKS[options.work].causal and "config" in way:
+            way = {**way, "config": {k: v for k, v in way["config"].items() if k not in _SPARSE}}
         same = {
             "size": options.size,
             "threads": options.threads,
