@@ -1,4 +1,4 @@
-"""Translation against CTranslate2 with the same weights: the same texts? how fast? which BLEU?
+"""Translation against transformers and CTranslate2 with the same weights: the same texts? how fast? which BLEU?
 
     python -m benchmarks.translation RUN test.tsv --source en --target de
 
@@ -25,10 +25,12 @@ import headwater as hw
 from benchmarks.engines import OurWords
 from benchmarks.harness import Segment, environment, rates, ratios, table, version, write_results
 from headwater.run.generating import Author, Decoding
+from headwater.training.precision import look_at_machine
 
 BATCH = 32
 PENALTY = 0.6
 PEERS = {"greedy": {"beam_size": 1}, "five beams": {"beam_size": 5, "length_penalty": PENALTY}}
+GENERATE = {"greedy": {"num_beams": 1}, "five beams": {"num_beams": 5, "length_penalty": PENALTY}}
 OURS = {"greedy": Decoding(temperature=0.0), "five beams": Decoding(beam=5, length_penalty=PENALTY)}
 
 
@@ -67,6 +69,34 @@ def translators(
     return {way: lambda texts, o=options: translate(texts, o) for way, options in PEERS.items()}
 
 
+def generating(
+    author: Author, folder: Path, dtype: torch.dtype
+) -> dict[str, Callable[[list[str]], list[str]]]:
+    """transformers' ``generate`` with the weights of ``folder``, texts of like length together."""
+    model: Any = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=dtype).eval()
+    words: Any = transformers.AutoTokenizer.from_pretrained(folder)
+    room = author.reader.length
+
+    def translate(texts: list[str], options: dict[str, Any]) -> list[str]:
+        order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
+        found: dict[int, str] = {}
+        for first in range(0, len(order), BATCH):
+            places = order[first : first + BATCH]
+            asked = words([texts[place] for place in places], padding=True, return_tensors="pt")
+            with torch.inference_mode():
+                written = model.generate(
+                    asked["input_ids"],
+                    attention_mask=asked["attention_mask"],
+                    max_new_tokens=min(room, asked["input_ids"].shape[1] * 3 // 2 + 16),
+                    do_sample=False,
+                    **options,
+                )
+            found.update(zip(places, words.batch_decode(written, skip_special_tokens=True), strict=True))
+        return [found[number].strip() for number in range(len(texts))]
+
+    return {way: lambda texts, o=options: translate(texts, o) for way, options in GENERATE.items()}
+
+
 def main() -> None:
     """Take turns, compare the texts, write the table."""
     parser = argparse.ArgumentParser(
@@ -83,10 +113,19 @@ def main() -> None:
     texts, references = [row[options.source] for row in rows], [row[options.target] for row in rows]
     run = hw.open_run(options.run)
     author = Author.load(run.folder)
+    quick = Author.load(hw.open_run(options.run, precision="bf16").folder)
+    halves = look_at_machine("cpu").bf16
     torch.set_num_threads(1)
     ways: dict[tuple[str, str], Callable[[list[str]], list[str]]] = {}
     for way, decoding in OURS.items():
         ways["headwater", way] = lambda texts, d=decoding: [a["text"] for a in author.answer(texts, d)]
+        if halves:
+            ways["headwater bf16", way] = lambda texts, d=decoding: [
+                a["text"] for a in quick.answer(texts, d)
+            ]
+    for kind in (torch.float32, *((torch.bfloat16,) if halves else ())):
+        for way, translate in generating(author, run.path / "model", kind).items():
+            ways[f"transformers {str(kind).removeprefix('torch.')}", way] = translate
     for kind in ("float32", "int8"):
         for way, translate in translators(author, run.path / "model", kind).items():
             ways[f"CTranslate2 {kind}", way] = translate
@@ -118,8 +157,8 @@ def main() -> None:
     ]
     text = (
         f"# Translation with the same weights ({options.run.name}, {options.test.name}, 1 thread)\n\n"
-        f"Median of {options.rounds} rounds in turns; CTranslate2 {version('ctranslate2')}, batches of {BATCH}.\n\n"
-        + table(header, lines)
+        f"Median of {options.rounds} rounds in turns; transformers {version('transformers')}, CTranslate2 "
+        f"{version('ctranslate2')}, batches of {BATCH}.\n\n" + table(header, lines)
     )
     write_results(f"translation-{options.run.name}", environment(threads=1), text, segments_of(segments))
 

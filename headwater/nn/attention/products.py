@@ -31,9 +31,11 @@ def products_pay(inputs: AttentionInputs) -> bool:
 
 def run_products(inputs: AttentionInputs) -> Tensor:
     """softmax(Q Kᵀ · scale + bias) V in the numbers' own precision: (B, T, H, D); zeros where a query reads nothing."""
-    group = inputs.query.shape[2] // inputs.key.shape[2]
-    key, value = (tensor.repeat_interleave(group, dim=2) for tensor in (inputs.key, inputs.value))
-    query, key, value = (tensor.transpose(1, 2) for tensor in (inputs.query * inputs.score_scale, key, value))
+    query, key, value = (
+        tensor.transpose(1, 2) for tensor in (inputs.query * inputs.score_scale, inputs.key, inputs.value)
+    )
+    if (group := query.shape[1] // key.shape[1]) > 1:
+        key, value = (tensor.repeat_interleave(group, dim=1) for tensor in (key, value))
     scores = query @ key.mT
     if (bias := inputs.dense_bias()) is not None:
         scores = scores + bias.to(scores.dtype)
