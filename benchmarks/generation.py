@@ -23,8 +23,8 @@ from ctranslate2.converters import transformers as converting
 from benchmarks.engines import OurWords
 from benchmarks.harness import Segment, environment, rates, ratios, table, version, write_results
 from headwater.data.tokenizer import Tokenizer
-from headwater.models import Model, build_model, decoder_settings, save_bundle
-from headwater.models.generation import Ending, Prompt, Sampling, rounded, write
+from headwater.models import Model, build_model, decoder_settings, rounded, save_bundle
+from headwater.models.generation import Ending, Prompt, Sampling, write
 from headwater.training import precision
 
 VOCABULARY = 8_192
@@ -136,11 +136,12 @@ def main() -> None:
             "transformers, static cache": theirs(
                 folder, tokenizer.pad, options.new, cache_implementation="static", disable_compile=True
             ),
-            "Headwater, bf16": ours(rounded(model), tokenizer, options.new),
-            "transformers, bf16": theirs(folder, tokenizer.pad, options.new, dtype=torch.bfloat16),
             "CTranslate2, float32": compiled_engine(folder, "float32", options.threads, options.new),
             "CTranslate2, int8": compiled_engine(folder, "int8", options.threads, options.new),
         }
+        if precision.has_bf16("cpu"):
+            ways["Headwater, bf16"] = ours(rounded(model), tokenizer, options.new)
+            ways["transformers, bf16"] = theirs(folder, tokenizer.pad, options.new, dtype=torch.bfloat16)
         for rows in options.batches:
             prompts = prompts_of(tokenizer, rows)
             written = {name: way(prompts) for name, way in ways.items()}  # warms up too

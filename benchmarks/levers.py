@@ -115,6 +115,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=LEVERS, default=list(LEVERS))
     options, arena = from_command_line(parser)
     found: dict[str, Any] = {}
+    if decide_precision("auto") == "fp32":  # nothing to take away
+        options.only = [name for name in options.only if "precision" not in LEVERS[name].way]
     for name in options.only:
         print(name, flush=True)
         found[name] = measured(arena, LEVERS[name], options)

@@ -94,10 +94,8 @@ def judged(arena: Arena, work: str, folder: Path) -> dict[str, float]:
 
     model = load_bundle(folder).model.eval()
     if WORKS[work].causal:
-        objective, asked = (
-            NextToken(arena.tokenizer),
-            {"next token": _asked(arena, NextToken(arena.tokenizer))},
-        )
+        objective: Objective = NextToken(arena.tokenizer)
+        asked = {"next token": _asked(arena, objective)}
     else:
         objective = MaskedTokens(arena.tokenizer, share=HIDDEN_SHARE)
         ways = (_asked(arena, objective), _tokens(arena), _tokens(arena, masked=1.0, swapped=0.0))
@@ -168,9 +166,9 @@ def report(
         f"# Pre-training throughput: {options.work}, {options.size}, {options.threads} thread(s)",
         _described(options),
         f"Median of {options.rounds} interleaved segments of {options.steps} steps (smallest … largest). Matrix peak "
-        f"in the same race and precision: {rates(segments[PEAK]).median / 1e9:.0f} GFLOP/s by the clock, "
+        f"of its own precision in the race: {rates(segments[PEAK]).median / 1e9:.0f} GFLOP/s by the clock, "
         f"{options.threads * rates(segments[PEAK], 'cpu').median / 1e9:.0f} by processor time; a real token needs "
-        f"{flops / 1e6:.1f} MFLOP. MFU by processor time over its peak.",
+        f"{flops / 1e6:.1f} MFLOP. MFU by processor time over that peak, also of who multiplies in fp32.",
         table(header, rows),
     ]
     first = {contestant.name: contestant.ready.get("first_step_seconds") for contestant in running}
@@ -216,7 +214,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=10, help="optimiser steps of a segment")
-    parser.add_argument("--peers", nargs="*", choices=PEERS, default=["default", "best"])
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=["default", "best", "eager"])
     parser.add_argument("--suffix", default="", help="of the results file's name")
     options, arena = from_command_line(parser)
     arena.start(options.work, options.size)

@@ -19,7 +19,6 @@ MILLISECONDS = 150
 """That each frame of a moving picture is shown."""
 _GAP = 4
 _INK = "#444"
-_FONT = ImageFont.load_default(15)
 
 
 def draw_rows(rows: Sequence[NDArray[np.uint8]], path: Path, names: Sequence[str] = ()) -> None:
@@ -41,19 +40,23 @@ def draw_moving(rows: Sequence[NDArray[np.uint8]], path: Path, names: Sequence[s
 
 
 def _sheet(rows: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> Image.Image:
+    assert not names or len(rows) <= len(names), "every line has a name, or none"
     height, width = rows[0].shape[1:3]
     scale = _scale(rows[0][0])
     down, right = height * scale + _GAP, width * scale + _GAP
     columns = min(len(rows[0]), max(1, WIDEST // right))
     blocks = -(-len(rows[0]) // columns)
     block = down * len(rows) + _GAP * (blocks > 1)
-    margin = _GAP + max((2 * _GAP + round(_FONT.getlength(name)) for name in names), default=0)
+    font = ImageFont.load_default(15) if names else None
+    margin = (
+        _GAP + max((2 * _GAP + round(font.getlength(name)) for name in names), default=0) if font else _GAP
+    )
     sheet = Image.new("RGB", (margin + right * columns, block * blocks + _GAP), "white")
     pen = ImageDraw.Draw(sheet)
     for line, pictures in enumerate(rows):
         for place in range(blocks if line < len(names) else 0):
             middle = _GAP + place * block + line * down + height * scale // 2
-            pen.text((2 * _GAP, middle), names[line], fill=_INK, font=_FONT, anchor="lm")
+            pen.text((2 * _GAP, middle), names[line], fill=_INK, font=font, anchor="lm")
         for number, pixels in enumerate(pictures):
             place, column = divmod(number, columns)
             sheet.paste(_image(pixels, scale), (margin + column * right, _GAP + place * block + line * down))

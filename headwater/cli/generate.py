@@ -59,7 +59,6 @@ def command(
             "--min-p": min_p,
             "--stop": stop,
             "--stream": stream or None,
-            "--precision": None if precision == "fp32" else precision,
         }
         if strange := [name for name, value in for_texts.items() if value is not None]:
             raise UsageError(

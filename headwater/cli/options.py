@@ -19,7 +19,8 @@ Out = Annotated[Path, typer.Option("--out", help="The run folder to make.")]
 Precision = Annotated[
     str,
     typer.Option(
-        "--precision", help="fp32, bf16, or auto: bf16 where the processor has it, faster and less exact."
+        "--precision",
+        help="fp32, bf16, or auto: bf16 where the processor has it, faster for many rows, less exact.",
     ),
 ]
 Json = Annotated[

@@ -50,18 +50,24 @@ class Spread(Generic[Thing]):
 
 
 class Thumbnails:
-    """What a contact sheet may show of a part: of every label some."""
+    """What a contact sheet may show of a part: of every label, or of all where labels are too many."""
 
     def __init__(self) -> None:
         self._of: dict[str | None, Spread[Pixels]] = {}
+        self._all: Spread[Pixels] = Spread(SHEET)
+        self._labels: set[str | None] = set()
 
     def offer(self, label: str | None, content: Decoded) -> None:
-        """Let one more go by; a label that would find no place on a sheet is passed over."""
-        if label in self._of or len(self._of) < SHEET:
+        """Let one more go by."""
+        self._labels.add(label)
+        self._all.offer(lambda: _thumbnail(_drawn(content)))
+        if len(self._labels) <= SHEET:
             self._of.setdefault(label, Spread(SHEET)).offer(lambda: _thumbnail(_drawn(content)))
 
     def mixed(self, most: int) -> list[Pixels]:
         """The labels in turn, as many of each as fill the sheet where rarer ones have no more."""
+        if len(self._labels) > most:
+            return self._all.some(most)
         spreads = list(self._of.values())
         each = next((n for n in range(1, most) if sum(min(n, len(one)) for one in spreads) >= most), most)
         rows = [spread.some(each) for spread in spreads]

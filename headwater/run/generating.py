@@ -9,7 +9,7 @@ import numpy as np
 from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers import patches_in
 from headwater.errors import UsageError
-from headwater.models import EncoderDecoder, Model
+from headwater.models import EncoderDecoder
 from headwater.models.generation import (
     BeamSearch,
     Ending,
@@ -17,7 +17,6 @@ from headwater.models.generation import (
     Prompt,
     Sampling,
     require_writer,
-    rounded,
     write,
 )
 from headwater.run.folder import RunFolder
@@ -134,7 +133,7 @@ class Author:
         if decoding.beam is not None:
             raise UsageError("a beam search knows its text only at the end; leave --stream or --beam out")
         prompts = self._prompts([text], decoding)
-        for written in write(self._model(), prompts, decoding.sampling, self._ending(prompts, decoding)):
+        for written in write(self.reader.model, prompts, decoding.sampling, self._ending(prompts, decoding)):
             if written.text:
                 yield written.text
 
@@ -167,7 +166,7 @@ class Author:
         drafts = [_Draft(decoding.prefix if self.reads_sources else "") for _ in prompts]
         waited_for = done = 0
         ending = self._ending(prompts, decoding)
-        for item, token, text, ended in write(self._model(), prompts, decoding.sampling, ending):
+        for item, token, text, ended in write(self.reader.model, prompts, decoding.sampling, ending):
             drafts[item].add(token, text, ended)
             if ended:
                 done += 1
@@ -180,32 +179,27 @@ class Author:
         self, prompts: Sequence[Prompt], decoding: Decoding, watch: Watch
     ) -> Iterator[dict[str, Any]]:
         """Prompts of like length are searched together, a stretch of them at a time."""
-        model = self._model()
         for start in range(0, len(prompts), PROMPTS_A_STRETCH):
             stretch = prompts[start : start + PROMPTS_A_STRETCH]
             order = sorted(range(len(stretch)), key=lambda place: _size(stretch[place]))
             found: dict[int, dict[str, Any]] = {}
             for first in range(0, len(order), PROMPTS_A_SEARCH):
                 places = order[first : first + PROMPTS_A_SEARCH]
-                answers = self._best(model, [stretch[place] for place in places], decoding)
+                answers = self._best([stretch[place] for place in places], decoding)
                 found.update(zip(places, answers, strict=True))
                 watch(start + len(found))
             yield from (found[place] for place in range(len(stretch)))
 
-    def _best(self, model: Model, prompts: Sequence[Prompt], decoding: Decoding) -> list[dict[str, Any]]:
+    def _best(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[dict[str, Any]]:
         most = self._most(prompts, decoding)
         found = decoding.search.search(
-            model,
+            self.reader.model,
             prompts,
             end=self.reader.tokenizer.sep,
             padding=self.reader.tokenizer.pad,
             most=most,
         )
         return [self._told(hypotheses[0], most, decoding) for hypotheses in found]
-
-    def _model(self) -> Model:
-        """What writes: in bf16, a copy with rounded matrices."""
-        return self.reader.model if self.reader.precision == "fp32" else rounded(self.reader.model)
 
     def _told(self, best: Hypothesis, most: int, decoding: Decoding) -> dict[str, Any]:
         text = self.reader.tokenizer.decode(best.tokens)

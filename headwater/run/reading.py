@@ -14,7 +14,7 @@ from headwater.data.kinds import PathLike
 from headwater.data.sequencers import Sequencer, Tokenizer, vocabulary_in
 from headwater.data.vector_store import VectorBlock, unit
 from headwater.errors import BadDataError
-from headwater.models import Model, Tower, load_bundle
+from headwater.models import Model, Tower, load_bundle, rounded
 from headwater.objectives import LabelledObjective
 from headwater.run.fitting import Input, read_once
 from headwater.run.folder import RunFolder
@@ -59,6 +59,8 @@ class Reader:
                 "restore the file, or make the run again"
             )
         model, sequencer, tower, words = one_side(bundle, data)
+        if folder.precision == "bf16" and tower is None:
+            model = rounded(model)
         return cls(
             model=model.eval(),
             sequencer=sequencer,

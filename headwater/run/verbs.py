@@ -296,9 +296,13 @@ def verify_run(run: "str | Path | Run") -> Verification:
     return verification_of(RunFolder.open(_path(run)))
 
 
-def open_run(run: "str | Path | Run", *, precision: str = "fp32") -> Run:
-    """A run that stands in a folder, read in fp32, in bf16, or ("auto") in bf16 where the processor has it."""
-    return Run(RunFolder.open(_path(run), precision=precision))
+def open_run(run: "str | Path | Run", *, precision: str | None = None) -> Run:
+    """A run that stands in a folder, read in fp32, in bf16, or ("auto") in bf16 where the processor has it.
+
+    Without ``precision``: as the run is read already, or in fp32.
+    """
+    usual = run.folder.precision if isinstance(run, Run) else "fp32"
+    return Run(RunFolder.open(_path(run), precision=precision or usual))
 
 
 def runs(folder: str | Path = "runs") -> RunsTable:

@@ -125,7 +125,7 @@ def test_speech_is_written_down_column_by_column(cache: object, sounds: Path, tm
         out=tmp_path / "spoken",
         task="speech_recognition",
         label="text",
-        steps=200,
+        steps=360,
         assign=ASSIGN,
         quiet=True,
     )

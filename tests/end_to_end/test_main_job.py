@@ -17,7 +17,7 @@ from headwater.models import cost_of, load_bundle
 from headwater.run.starting import StartingPoint
 from headwater.sequence import SequenceLayout
 from headwater.settings import read_toml
-from headwater.training.precision import decide_precision
+from headwater.training.precision import look_at_machine
 
 
 def headwater(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -92,7 +92,9 @@ def test_answers_in_bf16_are_nearly_those_in_fp32_and_come_only_when_asked_for(
     first = json.loads(printed.splitlines()[0])["vector"]
     other = headwater(capsys, "embed", finetuned.path, workplace / "test.csv", "--quiet")
     assert first != json.loads(other.splitlines()[0])["vector"]
-    assert hw.open_run(finetuned.path, precision="auto").folder.precision == decide_precision("auto")
+    usual = hw.open_run(finetuned.path, precision="auto").folder.precision
+    assert usual == ("bf16" if look_at_machine("cpu").bf16 else "fp32")
+    assert hw.open_run(hw.open_run(finetuned.path, precision="bf16")).folder.precision == "bf16"
 
 
 def test_embeddings_come_as_rows_or_as_an_array(

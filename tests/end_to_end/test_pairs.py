@@ -13,6 +13,7 @@ from PIL import Image
 import headwater as hw
 from headwater.evaluation.metrics.classification import ClassificationReport
 from headwater.evaluation.metrics.pairs import PairReport
+from headwater.models import Tower
 from headwater.run.searching import search, search_rows
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 230), "white": (240, 240, 240)}
@@ -83,6 +84,27 @@ def test_each_side_finds_the_other(towers: hw.Run, sheets: Path) -> None:
     assert alone.there.queries == alone.there.things == 60
     assert alone.there.recall_at_10.value > 0.6
     assert (towers.path / "reports" / "pair_contrast.png").is_file()
+
+
+def test_pairs_are_judged_and_searched_in_bf16_where_that_is_asked_for(
+    towers: hw.Run, sheets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds: set[bool] = set()
+    read = Tower.forward
+
+    def watched(tower: Tower, *given: Any, **more: Any) -> Any:
+        kinds.add(torch.is_autocast_enabled("cpu"))
+        return read(tower, *given, **more)
+
+    monkeypatch.setattr(Tower, "forward", watched)
+    quick = hw.open_run(towers.path, precision="bf16")
+    report = quick.evaluate(sheets / "test.tsv", label="colour")
+    assert isinstance(report, PairReport)
+    assert report.there.recall_at_1.value > 0.9
+    assert len(search(quick.folder, sheets, "a red square", top=3)["hits"]) == 3
+    assert kinds == {True}
+    towers.evaluate(sheets / "test.tsv")
+    assert kinds == {True, False}
 
 
 def test_words_find_pictures_and_pictures_find_words(towers: hw.Run, sheets: Path, tmp_path: Path) -> None:

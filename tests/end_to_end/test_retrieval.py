@@ -147,6 +147,8 @@ def test_a_second_search_embeds_nothing_and_says_so(
     assert second.out == first.out
     other_model = told("", "search", finder.path, corpus, "a red fox")
     assert "embedded, and kept" in other_model.err
+    other_numbers = told("", "search", pretrained.path, corpus, "a red fox", "--precision", "bf16")
+    assert "embedded, and kept" in other_numbers.err
     write(corpus, [{"text": "another text"}])
     other_content = told("", "search", pretrained.path, corpus, "a red fox", "--quiet")
     assert "another text" in other_content.out

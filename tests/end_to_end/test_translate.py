@@ -116,7 +116,24 @@ def test_in_bf16_it_writes_the_same_where_the_words_are_sure(
     rows.write_text('{"en": "two red ships"}\n', encoding="utf-8")
     seen = told("", "translate", translator.path, rows, "--precision", "bf16", "--quiet")
     assert json.loads(seen.out)["text"] == "zwei rote Schiffe"
-    seen = told("a precision that does not exist", "translate", translator.path, rows, "--precision", "int8")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("predict",),
+        ("embed",),
+        ("evaluate",),
+        ("translate",),
+        ("generate",),
+        ("search", "a query"),
+    ],
+)
+def test_a_precision_that_does_not_exist_is_refused_by_every_verb_that_answers(
+    translator: hw.Run, pair_files: dict[str, Path], asked: tuple[str, ...], told: Callable[..., Seen]
+) -> None:
+    verb, *query = asked
+    seen = told("", verb, translator.path, pair_files["test"], *query, "--precision", "int8", "--quiet")
     assert seen.code == 78
     assert "precision='int8'; choose auto, fp32 or bf16" in seen.err
 

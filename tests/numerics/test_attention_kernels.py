@@ -140,6 +140,23 @@ def test_short_rows_in_bf16_equal_the_equation_within_its_roundings(layouts: str
             assert (one.float() - other).norm() <= 0.02 * other.norm(), (layouts, mask)
 
 
+def test_large_scores_in_bf16_are_as_exact_as_small_ones():
+    torch.manual_seed(0)
+    layout = SequenceLayout.dense(2, 64)
+    for size in (1.0, 4.0):  # scores of deviation 1 and 16
+        query, key = ((size * torch.randn(2, 64, HEADS, 64)).bfloat16() for _ in range(2))
+        value = torch.randn(2, 64, HEADS, 64).bfloat16()
+        for mask in (AttentionMask(), AttentionMask(causal=True)):
+            rough = AttentionInputs(query, key, value, mask, layout, layout)
+            exact = replace(rough, query=query.float(), key=key.float(), value=value.float())
+            for inputs in (rough, exact):
+                for tensor in (inputs.query, inputs.key, inputs.value):
+                    tensor.requires_grad_()
+            found = values_and_gradients(rough, "products")
+            for one, other in zip(found, values_and_gradients(exact, "reference"), strict=True):
+                assert (one.float() - other).norm() < 0.008 * other.norm(), (size, mask)
+
+
 def test_the_chosen_kernel_equals_the_equation_on_every_case():
     for layouts in layout_pairs():
         for mask in MASKS:

@@ -2,7 +2,6 @@
 
 from headwater.models.generation.beam import BeamSearch, Hypothesis
 from headwater.models.generation.drawing import Watch, draw
-from headwater.models.generation.rounding import rounded
 from headwater.models.generation.sampling import Sampling
 from headwater.models.generation.streaming import TextStream
 from headwater.models.generation.writer import Prompt, Writer, require_writer, writer_for
@@ -20,7 +19,6 @@ __all__ = [
     "Written",
     "draw",
     "require_writer",
-    "rounded",
     "write",
     "writer_for",
 ]

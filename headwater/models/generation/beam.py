@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from headwater.errors import UsageError
 from headwater.models.generation.sampling import Sampling
-from headwater.models.generation.writer import Prompt, Writer, writer_for
+from headwater.models.generation.writer import Prompt, writer_for
 from headwater.models.model import Model
 
 NEVER = float("-inf")
@@ -52,7 +51,8 @@ class BeamSearch:
         writer, logits = writer_for(model, prompts, room=most, padding=padding)
         texts = [prompt.tokens.tolist() for prompt in prompts]
         searches = [_Search(self, text, most) for text in texts]
-        writer.select(torch.arange(len(prompts)).repeat_interleave(self.beams).to(logits.device))
+        each = torch.arange(len(prompts), device=logits.device).repeat_interleave(self.beams)
+        writer.select(each, beams=self.beams)
         logits = logits.repeat_interleave(self.beams, dim=0)
         open_ = list(searches)
         for step in range(1, most + 1):
@@ -77,15 +77,10 @@ class BeamSearch:
             open_ = [search for search in open_ if not search.over]
             if not open_:
                 break
-            logits = _go_on(
-                writer, rows, [text[-1] for search in open_ for text in search.texts], logits.device
-            )
+            writer.select(torch.tensor(rows, device=logits.device), beams=self.beams)
+            tokens = [text[-1] for search in open_ for text in search.texts]
+            logits = writer.feed(torch.tensor(tokens, device=logits.device)[:, None])
         return [search.best() for search in searches]
-
-
-def _go_on(writer: Writer, rows: Sequence[int], tokens: Sequence[int], device: torch.device) -> Tensor:
-    writer.select(torch.tensor(rows, device=device))
-    return writer.feed(torch.tensor(tokens, device=device)[:, None])
 
 
 class _Search:

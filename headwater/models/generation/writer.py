@@ -15,8 +15,8 @@ from torch import Tensor
 from headwater.data.assembly import assemble
 from headwater.errors import UsageError
 from headwater.models.backbone import Backbone
-from headwater.models.generation.rounding import held_in, its_numbers
 from headwater.models.model import Model
+from headwater.models.rounding import Numbers
 from headwater.models.settings import TransformerSettings
 from headwater.models.transformer import TransformerBackbone, TransformerEncoderDecoder
 from headwater.nn.attention import KeyValueCache
@@ -44,8 +44,11 @@ class Writer(ABC):
         """Read new tokens (B, T), of which the first ``counts`` (B,) are real, and score the next: (B, V)."""
 
     @abstractmethod
-    def select(self, rows: Tensor) -> None:
-        """Go on with these rows, in this order; a row may be dropped or doubled."""
+    def select(self, rows: Tensor, *, beams: int = 1) -> None:
+        """Go on with these rows, in this order; a row may be dropped or doubled.
+
+        ``beams`` rows, one behind the other, are written from one source from now on.
+        """
 
     @abstractmethod
     def admit(self, other: "Writer", *, room: int) -> None:
@@ -55,27 +58,33 @@ class Writer(ABC):
 class CachedWriter(Writer):
     """A Transformer that keeps the keys and values of what it has read."""
 
+    _beams = 1  # rows that are written from one source
+
     def __init__(self, model: Model, rows: int, capacity: int) -> None:
         backbone = model.backbone
         assert isinstance(backbone, TransformerBackbone)
-        self._model, self._backbone = model, backbone
-        self._caches = _caches(backbone.settings, rows, capacity, memory=0, like=model)
-        self._lengths = torch.zeros(rows, dtype=torch.long, device=_device(model))
+        self._model, self._backbone, self._numbers = model, backbone, Numbers.of(model)
+        self._caches = _caches(backbone.settings, rows, capacity, memory=0, numbers=self._numbers)
+        self._lengths = torch.zeros(rows, dtype=torch.long, device=self._numbers.device)
 
     def feed(self, tokens: Tensor, counts: Tensor | None = None) -> Tensor:
         """One pass over the new tokens alone."""
         layout = _new_layout(tokens, counts, self._lengths)
-        with its_numbers(self._model):
+        with self._numbers.products():
             hidden_states = self._hidden(tokens, layout)
             scores = self._model.heads[HEAD](_last(hidden_states, counts))
         self._lengths = self._lengths + (tokens.shape[1] if counts is None else counts)
         return scores.float()
 
-    def select(self, rows: Tensor) -> None:
-        """Drop and double rows of every cache."""
-        self._lengths = self._lengths[rows]
-        for cache in _all(self._caches):
-            cache.select(rows)
+    def select(self, rows: Tensor, *, beams: int = 1) -> None:
+        """Drop and double rows of every cache; what is held of a source is held once for all its beams."""
+        sources = rows[::beams] // self._beams
+        moved = len(sources) * self._beams != len(self._lengths) or bool((sources.diff() != 1).any())
+        self._lengths, self._beams = self._lengths[rows], beams
+        for cache in self._caches:
+            cache.own.select(rows)
+            if cache.memory is not None and moved:
+                cache.memory.select(sources)
 
     def admit(self, other: Writer, *, room: int) -> None:
         """Lay the caches beside each other."""
@@ -96,13 +105,13 @@ class CachedTranslator(CachedWriter):
     def __init__(self, model: Model, sources: Sequence[Source], capacity: int, padding: int) -> None:
         backbone = model.backbone
         assert isinstance(backbone, TransformerEncoderDecoder)
-        self._model, self._translator = model, backbone
-        inputs, layout = _padded(sources, padding, _device(model))
-        with its_numbers(model):
+        self._model, self._translator, self._numbers = model, backbone, Numbers.of(model)
+        inputs, layout = _padded(sources, padding, self._numbers.device)
+        with self._numbers.products():
             self._memory = backbone.encode(backbone.embed(inputs, layout), layout), layout
         settings, width = backbone.settings.decoder, inputs.shape[1]
-        self._caches = _caches(settings, len(sources), capacity, memory=width, like=model)
-        self._lengths = torch.zeros(len(sources), dtype=torch.long, device=_device(model))
+        self._caches = _caches(settings, len(sources), capacity, memory=width, numbers=self._numbers)
+        self._lengths = torch.zeros(len(sources), dtype=torch.long, device=self._numbers.device)
 
     def _hidden(self, tokens: Tensor, layout: SequenceLayout) -> Tensor:
         embedded = self._translator.embed_target(tokens, layout)
@@ -114,7 +123,7 @@ class RecomputingWriter(Writer):
     """Any model that reads the past, without a cache: all tokens are read again at every step."""
 
     def __init__(self, model: Model, rows: int, padding: int) -> None:
-        self._model, self._padding = model, padding
+        self._model, self._padding, self._numbers = model, padding, Numbers.of(model)
         self._texts: list[Tokens] = [np.zeros(0, np.int64)] * rows
 
     def feed(self, tokens: Tensor, counts: Tensor | None = None) -> Tensor:
@@ -123,13 +132,14 @@ class RecomputingWriter(Writer):
         new = [row[:size] for row, size in zip(tokens.cpu().numpy(), sizes, strict=True)]
         self._texts = [np.concatenate(parts) for parts in zip(self._texts, new, strict=True)]
         inputs, layout = _padded(self._texts, self._padding, tokens.device)
-        with its_numbers(self._model):
+        with self._numbers.products():
             hidden_states = self._model.backbone(inputs, layout)
             scores = self._model.heads[HEAD](_last(hidden_states, layout.real.sum(dim=1)))
         return scores.float()
 
-    def select(self, rows: Tensor) -> None:
+    def select(self, rows: Tensor, *, beams: int = 1) -> None:
         """Drop and double texts."""
+        del beams  # nothing of a source is held
         self._texts = [self._texts[row] for row in rows.tolist()]
 
     def admit(self, other: Writer, *, room: int) -> None:
@@ -196,7 +206,7 @@ def _refuse_beyond_positions(backbone: Backbone, longest: int, room: int) -> Non
 
 
 def _caches(
-    settings: TransformerSettings, rows: int, capacity: int, *, memory: int, like: Model
+    settings: TransformerSettings, rows: int, capacity: int, *, memory: int, numbers: Numbers
 ) -> list[BlockCache]:
     own, read = object(), object()
 
@@ -206,8 +216,8 @@ def _caches(
             room,
             settings.key_value_heads,
             settings.head_width,
-            dtype=held_in(like),
-            device=_device(like),
+            dtype=numbers.held,
+            device=numbers.device,
             company=company,
         )
 
@@ -215,10 +225,6 @@ def _caches(
         BlockCache(cache(capacity, own), cache(memory, read) if memory else None)
         for _ in range(settings.depth)
     ]
-
-
-def _all(caches: Sequence[BlockCache]) -> list[KeyValueCache]:
-    return [cache for block in caches for cache in block if cache is not None]
 
 
 def _device(model: Model) -> torch.device:

@@ -59,7 +59,6 @@ class _Text:
         return Written(self.item, token, text + (self.stream.end() if ended else ""), ended)
 
 
-@torch.no_grad()
 def write(
     model: Model,
     prompts: Sequence[Prompt],
@@ -98,7 +97,9 @@ class _Desk:
     writer: Writer | None = None
     logits: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
 
+    @torch.no_grad()
     def admit(self, prompts: Sequence[tuple[int, Prompt]]) -> None:
+        """Read further prompts, beside the texts under way."""
         ending = self.ending
         writer, logits = writer_for(
             self.model,
@@ -117,7 +118,8 @@ class _Desk:
             self.writer.admit(writer, room=ending.most)
             self.logits = torch.cat((self.logits, logits))
 
-    def step(self, sampling: Sampling) -> Iterator[Written]:
+    @torch.no_grad()
+    def step(self, sampling: Sampling) -> list[Written]:
         """One more token for every text."""
         assert self.writer is not None
         # A text draws by how far it is itself, not by how long the desk has been at work.
@@ -133,7 +135,7 @@ class _Desk:
                 self.writer.select(rows)
                 tokens, self.texts = tokens[rows], [self.texts[row] for row in going_on]
             self.logits = self.writer.feed(tokens[:, None])
-        yield from written
+        return written
 
 
 def _choose(sampling: Sampling, logits: Tensor, texts: Sequence[_Text]) -> list[int]:

@@ -37,6 +37,7 @@ class KeyValueCache:
         self._documents = torch.full((batch, capacity), PADDING, device=device)
         self._positions = torch.zeros_like(self._documents)
         self._company = self if company is None else company
+        self._spare: tuple[Tensor, Tensor] | None = None  # what rows are moved into
         self.length = 0
 
     @property
@@ -72,10 +73,20 @@ class KeyValueCache:
 
     def select(self, rows: Tensor) -> None:
         """Go on with these rows, in this order; beam search drops and doubles rows."""
-        self._keys, self._values, self._documents, self._positions = (
-            tensor.index_select(0, rows)
-            for tensor in (self._keys, self._values, self._documents, self._positions)
+        self._documents, self._positions = (
+            tensor.index_select(0, rows) for tensor in (self._documents, self._positions)
         )
+        held, room = (self._keys, self._values), self._room_for(len(rows))
+        for old, new in zip(held, room, strict=True):  # where nothing is written yet there is nothing to move
+            torch.index_select(old[:, : self.length], 0, rows, out=new[:, : self.length])
+        (self._keys, self._values), self._spare = room, held
+
+    def _room_for(self, rows: int) -> tuple[Tensor, Tensor]:
+        spare = self._spare
+        if spare is None or len(spare[0]) < rows or spare[0].shape[1:] != self._keys.shape[1:]:
+            # Zeros, not whatever memory holds: it could be NaN, and 0 · NaN is NaN.
+            spare = tuple(self._keys.new_zeros(rows, *self._keys.shape[1:]) for _ in range(2))
+        return spare[0][:rows], spare[1][:rows]
 
     def admit(self, other: "KeyValueCache", *, room: int) -> None:
         """Take over the rows of another cache, behind the own ones, and make room for so many more tokens a row.

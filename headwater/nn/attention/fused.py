@@ -1,5 +1,7 @@
 """PyTorch's fused attention without any mask tensor: time T·S, memory linear in length."""
 
+from contextlib import nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -33,7 +35,10 @@ def scaled_dot_product(
     """SDPA on (B, T, H, D) tensors; heads move in front of time only inside this function."""
     query, key, value = (tensor.transpose(1, 2) for tensor in (inputs.query, inputs.key, inputs.value))
     # Autocast would round what a cache holds in fp32; what comes from matrices is in their precision anyway.
-    with torch.autocast(query.device.type, enabled=False):
+    kind = query.device.type
+    rounds = kind != "meta" and torch.is_autocast_enabled(kind)
+    unrounded = torch.autocast(kind, enabled=False) if rounds else nullcontext()
+    with unrounded:
         values = F.scaled_dot_product_attention(
             query,
             key,

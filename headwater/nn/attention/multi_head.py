@@ -13,6 +13,7 @@ from headwater.nn.attention.inputs import AttentionInputs
 from headwater.nn.attention.kernels import attention
 from headwater.nn.attention.mask import AttentionMask
 from headwater.nn.positions.rotary import Rotary
+from headwater.nn.shared_layout import derive, share
 from headwater.sequence import SequenceLayout
 
 Read = tuple[Tensor, Tensor, SequenceLayout]  # keys, values (B, S, K, D), and where they stand
@@ -92,18 +93,19 @@ class MultiHeadAttention(nn.Module):
         key, value, key_layout = read
         if cache is not None:
             query = query.to(key.dtype)  # what is held may be in another precision
+        together, query_layout = _side_by_side(query, layout, rows=len(key))
         inputs = AttentionInputs(
-            query,
+            together,
             key,
             value,
             mask=self.mask,
-            query_layout=layout,
+            query_layout=query_layout,
             key_layout=key_layout,
             bias=self.bias,
             scale=self.scale,
             dropout=self.dropout if self.training else 0.0,
         )
-        read = self.attend(inputs).flatten(2)
+        read = self.attend(inputs).reshape(*query.shape[:2], -1)
         return self.out(read if places is None else read.flatten(0, 1)[places])
 
     def _from_itself(
@@ -157,6 +159,18 @@ class MultiHeadAttention(nn.Module):
                 f"rotary positions for heads of {rotary.head_dim} do not fit heads of {self.head_dim}; "
                 f"build them with Rotary(head_dim={self.head_dim})"
             )
+
+
+def _side_by_side(query: Tensor, layout: SequenceLayout, *, rows: int) -> tuple[Tensor, SequenceLayout]:
+    """Queries (B, T, H, D) of several rows that read one memory, as those of one row: (rows, B/rows · T, H, D)."""
+    if len(query) == rows:
+        return query, layout
+
+    def joined() -> SequenceLayout:
+        documents, positions = (tensor.reshape(rows, -1) for tensor in (layout.documents, layout.positions))
+        return share(SequenceLayout(documents, positions, uniform=layout.uniform))
+
+    return query.reshape(rows, -1, *query.shape[2:]), derive(layout, ("side by side", rows), joined)
 
 
 def _head_dim(width: int, num_heads: int) -> int:

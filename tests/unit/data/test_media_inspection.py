@@ -115,3 +115,13 @@ def test_what_tables_say_and_what_belongs_together_is_told(tmp_path: Path) -> No
     assert found.columns == ("caption", "kind")
     assert found.pairs == "3, pictures in file and text in caption"
     assert "known of each: caption, kind\npairs: 3, pictures in file and text in caption" in str(found)
+
+
+def test_where_labels_outnumber_the_places_the_sheet_is_spread_over_all() -> None:
+    thumbnails = Thumbnails()
+    for number in range(200):
+        thumbnails.offer(f"caption {number}", np.full((4, 4, 1), number, np.uint8))
+    shown = [int(pixels[0, 0, 0]) for pixels in thumbnails.mixed(32)]
+    assert len(shown) == 32
+    assert shown[0] == 0
+    assert shown[-1] > 180
