@@ -56,6 +56,7 @@ class Way:
     gathered_early: bool = True  # the last block, too
     shared: bool = True  # masks and angles once a pass
     halves: bool = True  # GeGLU in two contiguous halves
+    products: bool = True  # attention of short rows multiplied out, in bf16
     width_multiple: int = 1  # batches as wide as their widest row, rounded up to a multiple of this
     precision: str = "auto"
     compiled: str = ""  # "", or a mode of torch.compile
@@ -168,10 +169,13 @@ def _compile(model: Model, mode: str) -> None:
 def _take_away(way: Way) -> None:
     """What no setting can switch off is replaced by what it replaced."""
     from headwater.models import transformer
+    from headwater.nn.attention import products
     from headwater.nn.feed_forward import GatedFeedForward
 
     if not way.shared:  # every layer derives its own mask and angles
         transformer.__dict__["share"] = lambda layout: layout
+    if not way.products:
+        products.LONGEST = 0
     if not way.halves:
         GatedFeedForward._halves = lambda self, states: self.inner(states).chunk(2, dim=-1)
 

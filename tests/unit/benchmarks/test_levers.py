@@ -13,6 +13,7 @@ from benchmarks.arena import Arena, prepared
 from benchmarks.harness import Segment, Spread, ratios
 from benchmarks.levers import LEVERS, verdict
 from headwater.models import transformer
+from headwater.nn.attention import products
 from headwater.nn.feed_forward import GatedFeedForward
 
 SAME_NUMBERS = [
@@ -40,6 +41,7 @@ def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a way takes away, and what it sets for the whole process, comes back."""
     monkeypatch.setattr(transformer, "share", transformer.share)
     monkeypatch.setattr(GatedFeedForward, "_halves", GatedFeedForward._halves)
+    monkeypatch.setattr(products, "LONGEST", products.LONGEST)
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
@@ -57,7 +59,7 @@ def first_losses(arena: Arena, work: str, way: ours.Way) -> list[float]:
 @pytest.mark.parametrize("name", SAME_NUMBERS)
 def test_taking_a_lever_away_keeps_the_loss(arena: Arena, name: str) -> None:
     lever = LEVERS[name]
-    full = ours.Way(size="nano", batch_tokens=1024, allocator=False)
+    full = ours.Way(size="nano", batch_tokens=1024, allocator=False, precision="fp32")
     changed = replace(full, **{key: value for key, value in lever.way.items() if key != "warm_steps"})
     assert first_losses(arena, lever.work, full) == pytest.approx(
         first_losses(arena, lever.work, changed), rel=1e-5
