@@ -90,8 +90,9 @@ def starting_points(run: StartingPoint, dropout: float | None = None) -> dict[st
     arms = {
         "pretrained": run.with_dropout(learnt),
         "scratch": run.without_weights().with_dropout(fresh),
-        "recurrent": run.having(matched_to(run.settings, "recurrent")),
-        "convolutional": run.having(matched_to(run.settings, "convolutional")),
+        # A text to classify is whole: nothing keeps these from reading it from both sides, whatever RUN reads.
+        "recurrent": run.having(matched_to(run.settings, "recurrent", causal=False)),
+        "convolutional": run.having(matched_to(run.settings, "convolutional", causal=False)),
     }
     parent = run.card.get("parent")
     if parent:

@@ -96,10 +96,16 @@ def chosen_picture_settings(model: ModelSettings, patches: Patches) -> BackboneS
     return transformer if model.backbone == "transformer" else matched_to(transformer, model.backbone)
 
 
-def matched_to(settings: BackboneSettings, kind: BaselineKind) -> BackboneSettings:
-    """A baseline of another kind: the same vocabulary and width, parameters besides embeddings within 5 %."""
+def matched_to(
+    settings: BackboneSettings, kind: BaselineKind, *, causal: bool | None = None
+) -> BackboneSettings:
+    """A baseline of another kind: the same vocabulary and width, parameters besides embeddings within 5 %.
+
+    It reads the past alone if ``causal``, or, where nothing is said, if the Transformer does.
+    """
     target = cost_of(settings, length=1).body_parameters
-    causal = isinstance(settings, TransformerSettings) and settings.causal
+    if causal is None:
+        causal = isinstance(settings, TransformerSettings) and settings.causal
     return matched_settings(
         target,
         kind,

@@ -13,7 +13,9 @@ import headwater as hw
 from headwater.cli.app import main
 from headwater.evaluation.metrics import ClassificationReport
 from headwater.experiments.arms import starting_points
-from headwater.models import cost_of, load_bundle
+from headwater.experiments.plan import ARMS
+from headwater.models import cost_of, decoder_settings, load_bundle
+from headwater.models.building import build_backbone
 from headwater.run.starting import StartingPoint
 from headwater.sequence import SequenceLayout
 from headwater.settings import read_toml
@@ -164,6 +166,20 @@ def test_every_neural_arm_has_as_many_parameters(pretrained: hw.Run) -> None:
     arms = starting_points(StartingPoint.of_run(pretrained.path))
     counts = {name: cost_of(start.settings, length=1).body_parameters for name, start in arms.items()}
     assert max(counts.values()) / min(counts.values()) < 1.06
+
+
+def test_other_arms_read_a_text_from_both_sides_whatever_the_run_reads(pretrained: hw.Run) -> None:
+    run = StartingPoint.of_run(pretrained.path)
+    decoder = run.having(decoder_settings("nano", run.settings.vocabulary_size))
+    arms = starting_points(decoder)
+    assert [build_backbone(arms[name].settings, seed=0).reads for name in ARMS[:4]] == [
+        "past",
+        "past",
+        "both",
+        "both",
+    ]
+    counts = [cost_of(arms[name].settings, length=1).body_parameters for name in ARMS[:4]]
+    assert max(counts) / min(counts) < 1.06
 
 
 def test_runs_are_listed_with_what_they_are(
