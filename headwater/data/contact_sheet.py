@@ -1,6 +1,7 @@
 """Contact sheets: a few of many pictures, recordings and clips side by side, evenly from all that were looked at."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -59,10 +60,11 @@ class Thumbnails:
 
     def offer(self, label: str | None, content: Decoded) -> None:
         """Let one more go by."""
+        thumbnail = cache(lambda: _thumbnail(_drawn(content)))  # at most once, for both
         self._labels.add(label)
-        self._all.offer(lambda: _thumbnail(_drawn(content)))
+        self._all.offer(thumbnail)
         if len(self._labels) <= SHEET:
-            self._of.setdefault(label, Spread(SHEET)).offer(lambda: _thumbnail(_drawn(content)))
+            self._of.setdefault(label, Spread(SHEET)).offer(thumbnail)
 
     def mixed(self, most: int) -> list[Pixels]:
         """The labels in turn, as many of each as fill the sheet where rarer ones have no more."""

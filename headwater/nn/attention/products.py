@@ -48,7 +48,7 @@ def _scores(query: Tensor, key: Tensor, added: Tensor | None) -> Tensor:  # (B, 
 
     Scores far from zero are rounded to bf16 by more than their differences. So they are computed twice: once to know
     the largest, then with it subtracted inside the product, which sums in single precision and rounds at its end. What
-    counts is then near zero, and as exact as in the fused kernel, for an eighth of this kernel's time.
+    counts is then near zero, and as exact as in the fused kernel, for a twentieth of this kernel's time.
     """
     with torch.no_grad():
         scores = query @ key.mT
