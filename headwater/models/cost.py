@@ -165,7 +165,8 @@ def _held_scores(settings: BackboneSettings, length: int) -> float:
 def _held_per_token(settings: BackboneSettings) -> int:
     """Numbers one token leaves behind for the backward pass, without dropout and with fused attention.
 
-    In bf16 on a CPU rows of at most 512 keys leave their weights too (docs/decisions/0018): in `tiny`, with 512, a sixth more.
+    In bf16 on a CPU rows of at most 512 keys leave their weights too (docs/decisions/0018): in `tiny`, with 512, a
+    sixth more.
     """
     C = settings.width
     match settings:
