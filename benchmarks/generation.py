@@ -23,8 +23,9 @@ from ctranslate2.converters import transformers as converting
 from benchmarks.engines import OurWords
 from benchmarks.harness import Segment, environment, rates, ratios, table, version, write_results
 from headwater.data.tokenizer import Tokenizer
-from headwater.models import Model, build_model, decoder_settings, rounded, save_bundle
-from headwater.models.generation import Ending, Prompt, Sampling, write
+from headwater.interchange import CompiledPen
+from headwater.models import build_model, decoder_settings, rounded, save_bundle
+from headwater.models.generation import Ending, OwnPen, Pen, Prompt, Sampling
 from headwater.training import precision
 
 VOCABULARY = 8_192
@@ -40,14 +41,15 @@ def a_tokenizer() -> Tokenizer:
     return Tokenizer.learn([" ".join(words)] * 2, VOCABULARY)
 
 
-def ours(model: Model, tokenizer: Tokenizer, new: int) -> Way:
-    """Headwater's loop with its cache."""
-    ending = Ending(end=-1, padding=tokenizer.pad, most=new, pieces=tokenizer.pieces)
+def ours(pen: Pen, tokenizer: Tokenizer, new: int) -> Way:
+    """Headwater's own loop with its cache, or CTranslate2 in its place."""
+    never = tokenizer.size  # a number that no word has
+    ending = Ending(end=never, padding=tokenizer.pad, most=new, pieces=tokenizer.pieces)
 
     def run(prompts: Prompts) -> list[list[int]]:
         texts: list[list[int]] = [[] for _ in prompts]
         asked = [Prompt(np.array(prompt, np.int64)) for prompt in prompts]
-        for written in write(model, asked, Sampling(temperature=0.0), ending, rows=len(prompts)):
+        for written in pen.write(asked, Sampling(temperature=0.0), ending):
             texts[written.item].append(-1 if written.token is None else written.token)
         return texts
 
@@ -131,16 +133,21 @@ def main() -> None:
         folder = Path(place) / "model"
         save_bundle(folder, model, tokenizer, {})
         ways: dict[str, Way] = {
-            "Headwater": ours(model, tokenizer, options.new),
+            "Headwater": ours(OwnPen(model), tokenizer, options.new),
             "transformers, generate": theirs(folder, tokenizer.pad, options.new),
             "transformers, static cache": theirs(
                 folder, tokenizer.pad, options.new, cache_implementation="static", disable_compile=True
             ),
-            "CTranslate2, float32": compiled_engine(folder, "float32", options.threads, options.new),
-            "CTranslate2, int8": compiled_engine(folder, "int8", options.threads, options.new),
+            "CTranslate2 as it converts, float32": compiled_engine(
+                folder, "float32", options.threads, options.new
+            ),
+            "CTranslate2 as it converts, int8": compiled_engine(folder, "int8", options.threads, options.new),
         }
+        for rounding in ("fp32", "int8"):
+            pen = CompiledPen(model, tokenizer, rounding, options.threads)
+            ways[f"Headwater, --engine ctranslate2, {rounding}"] = ours(pen, tokenizer, options.new)
         if precision.has_bf16("cpu"):
-            ways["Headwater, bf16"] = ours(rounded(model), tokenizer, options.new)
+            ways["Headwater, bf16"] = ours(OwnPen(rounded(model)), tokenizer, options.new)
             ways["transformers, bf16"] = theirs(folder, tokenizer.pad, options.new, dtype=torch.bfloat16)
         for rows in options.batches:
             prompts = prompts_of(tokenizer, rows)

@@ -14,14 +14,15 @@ def command(
     test: Annotated[Path, typer.Argument(help="The labelled test file; of a language model, texts.")],
     text: options.Text = None,
     label: options.Label = None,
-    precision: options.Precision = "fp32",
+    precision: options.WritingPrecision = "fp32",
+    engine: options.Engine = "torch",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Judge a fine-tuned RUN on labelled rows, or a language model on texts."""
     from headwater.run.verbs import open_run
 
-    result = open_run(run, precision=precision).evaluate(
+    result = open_run(run, precision=precision, engine=engine).evaluate(
         test, text=options.columns(text), label=label, quiet=quiet
     )
     answer(result.to_dict(), str(result), as_json=json)

@@ -39,7 +39,8 @@ def command(
     stop: ways.Stop = None,
     text: options.Text = None,
     seed: options.Seed = 0,
-    precision: options.Precision = "fp32",
+    precision: options.WritingPrecision = "fp32",
+    engine: options.Engine = "torch",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -64,7 +65,7 @@ def command(
             raise UsageError(
                 f"{strange[0]} is for texts; pictures are drawn with --temperature, --top-p and --seed"
             )
-        drawn = open_run(run, precision=precision).draw(
+        drawn = open_run(run, precision=precision, engine=engine).draw(
             out,
             samples or 16,
             seed=seed,
@@ -88,7 +89,7 @@ def command(
         stop=stop,
         seed=seed,
     )
-    opened = open_run(run, precision=precision)
+    opened = open_run(run, precision=precision, engine=engine)
     if prompt is None:
         print_rows(opened.generate_rows(str(rows), decoding, text=options.columns(text), quiet=quiet))
     elif stream:

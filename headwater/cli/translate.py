@@ -16,7 +16,8 @@ def command(
     no_repeat_ngram: ways.NoRepeatNgram = 0,
     prefix: ways.Prefix = "",
     text: options.Text = None,
-    precision: options.Precision = "fp32",
+    precision: options.WritingPrecision = "fp32",
+    engine: options.Engine = "torch",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -33,7 +34,7 @@ def command(
         prefix=prefix,
     )
     print_rows(
-        open_run(run, precision=precision).generate_rows(
+        open_run(run, precision=precision, engine=engine).generate_rows(
             rows, decoding, text=options.columns(text), quiet=quiet
         )
     )

@@ -205,6 +205,12 @@ class Tokenizer:
         return tuple(pieces)
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What each token is called in tokenizer.json."""
+        numbers = self._backend.get_vocab(with_added_tokens=True)
+        return tuple(sorted(numbers, key=numbers.__getitem__))
+
+    @cached_property
     def token_bytes(self) -> NDArray[np.int64]:
         """(V,) how many bytes of text each token stands for: bits per byte = loss in nats / ln 2 / bytes."""
         return np.array([len(piece) for piece in self.pieces], np.int64)

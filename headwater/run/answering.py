@@ -135,6 +135,10 @@ class Answerer:
     ) -> Report:
         """What is found on labelled rows, with intervals; of a language model, on texts."""
         if self._foretells:
+            if self.reader.pen is not None:
+                raise UsageError(
+                    "probabilities of texts are read by torch, whatever writes; leave --engine out"
+                )
             columns = tuple(text) if text else None
             return judge_foretelling(self.reader, test, text=columns, progress=progress)
         task = self._task().in_run(RunFolder(self.path))

@@ -15,12 +15,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from headwater.errors import BadDataError, MissingInputError, StorageError, UsageError
+from headwater.errors import BadDataError, MissingInputError, SettingsError, StorageError, UsageError
+from headwater.interchange import Rounding
 from headwater.run.settings import Precision, RunSettings
-from headwater.settings import read_toml, write_toml
+from headwater.settings import read_toml, unknown_choice, write_toml
 from headwater.training.precision import decide_precision
 from headwater.version import VERSION
 
+ENGINES = ("torch", "ctranslate2")
 _ASIDE = re.compile(r"\.(tmp|old)-model-[0-9a-f]+$|\..+\.[0-9a-f]{8}$")
 """What is being written, or was when its process was killed: .tmp-model-1f0c…, .settings.toml.1f0c…"""
 
@@ -29,11 +31,13 @@ _ASIDE = re.compile(r"\.(tmp|old)-model-[0-9a-f]+$|\..+\.[0-9a-f]{8}$")
 class RunFolder:
     """Names the files of one run, and writes those that are replaced whole.
 
-    ``precision`` is that in which the finished model is read.
+    ``precision`` is that in which the finished model is read; ``writes`` that in which CTranslate2 writes with it,
+    None where torch does.
     """
 
     path: Path
     precision: Precision = "fp32"
+    writes: Rounding | None = None
 
     @property
     def name(self) -> str:
@@ -111,9 +115,9 @@ class RunFolder:
         return not others
 
     @classmethod
-    def open(cls, path: str | Path, *, precision: str = "fp32") -> "RunFolder":
-        """An existing run; SettingsError for a precision that does not exist."""
-        folder = cls(Path(path), decide_precision(precision))
+    def open(cls, path: str | Path, *, precision: str = "fp32", engine: str = "torch") -> "RunFolder":
+        """An existing run; SettingsError for a precision or an engine that does not exist."""
+        folder = cls(Path(path), *_read_and_written(precision, engine))
         if not (folder.path / "settings.toml").is_file():
             raise MissingInputError(
                 f"{path} is not a run: it holds no settings.toml; name the folder of a run, as listed by: "
@@ -212,3 +216,21 @@ def _git_commit() -> str | None:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
         return answer.stdout.strip() or None
     return None
+
+
+def _read_and_written(precision: str, engine: str) -> tuple[Precision, Rounding | None]:
+    """In which precision a model is read by torch, and written with by CTranslate2 if that is asked for."""
+    if engine == "torch":
+        if precision == "int8":
+            raise SettingsError(
+                "precision='int8' is for texts that CTranslate2 writes: add --engine ctranslate2 to generate, "
+                "translate or evaluate; elsewhere choose auto, fp32 or bf16"
+            )
+        return decide_precision(precision), None
+    if engine != "ctranslate2":
+        raise SettingsError(unknown_choice("engine", engine, ENGINES))
+    if precision not in ("fp32", "int8", "auto"):
+        raise SettingsError(
+            f"precision={precision!r} with engine=ctranslate2; choose fp32, int8, or auto (int8)"
+        )
+    return "fp32", "fp32" if precision == "fp32" else "int8"

@@ -14,10 +14,11 @@ from headwater.models.generation import (
     BeamSearch,
     Ending,
     Hypothesis,
+    OwnPen,
+    Pen,
     Prompt,
     Sampling,
     require_writer,
-    write,
 )
 from headwater.run.folder import RunFolder
 from headwater.run.reading import Reader
@@ -114,6 +115,10 @@ class Author:
         return self.answers or self._has_encoder
 
     @property
+    def _pen(self) -> Pen:
+        return self.reader.pen or OwnPen(self.reader.model)
+
+    @property
     def _has_encoder(self) -> bool:
         return isinstance(self.reader.model.backbone, EncoderDecoder)
 
@@ -133,7 +138,7 @@ class Author:
         if decoding.beam is not None:
             raise UsageError("a beam search knows its text only at the end; leave --stream or --beam out")
         prompts = self._prompts([text], decoding)
-        for written in write(self.reader.model, prompts, decoding.sampling, self._ending(prompts, decoding)):
+        for written in self._pen.write(prompts, decoding.sampling, self._ending(prompts, decoding)):
             if written.text:
                 yield written.text
 
@@ -166,7 +171,7 @@ class Author:
         drafts = [_Draft(decoding.prefix if self.reads_sources else "") for _ in prompts]
         waited_for = done = 0
         ending = self._ending(prompts, decoding)
-        for item, token, text, ended in write(self.reader.model, prompts, decoding.sampling, ending):
+        for item, token, text, ended in self._pen.write(prompts, decoding.sampling, ending):
             drafts[item].add(token, text, ended)
             if ended:
                 done += 1
@@ -191,15 +196,9 @@ class Author:
             yield from (found[place] for place in range(len(stretch)))
 
     def _best(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[dict[str, Any]]:
-        most = self._most(prompts, decoding)
-        found = decoding.search.search(
-            self.reader.model,
-            prompts,
-            end=self.reader.tokenizer.sep,
-            padding=self.reader.tokenizer.pad,
-            most=most,
-        )
-        return [self._told(hypotheses[0], most, decoding) for hypotheses in found]
+        ending = self._ending(prompts, decoding)
+        found = self._pen.search(prompts, decoding.search, ending)
+        return [self._told(hypotheses[0], ending.most, decoding) for hypotheses in found]
 
     def _told(self, best: Hypothesis, most: int, decoding: Decoding) -> dict[str, Any]:
         text = self.reader.tokenizer.decode(best.tokens)

@@ -14,7 +14,9 @@ from headwater.data.kinds import PathLike
 from headwater.data.sequencers import Sequencer, Tokenizer, vocabulary_in
 from headwater.data.vector_store import VectorBlock, unit
 from headwater.errors import BadDataError
+from headwater.interchange import CompiledPen
 from headwater.models import Model, Tower, load_bundle, rounded
+from headwater.models.generation import Pen, require_writer
 from headwater.objectives import LabelledObjective
 from headwater.run.fitting import Input, read_once
 from headwater.run.folder import RunFolder
@@ -42,6 +44,8 @@ class Reader:
     """What makes vectors, where the model reads one side of pairs."""
     words: Tokenizer | None = None
     """What it writes with, where it reads no text."""
+    pen: Pen | None = None
+    """What texts are written with, where it is not our own loop."""
 
     @classmethod
     def of_run(cls, folder: RunFolder, *, data: PathLike | None = None) -> tuple["Reader", Mapping[str, Any]]:
@@ -50,7 +54,8 @@ class Reader:
         Of a run of pairs it is the side that reads ``data``, or text where these are not named.
         """
         tune_allocator()
-        use_threads(count_free_cores())
+        threads = count_free_cores()
+        use_threads(threads)
         bundle = load_bundle(model_folder(folder.path))
         length = bundle.card.get("length")
         if not isinstance(length, int | None):
@@ -61,6 +66,10 @@ class Reader:
         model, sequencer, tower, words = one_side(bundle, data)
         if folder.precision == "bf16" and tower is None:
             model = rounded(model)
+        pen = None
+        if folder.writes is not None:
+            require_writer(model)
+            pen = CompiledPen(model, words or vocabulary_in(sequencer, "this run"), folder.writes, threads)
         return cls(
             model=model.eval(),
             sequencer=sequencer,
@@ -68,6 +77,7 @@ class Reader:
             precision=folder.precision,
             tower=tower and tower.eval(),
             words=words,
+            pen=pen,
         ), bundle.card
 
     @property

@@ -296,13 +296,15 @@ def verify_run(run: "str | Path | Run") -> Verification:
     return verification_of(RunFolder.open(_path(run)))
 
 
-def open_run(run: "str | Path | Run", *, precision: str | None = None) -> Run:
+def open_run(run: "str | Path | Run", *, precision: str | None = None, engine: str | None = None) -> Run:
     """A run that stands in a folder, read in fp32, in bf16, or ("auto") in bf16 where the processor has it.
 
-    Without ``precision``: as the run is read already, or in fp32.
+    ``engine`` "ctranslate2" writes texts with that library, in fp32 or ``precision`` "int8". Without either: as the
+    run is read already, or by torch in fp32.
     """
-    usual = run.folder.precision if isinstance(run, Run) else "fp32"
-    return Run(RunFolder.open(_path(run), precision=precision or usual))
+    if isinstance(run, Run) and precision is None and engine is None:
+        return Run(run.folder)
+    return Run(RunFolder.open(_path(run), precision=precision or "fp32", engine=engine or "torch"))
 
 
 def runs(folder: str | Path = "runs") -> RunsTable:

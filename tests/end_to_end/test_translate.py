@@ -118,6 +118,45 @@ def test_in_bf16_it_writes_the_same_where_the_words_are_sure(
     assert json.loads(seen.out)["text"] == "zwei rote Schiffe"
 
 
+def test_ctranslate2_writes_the_same(
+    translator: hw.Run, workplace: Path, pair_files: dict[str, Path], told: Callable[..., Seen]
+) -> None:
+    texts = [source for source, _ in pairs(40, 4)]
+    for precision in ("fp32", "int8"):
+        compiled = hw.open_run(translator.path, engine="ctranslate2", precision=precision)
+        assert compiled.translate(texts) == translator.translate(texts)
+    rows = workplace / "compiled.jsonl"
+    rows.write_text('{"en": "two red ships"}\n', encoding="utf-8")
+    seen = told("", "translate", translator.path, rows, "--engine", "ctranslate2", "--quiet")
+    assert json.loads(seen.out)["text"] == "zwei rote Schiffe"
+    (written,) = compiled.translate(["two red ships"], Decoding(beam=3, prefix="drei"))
+    assert written.startswith("drei ")
+    judged = told(
+        *("", "evaluate", translator.path, pair_files["test"], "--engine", "ctranslate2"),
+        *("--precision", "auto", "--json", "--quiet"),
+    )
+    assert json.loads(judged.out)["bleu"]["value"] > 80
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--engine", "ctranslate"), "ctranslate2"),
+        (("--engine", "ctranslate2", "--precision", "bf16"), "choose fp32, int8, or auto"),
+    ],
+)
+def test_an_engine_that_does_not_exist_is_refused(
+    translator: hw.Run,
+    pair_files: dict[str, Path],
+    options: tuple[str, ...],
+    reason: str,
+    told: Callable[..., Seen],
+) -> None:
+    seen = told("", "translate", translator.path, pair_files["test"], *options, "--quiet")
+    assert seen.code == 78
+    assert reason in seen.err
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -133,9 +172,12 @@ def test_a_precision_that_does_not_exist_is_refused_by_every_verb_that_answers(
     translator: hw.Run, pair_files: dict[str, Path], asked: tuple[str, ...], told: Callable[..., Seen]
 ) -> None:
     verb, *query = asked
+    seen = told("", verb, translator.path, pair_files["test"], *query, "--precision", "fp16", "--quiet")
+    assert seen.code == 78
+    assert "precision='fp16'; choose auto, fp32 or bf16" in seen.err
     seen = told("", verb, translator.path, pair_files["test"], *query, "--precision", "int8", "--quiet")
     assert seen.code == 78
-    assert "precision='int8'; choose auto, fp32 or bf16" in seen.err
+    assert "--engine ctranslate2" in seen.err
 
 
 def test_a_prefix_is_kept_and_gone_on_from(translator: hw.Run) -> None:

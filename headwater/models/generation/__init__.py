@@ -5,12 +5,15 @@ from headwater.models.generation.drawing import Watch, draw
 from headwater.models.generation.sampling import Sampling
 from headwater.models.generation.streaming import TextStream
 from headwater.models.generation.writer import Prompt, Writer, require_writer, writer_for
-from headwater.models.generation.writing import Ending, Written, write
+from headwater.models.generation.writing import Ending, OpenText, OwnPen, Pen, Written, write
 
 __all__ = [
     "BeamSearch",
     "Ending",
     "Hypothesis",
+    "OpenText",
+    "OwnPen",
+    "Pen",
     "Prompt",
     "Sampling",
     "TextStream",

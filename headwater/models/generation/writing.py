@@ -4,11 +4,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from headwater.models.generation.beam import BeamSearch, Hypothesis
 from headwater.models.generation.sampling import Sampling
 from headwater.models.generation.streaming import TextStream
 from headwater.models.generation.writer import Prompt, Writer, writer_for
@@ -43,13 +44,24 @@ class Ending:
 
 
 @dataclass(slots=True)
-class _Text:
+class OpenText:
+    """A text that is being written to prompt number ``item``.
+
+    ``tokens`` are the prompt's and the written ones: what rules of repetition look at.
+    """
+
     item: int
-    tokens: list[int]  # the prompt's included: what rules of repetition look at
+    tokens: list[int]
     stream: TextStream
     written: int = 0
 
+    @classmethod
+    def of(cls, item: int, prompt: Prompt, ending: Ending) -> "OpenText":
+        """Nothing is written yet."""
+        return cls(item, prompt.tokens.tolist(), TextStream(ending.pieces, ending.stops))
+
     def take(self, token: int, ending: Ending) -> Written:
+        """Add the next token, or end with it."""
         self.written += 1
         if token == ending.end:
             return Written(self.item, None, self.stream.end(), True)
@@ -57,6 +69,33 @@ class _Text:
         text = self.stream.add(token)
         ended = self.stream.stopped or self.written >= ending.most
         return Written(self.item, token, text + (self.stream.end() if ended else ""), ended)
+
+
+class Pen(Protocol):
+    """What writes with a model: our own loop over torch, or another engine with the same weights."""
+
+    def write(self, prompts: Sequence[Prompt], sampling: Sampling, ending: Ending) -> Iterator[Written]:
+        """Continue every prompt; tokens are given as they are chosen, those of one text in order."""
+        ...
+
+    def search(self, prompts: Sequence[Prompt], search: BeamSearch, ending: Ending) -> list[list[Hypothesis]]:
+        """At most as many texts as there are beams for each prompt, the best first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPen:
+    """Our own loop."""
+
+    model: Model
+
+    def write(self, prompts: Sequence[Prompt], sampling: Sampling, ending: Ending) -> Iterator[Written]:
+        """Continue every prompt."""
+        return write(self.model, prompts, sampling, ending)
+
+    def search(self, prompts: Sequence[Prompt], search: BeamSearch, ending: Ending) -> list[list[Hypothesis]]:
+        """The texts that the beams find."""
+        return search.search(self.model, prompts, end=ending.end, padding=ending.padding, most=ending.most)
 
 
 def write(
@@ -93,7 +132,7 @@ class _Desk:
     model: Model
     ending: Ending
     cached: bool
-    texts: list[_Text] = field(default_factory=list[_Text])
+    texts: list[OpenText] = field(default_factory=list[OpenText])
     writer: Writer | None = None
     logits: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
 
@@ -108,10 +147,7 @@ class _Desk:
             padding=ending.padding,
             cached=self.cached,
         )
-        self.texts += [
-            _Text(item, prompt.tokens.tolist(), TextStream(ending.pieces, ending.stops))
-            for item, prompt in prompts
-        ]
+        self.texts += [OpenText.of(item, prompt, ending) for item, prompt in prompts]
         if self.writer is None:
             self.writer, self.logits = writer, logits
         else:
@@ -138,7 +174,7 @@ class _Desk:
         return written
 
 
-def _choose(sampling: Sampling, logits: Tensor, texts: Sequence[_Text]) -> list[int]:
+def _choose(sampling: Sampling, logits: Tensor, texts: Sequence[OpenText]) -> list[int]:
     """Rows that are equally far are chosen together."""
     chosen = [0] * len(texts)
     for step in sorted({text.written for text in texts}):
