@@ -114,6 +114,10 @@ def main() -> None:
     run = hw.open_run(options.run)
     author = Author.load(run.folder)
     quick = Author.load(hw.open_run(options.run, precision="bf16").folder)
+    compiled = {
+        precision: Author.load(hw.open_run(options.run, engine="ctranslate2", precision=precision).folder)
+        for precision in ("fp32", "int8")
+    }
     halves = look_at_machine("cpu").bf16
     torch.set_num_threads(1)
     ways: dict[tuple[str, str], Callable[[list[str]], list[str]]] = {}
@@ -123,12 +127,16 @@ def main() -> None:
             ways["headwater bf16", way] = lambda texts, d=decoding: [
                 a["text"] for a in quick.answer(texts, d)
             ]
+        for precision, other in compiled.items():
+            ways[f"headwater --engine ctranslate2, {precision}", way] = lambda texts, d=decoding, a=other: [
+                answer["text"] for answer in a.answer(texts, d)
+            ]
     for kind in (torch.float32, *((torch.bfloat16,) if halves else ())):
         for way, translate in generating(author, run.path / "model", kind).items():
             ways[f"transformers {str(kind).removeprefix('torch.')}", way] = translate
     for kind in ("float32", "int8"):
         for way, translate in translators(author, run.path / "model", kind).items():
-            ways[f"CTranslate2 {kind}", way] = translate
+            ways[f"CTranslate2 as it converts, {kind}", way] = translate
     segments: dict[tuple[str, str], list[Segment]] = {key: [] for key in ways}
     written: dict[tuple[str, str], list[str]] = {}
     for _ in range(options.rounds):

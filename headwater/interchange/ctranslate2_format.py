@@ -81,6 +81,18 @@ def save_ctranslate2(folder: Path, model: Model, tokenizer: Tokenizer) -> None:
     spec.save(str(folder))
 
 
+def furthest_position(model: Model) -> int | None:
+    """Tokens of the longest row that the engine can read; None where no table of positions ends."""
+    backbone = model.backbone
+    assert isinstance(backbone, TransformerBackbone | TransformerEncoderDecoder)
+    settings = (
+        backbone.settings.decoder if isinstance(backbone, TransformerEncoderDecoder) else backbone.settings
+    )
+    if settings.positions in ("rotary", "relative", "alibi"):
+        return None
+    return backbone.longest_row or FURTHEST
+
+
 def _words(model: Model, tokenizer: Tokenizer) -> list[str]:
     """The names of all tokens; a table may have more rows than there are words."""
     spare = range(tokenizer.size, model.backbone.vocabulary_size)

@@ -7,7 +7,7 @@ search compares texts by log p / n^α, n without the [SEP], where ours has ((5 +
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import UsageError
-from headwater.interchange.ctranslate2_format import FURTHEST, save_ctranslate2
+from headwater.interchange.ctranslate2_format import furthest_position, save_ctranslate2
 from headwater.interchange.ctranslate2_library import ctranslate2_library
 from headwater.models.backbone import EncoderDecoder
 from headwater.models.generation import BeamSearch, Ending, Hypothesis, OpenText, Prompt, Sampling, Written
@@ -25,7 +25,7 @@ Rounding = Literal["fp32", "int8"]
 COMPUTE_TYPES: dict[Rounding, str] = {"fp32": "float32", "int8": "int8"}
 
 
-@dataclass(frozen=True)
+@dataclass
 class CompiledPen:
     """Writes with CTranslate2 what ``write`` and ``BeamSearch`` write with torch.
 
@@ -38,13 +38,13 @@ class CompiledPen:
     threads: int
     rows: int = 32
     """Texts written at a time."""
+    _has_drawn: bool = field(default=False, init=False)
 
     def write(self, prompts: Sequence[Prompt], sampling: Sampling, ending: Ending) -> Iterator[Written]:
         """Continue every prompt; those of like length together."""
         options = _drawing(sampling)
-        if sampling.temperature > 0.0:  # only an engine that has drawn nothing yet takes the seed
-            ctranslate2_library().set_random_seed(sampling.seed)
-            self.__dict__.pop("_engine", None)
+        if sampling.temperature > 0.0:
+            self._seed(sampling.seed)
         order = sorted(range(len(prompts)), key=lambda item: (_size(prompts[item]), item))
         for start in range(0, len(order), self.rows):
             items = order[start : start + self.rows]
@@ -150,14 +150,14 @@ class CompiledPen:
         return [[self._numbers[name] for name in text] for text in answer.hypotheses]
 
     def _refuse_beyond(self, prompts: Sequence[Prompt], most: int) -> None:
-        learnt = self.model.backbone.longest_row or FURTHEST
+        known = furthest_position(self.model)
         longest = max(
             (max(len(p.tokens) + most - 1, 0 if p.source is None else len(p.source)) for p in prompts),
             default=0,
         )
-        if longest > learnt:
+        if known is not None and longest > known:
             raise UsageError(
-                f"texts of up to {longest} tokens go beyond the {learnt} positions that the engine was given; ask for "
+                f"texts of up to {longest} tokens go beyond the {known} positions that the engine was given; ask for "
                 "fewer (--max-tokens), or leave --engine out"
             )
 
@@ -173,19 +173,21 @@ class CompiledPen:
     def _numbers(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self._names)}
 
+    def _seed(self, seed: int) -> None:
+        """Only an engine that has drawn nothing yet takes a seed."""
+        if self._has_drawn:
+            self.__dict__.pop("_engine", None)
+        ctranslate2_library().set_random_seed(seed)
+        self._has_drawn = True
+
     @cached_property
     def _engine(self) -> Any:
         library = ctranslate2_library()
         kind = library.Translator if self._translates else library.Generator
-        compute_type = COMPUTE_TYPES[self.rounding]
-        return kind("model", files=self._files, compute_type=compute_type, intra_threads=self.threads)
-
-    @cached_property
-    def _files(self) -> dict[str, bytes]:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place) / "model"
             save_ctranslate2(folder, self.model, self.tokenizer)
-            return {path.name: path.read_bytes() for path in folder.iterdir()}
+            return kind(str(folder), compute_type=COMPUTE_TYPES[self.rounding], intra_threads=self.threads)
 
 
 def _drawing(sampling: Sampling) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import torch
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError, UsageError
 from headwater.interchange import CompiledPen, save_ctranslate2
+from headwater.interchange.ctranslate2_format import furthest_position
 from headwater.models import (
     EncoderDecoderSettings,
     Model,
@@ -230,6 +231,7 @@ def test_texts_beyond_the_positions_and_draws_it_does_not_know_are_refused() -> 
     model = spread(gpt2_settings("nano", SIZE, max_length=16))
     with pytest.raises(UsageError, match="16 positions"):
         written(pen_of(model), prompts(model), Sampling())
+    assert furthest_position(spread(DECODER)) is None
     with pytest.raises(UsageError, match="min_p"):
         written(pen_of(model), prompts(model, (1,)), Sampling(temperature=1.0, min_p=0.1))
 
