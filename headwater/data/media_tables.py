@@ -114,14 +114,19 @@ def _tables_in(path: Path) -> list[Source]:
 def _joined(
     sources: list[Source], tables: Sequence[Source], problems: Problems, *, alone: bool
 ) -> list[Source]:
-    """The sources with their rows; where one table was named, those alone that it speaks of."""
+    """The sources with their rows, those of several tables together; where one table was named, those alone that it
+    speaks of."""
     places = places_of(sources)
     known: dict[int, Source] = {}
     for source in tables:
         try:
             naming = _Naming.of(source, places)
             if naming is not None:
-                known |= naming.rows(sources, problems)
+                for place, (found, row) in naming.rows(sources, problems).items():
+                    before = known.get(place)
+                    known[place] = (
+                        found if before is None else _both(before, found, source.path, row, problems)
+                    )
             elif alone:
                 raise BadDataError(f"{source.path}: no column names files that lie beside it")
         except READ_FAILURES as problem:
@@ -129,6 +134,19 @@ def _joined(
     if alone:
         return [known[place] for place in sorted(known)]
     return [known.get(place, source) for place, source in enumerate(sources)]
+
+
+def _both(before: Source, now: Source, table: str, row: int, problems: Problems) -> Source:
+    """What two tables say of one file; where they disagree the earlier one is right, and that is told."""
+    said, more = before.row or {}, now.row or {}
+    strange = [name for name in more if name in said and said[name] != more[name]]
+    if None not in (before.split, now.split) and before.split != now.split:
+        strange.append("its part")
+    if strange:
+        problems.add(
+            table, row, "two tables disagree, the first is kept", f"{before.path}: {listed(strange)}"
+        )
+    return replace(before, row={**more, **said}, split=before.split or now.split)
 
 
 def places_of(sources: Sequence[Source]) -> dict[str, int]:
@@ -172,9 +190,9 @@ class _Naming:
         split = next((name for name in table.columns if says_split(name, table, sample)), None)
         return cls(source, table, file, split, places)
 
-    def rows(self, sources: Sequence[Source], problems: Problems) -> dict[int, Source]:
-        """The sources that rows speak of, by their place."""
-        found: dict[int, Source] = {}
+    def rows(self, sources: Sequence[Source], problems: Problems) -> dict[int, tuple[Source, int]]:
+        """The sources that rows speak of, by their place, and the number of the row."""
+        found: dict[int, tuple[Source, int]] = {}
         columns = self.table.columns
         own = columns.index(self.file)
         for row in self.table.rows(columns):
@@ -187,7 +205,7 @@ class _Naming:
             elif place in found:
                 problems.add(self.source.path, row.number, "a file named twice", str(row.cells[own]))
             else:
-                found[place] = self._source(sources[place], row)
+                found[place] = self._source(sources[place], row), row.number
         return found
 
     def _source(self, source: Source, row: Row) -> Source:

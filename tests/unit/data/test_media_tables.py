@@ -93,3 +93,20 @@ def test_a_table_without_files_is_text(tmp_path: Path) -> None:
     assert modality_of(tmp_path / "reviews.csv") == "text"
     with pytest.raises(BadDataError, match="no column names files"):
         find_media(tmp_path / "reviews.csv", modality="image")
+
+
+def test_what_several_tables_say_of_a_file_comes_together_and_what_differs_is_told(shop: Path) -> None:
+    (shop / "stock.csv").write_text("photo,left,price\n1.png,7,10\n2.png,0,99\n")
+    (shop / "test.csv").write_text("photo,left\n1.png,7\n")
+    problems = Problems()
+    sources = find_media(shop, modality="image", problems=problems)
+    assert sources[1].row == {"kind": "shoe", "price": "10", "left": "7"}
+    assert sources[2].row == {"kind": "hat", "price": "20", "left": "0"}
+    assert sources[1].split == "train"
+    told = sorted((Path(one.path).name, one.row, one.reason, one.detail) for one in problems.first())
+    first = "two tables disagree, the first is kept"
+    assert told == [
+        ("products.csv", 7, "no such file", "9.png"),
+        ("stock.csv", 2, first, f"{shop / 'photos' / '2.png'}: price"),
+        ("test.csv", 1, first, f"{shop / 'photos' / '1.png'}: its part"),
+    ]
