@@ -3,6 +3,8 @@
 Shape letters: N pictures, M held-out ones, H height, W width, K channels, D numbers of a sketch.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -20,6 +22,8 @@ Copies of photographs of another size or in another JPEG quality stay below it; 
 _NEAREST = 4
 _BLOCK = 256
 Sketch = NDArray[np.float32]
+Sketches = NDArray[np.uint8]
+"""Many of them, rounded to whole shades: (N, D)."""
 
 
 def sketch_of(pixels: Pixels) -> Sketch:
@@ -28,15 +32,24 @@ def sketch_of(pixels: Pixels) -> Sketch:
     return F.adaptive_avg_pool2d(numbers, GRID).flatten().numpy()
 
 
-def nearly_equal(some: Sketch, held_out: Sketch) -> NDArray[np.bool_]:
+def sketches_of(pictures: Sequence[Pixels] | Pixels) -> Sketches:
+    """The sketches of many arrays of one size, rounded: (N, H, W, K) → (N, D)."""
+    found = [
+        np.stack([sketch_of(pixels) for pixels in pictures[start : start + _BLOCK]]).round().astype(np.uint8)
+        for start in range(0, len(pictures), _BLOCK)
+    ]
+    return np.concatenate(found) if found else np.zeros((0, 0), np.uint8)
+
+
+def nearly_equal(some: Sketch | Sketches, held_out: Sketch | Sketches) -> NDArray[np.bool_]:
     """Which of these (N, D) differ from one of the held-out ones (M, D) by at most ``MOST_APART`` anywhere.
 
     Of the four nearest by distance; (N,).
     """
-    others = torch.from_numpy(held_out)
+    others = torch.from_numpy(held_out).float()
     found: list[NDArray[np.bool_]] = []
     for start in range(0, len(some), _BLOCK):
-        block = torch.from_numpy(some[start : start + _BLOCK])
+        block = torch.from_numpy(some[start : start + _BLOCK]).float()
         nearest = torch.cdist(block, others).topk(min(_NEAREST, len(others)), dim=1, largest=False).indices
         apart = (others[nearest] - block[:, None]).abs().amax(dim=2).amin(dim=1)
         found.append((apart <= MOST_APART).numpy())

@@ -34,7 +34,8 @@ from headwater.experiments.plan import (
     cell_key,
     draw_rows,
 )
-from headwater.experiments.rows import GainRows, Pool, digests_of, gain_rows
+from headwater.experiments.rows import GainRows, digests_of, gain_rows
+from headwater.experiments.seen import Seen
 from headwater.run.deriving import derive_finetuning, derive_machine, derive_rhythm
 from headwater.run.fitting import EncodedRows
 from headwater.run.learning import use_machine
@@ -70,13 +71,13 @@ class Question:
         plain: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
         return cls(**plain)
 
-    def rows(self, pool: Pool | None = None) -> GainRows:
-        """The rows of the files; those of the test that stand in ``pool`` are named as leaks."""
+    def rows(self, seen: Seen | None = None) -> GainRows:
+        """The rows of the files; those of the test that were ``seen`` are named as leaks."""
         sequencer = StartingPoint.of_run(self.run, data=self.train).sequencer
         return gain_rows(
             Path(self.train),
             Path(self.test),
-            pool=pool,
+            seen=seen,
             cut=cut_like(sequencer) if isinstance(sequencer, Patches) else None,
             text=self.text,
             label=self.label,

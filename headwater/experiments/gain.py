@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from headwater.analysis.report import write_gain_report
-from headwater.data.splits import Fingerprints
 from headwater.errors import UsageError
 from headwater.experiments.experiment import Experiment, Question
 from headwater.experiments.floor import FLOORS
@@ -27,7 +24,8 @@ from headwater.experiments.plan import (
     short_classes,
 )
 from headwater.experiments.reporting import gain_facts
-from headwater.experiments.rows import GainRows, Pool
+from headwater.experiments.rows import GainRows
+from headwater.experiments.seen import Seen
 from headwater.experiments.workers import train_cells
 from headwater.run.verbs import Run, open_run
 from headwater.training.progress import Progress
@@ -100,7 +98,7 @@ def gain(
         seeds=seeds,
         assign=tuple(assign),
     )
-    rows = question.rows(_pool(run))
+    rows = question.rows(Seen.of(run.path))
     refuse_leaks(len(rows.test), rows.leaks)  # known before hours are spent on training
     with Progress(quiet=quiet) as progress, StopRequests() as stop:
         experiment = Experiment.of(question, rows)
@@ -146,14 +144,6 @@ def _refuse_nothing(seeds: int, minutes: float | None) -> None:
         raise UsageError(f"seeds = {seeds}; expected 1 or more, and 3 or more for a verdict")
     if minutes is not None and not 0 < minutes < float("inf"):
         raise UsageError(f"minutes = {minutes}; expected a number above 0")
-
-
-def _pool(run: Run) -> Pool | None:
-    """What the run was pre-trained on, where it is known."""
-    texts, pictures = run.path / "fingerprints.arrow", run.path / "digests.npy"
-    if texts.is_file():
-        return Fingerprints.load(texts)
-    return frozenset(np.load(pictures).tolist()) if pictures.is_file() else None
 
 
 def _told(plan: Plan, rows: GainRows) -> str:

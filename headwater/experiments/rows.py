@@ -11,15 +11,13 @@ from headwater.analysis.pictures import png
 from headwater.data.cutting import Cut
 from headwater.data.examples import Example
 from headwater.data.kinds import Modality, Split
-from headwater.data.splits import Fingerprints, content_digest
+from headwater.data.splits import content_digest
 from headwater.errors import BadDataError
 from headwater.experiments.judgement import Leaks
 from headwater.experiments.plan import rows_apart, take_validation
+from headwater.experiments.seen import Seen
 from headwater.run.labelled import left_out
 from headwater.run.tasks import ClassificationTask
-
-Pool = Fingerprints | frozenset[int]
-"""What a run was pre-trained on: the fingerprints of texts, or the digests of pictures."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +64,7 @@ def gain_rows(
     train: Path,
     test: Path,
     *,
-    pool: Pool | None,
+    seen: Seen | None,
     cut: Cut | None = None,
     text: Sequence[str] | None = None,
     label: str | None = None,
@@ -76,7 +74,7 @@ def gain_rows(
     """Read the files, as pictures where there is a ``cut``, and draw the borders between them.
 
     Training rows that equal a test or validation row are dropped. Without a validation file, a tenth of each class is
-    taken out of the training rows before any budget is drawn. Test rows found in ``pool`` have leaked.
+    taken out of the training rows before any budget is drawn. Test rows among what was ``seen`` have leaked.
     """
     given = ClassificationTask.read_rows(train, text=text, label=label, split="train", cut=cut)
     notes = left_out(given.problems)
@@ -104,6 +102,7 @@ def gain_rows(
         notes.append(
             f"{len(checked)} labelled rows, a tenth of {train.name}, were taken out to choose settings on"
         )
+    exact, near = ((), ()) if seen is None else seen.rows_among(judged)
     return GainRows(
         train=learnt,
         validation=checked,
@@ -113,8 +112,8 @@ def gain_rows(
         text=given.text_columns,
         label=given.label_column,
         cut=cut,
-        leaks=_leaks(judged, pool, dropped),
-        notes=tuple(notes),
+        leaks=Leaks(exact=exact, near=near, dropped_train_rows=dropped),
+        notes=(*notes, *(seen.notes if seen is not None else ())),
     )
 
 
@@ -147,17 +146,3 @@ class _Columns:
                 "is it the same task?"
             )
         return known
-
-
-def _leaks(test: Sequence[Example], pool: Pool | None, dropped: int) -> Leaks:
-    if pool is None:
-        return Leaks(dropped_train_rows=dropped)
-    if isinstance(pool, frozenset):
-        known = tuple(row for row, digest in enumerate(digests_of(test)) if digest in pool)
-        return Leaks(exact=known, dropped_train_rows=dropped)
-    found = pool.matches_many([example.text for example in test])
-    return Leaks(
-        exact=tuple(row for row, match in enumerate(found) if match == "exact"),
-        near=tuple(row for row, match in enumerate(found) if match == "near"),
-        dropped_train_rows=dropped,
-    )

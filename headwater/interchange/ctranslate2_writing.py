@@ -48,7 +48,11 @@ class CompiledPen:
         order = sorted(range(len(prompts)), key=lambda item: (_size(prompts[item]), item))
         for start in range(0, len(order), self.rows):
             items = order[start : start + self.rows]
-            yield from self._together(items, [prompts[item] for item in items], options, ending)
+            some = [prompts[item] for item in items]
+            texts = [OpenText.of(item, prompt, ending) for item, prompt in zip(items, some, strict=True)]
+            watched = len(prompts) == 1 or ending.stops  # a call for each token costs a small model a third
+            way = self._as_they_come if watched else self._at_once
+            yield from way(texts, some, options, ending)
 
     def search(self, prompts: Sequence[Prompt], search: BeamSearch, ending: Ending) -> list[list[Hypothesis]]:
         """The texts that so many beams find, the best first."""
@@ -71,20 +75,32 @@ class CompiledPen:
     def _found(
         self, prompts: Sequence[Prompt], options: dict[str, Any], ending: Ending
     ) -> list[list[Hypothesis]]:
-        given = self._given(prompts, options)
+        told = self._told(prompts, options)
         return [
             [
                 Hypothesis(tuple(tokens[count:]), score)
                 for tokens, score in zip(self._texts(answer), answer.scores, strict=True)
             ]
-            for answer, count in zip(self._ask(prompts, ending, options), given, strict=True)
+            for answer, count in zip(self._ask(prompts, ending, options), told, strict=True)
         ]
 
-    def _together(
-        self, items: Sequence[int], prompts: Sequence[Prompt], options: dict[str, Any], ending: Ending
+    def _at_once(
+        self, texts: Sequence[OpenText], prompts: Sequence[Prompt], options: dict[str, Any], ending: Ending
     ) -> Iterator[Written]:
-        """Tokens as they come; the engine works in a thread of its own."""
-        texts = [OpenText.of(item, prompt, ending) for item, prompt in zip(items, prompts, strict=True)]
+        """Whole texts; those of short prompts may have become longer than asked."""
+        told = self._told(prompts, options)
+        answers = self._ask(prompts, ending, {**options, "return_end_token": True})
+        for text, answer, count in zip(texts, answers, told, strict=True):
+            for token in self._texts(answer)[0][count:]:
+                written = text.take(token, ending)
+                yield written
+                if written.ended:
+                    break
+
+    def _as_they_come(
+        self, texts: Sequence[OpenText], prompts: Sequence[Prompt], options: dict[str, Any], ending: Ending
+    ) -> Iterator[Written]:
+        """Tokens one by one; the engine works in a thread of its own."""
         given = self._given(prompts, options)
         over = [False] * len(texts)
         left = threading.Event()
@@ -123,13 +139,19 @@ class CompiledPen:
         read = 1 if self._translates or _looks_back(options) else min(lengths, default=1)
         return [length - read for length in lengths]
 
+    def _told(self, prompts: Sequence[Prompt], options: dict[str, Any]) -> list[int]:
+        """How many tokens of each prompt stand in front of its answer: those repeated, where none was read at once."""
+        given = self._given(prompts, options)
+        begins = min((len(prompt.tokens) for prompt in prompts), default=1) == 1
+        return given if self._translates or _looks_back(options) or begins else [0] * len(given)
+
     def _ask(self, prompts: Sequence[Prompt], ending: Ending, options: dict[str, Any]) -> list[Any]:
         """The engine's answers, in the order of the prompts."""
         names = self._names
         self._refuse_beyond(prompts, ending.most)
         begun = [[names[token] for token in prompt.tokens] for prompt in prompts]
         shared = {"end_token": [ending.end], "max_batch_size": self.rows, **options}
-        most = ending.most + max(self._given(prompts, options), default=0)
+        most = ending.most + max(self._told(prompts, options), default=0)
         if not self._translates:
             return self._engine.generate_batch(
                 begun, max_length=most, include_prompt_in_result=_looks_back(options), **shared

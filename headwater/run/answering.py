@@ -242,10 +242,10 @@ def refuse_unanswered(problems: Problems) -> None:
 
 def _from_file(rows: str, asking: Asking, problems: Problems) -> Iterator[AskedRow]:
     if asking.cut is not None:
-        found = read_labelled_media(rows, need_labels=False, cut=asking.cut)
+        found = read_labelled_media(rows, need_labels=False, cut=asking.cut, every_part=True)
     else:
         labels = "answers" if asking.kind == "questions" else "class"
-        found = read_labelled(Path(rows), text=asking.text, need_labels=False, labels=labels)
+        found = read_labelled(Path(rows), text=asking.text, need_labels=False, labels=labels, every_part=True)
     problems.absorb(found.problems)
     yield from found.examples
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from headwater.analysis.pictures import draw_rows
 from headwater.data.cutting import Cut, cut_like, suggested
 from headwater.data.kinds import Learnt, Side
+from headwater.data.likeness import sketches_of
 from headwater.data.pair_batches import PairBatches, PictureSide, TextSide
 from headwater.data.pair_batches import Side as SideItems
 from headwater.data.pair_items import Cuts
@@ -20,6 +21,7 @@ from headwater.data.pairing import Pairing
 from headwater.data.picture_batches import Views
 from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers import Patches, Sides, Tokenizer
+from headwater.data.splits import Fingerprints
 from headwater.errors import SettingsError
 from headwater.models import Model, PatchSettings, TwoTowers, begin_with_grid, build_model
 from headwater.models.tower_sizes import Shape, two_tower_settings
@@ -104,9 +106,18 @@ class Pairs:
         return self.pool.sides
 
     def write(self, folder: RunFolder) -> None:
-        """``data.json`` and the digests of what was seen and heard."""
+        """``data.json``, and what tells later whether a text, a picture, a recording or a clip was among these."""
         folder.write_json("data.json", self.pool.facts)
         np.save(folder.path / "digests.npy", self.pool.digests)
+        sides = self.pool.facts["sides"]
+        for side, items, numbers in zip(sides, self.pool.items, self.pool.train.T, strict=True):
+            learnt = np.unique(numbers)
+            if side == "text":
+                known = Fingerprints()
+                known.add_many(str(items[number]) for number in learnt.tolist())
+                known.save(folder.path / "fingerprints.arrow")
+            elif side == "image":
+                np.save(folder.path / "likeness.npy", sketches_of(cast(Pixels, items)[learnt]))
 
     def told(self, settings: RunSettings) -> str:
         """How many, of what."""

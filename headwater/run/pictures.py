@@ -11,6 +11,7 @@ from torch import Tensor
 from headwater.analysis.pictures import draw_moving, draw_rows
 from headwater.data.cutting import cut_like, cut_of, suggested
 from headwater.data.kinds import Learnt
+from headwater.data.likeness import sketches_of
 from headwater.data.media_pool import MediaPool, build_media_pool
 from headwater.data.picture_batches import PictureBatches
 from headwater.data.sequencers import CodedPatches, Patches
@@ -81,9 +82,11 @@ class Pictures:
         return self.pool.patches
 
     def write(self, folder: RunFolder) -> None:
-        """``data.json`` and the digests of the pictures."""
+        """``data.json``, and what tells later whether a picture was among these."""
         folder.write_json("data.json", self.pool.facts)
         np.save(folder.path / "digests.npy", self.pool.digests)
+        if self.pool.facts["modality"] == "image":
+            np.save(folder.path / "likeness.npy", sketches_of(self.pool.train))
 
     def told(self, settings: RunSettings) -> str:
         """How many, of which size."""

@@ -112,6 +112,14 @@ def test_files_folders_and_arrays_are_answered_alike(sorter: hw.Run, shapes: Pat
     assert np.array_equal(vectors[0], vectors[1])
 
 
+def test_every_part_of_a_folder_is_answered(sorter: hw.Run, shapes: Path) -> None:
+    answers: list[dict[str, Any]] = []
+    with pytest.raises(hw.HeadwaterError, match="all other rows were answered"):  # one of them is broken
+        answers.extend(sorter.predict_rows(str(shapes)))
+    parts = {Path(answer["path"]).relative_to(shapes).parts[0] for answer in answers}
+    assert parts == {"train", "test"}
+
+
 def test_names_on_standard_input(sorter: hw.Run, shapes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [
         str(shapes / "test" / "disc" / "0.png"),

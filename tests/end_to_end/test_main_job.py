@@ -78,6 +78,14 @@ def test_predictions_are_the_same_from_python_and_from_the_command_line(
     assert [json.loads(line) for line in printed.splitlines()] == finetuned.predict(texts)
 
 
+def test_every_part_of_a_folder_is_answered(finetuned: hw.Run, tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("text\nthe storm and the frost\n")
+    (tmp_path / "train.csv").write_text("text\nbutter on the bread\nthe frost\n")
+    answers = list(finetuned.predict_rows(str(tmp_path)))
+    texts = ["the storm and the frost", "butter on the bread", "the frost"]
+    assert [one["label"] for one in answers] == [one["label"] for one in finetuned.predict(texts)]
+
+
 def test_answers_in_bf16_are_nearly_those_in_fp32_and_come_only_when_asked_for(
     finetuned: hw.Run, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

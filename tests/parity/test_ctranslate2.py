@@ -132,6 +132,8 @@ def test_the_likeliest_texts_are_the_same_for_prompts_of_any_length(model: Model
     asked = prompts(model)
     ours = written(OwnPen(model), asked, Sampling())
     assert written(pen_of(model), asked, Sampling()) == ours
+    for prompt, text in zip(asked, ours, strict=True):  # alone: token by token
+        assert written(pen_of(model), [prompt], Sampling()) == [text]
     assert written(pen_of(model, rows=2), asked, Sampling()) == ours
 
 

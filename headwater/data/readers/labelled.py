@@ -46,8 +46,9 @@ def read_labelled(
     need_labels: bool = True,
     labels: LabelKind = "class",
     max_bad: float = MAX_BAD,
+    every_part: bool = False,
 ) -> LabelledSet:
-    """The usable rows of one labelled file, or of one part of a folder of them.
+    """The usable rows of one labelled file, or of one part of a folder of them (or ``every_part``).
 
     A single file is used whatever its name; in a folder ``split`` picks the part (default: train where there
     is one, otherwise everything). Columns are guessed once, on the train part where there is one; pass
@@ -60,7 +61,7 @@ def read_labelled(
     """
     problems = Problems()
     sources = find_sources(path, problems=problems)
-    chosen = sources_of_split(sources, split)
+    chosen = sources if every_part else sources_of_split(sources, split)
     if all(source.kind == "text" for source in chosen):
         if need_labels and labels in _SECOND_TEXTS:
             raise BadDataError(

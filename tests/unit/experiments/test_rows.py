@@ -7,6 +7,7 @@ import pytest
 from headwater.data.splits import Fingerprints
 from headwater.errors import BadDataError
 from headwater.experiments.rows import digests_of, gain_rows
+from headwater.experiments.seen import Seen
 
 NOUNS = ("harbour", "kitchen", "garden", "station", "library", "mountain", "bakery", "theatre")
 
@@ -23,7 +24,7 @@ def table(path: Path, numbers: range | list[int], label: str | None = None) -> P
 
 def test_train_validation_and_test_share_no_text(tmp_path: Path) -> None:
     train, test = table(tmp_path / "train.tsv", range(60)), table(tmp_path / "test.tsv", range(50, 80))
-    rows = gain_rows(train, test, pool=None)
+    rows = gain_rows(train, test, seen=None)
     learnt, checked, judged = (set(digests_of(part)) for part in (rows.train, rows.validation, rows.test))
     assert not learnt & judged
     assert not learnt & checked
@@ -35,7 +36,7 @@ def test_train_validation_and_test_share_no_text(tmp_path: Path) -> None:
 
 def test_a_tenth_of_each_class_is_taken_out_to_choose_on(tmp_path: Path) -> None:
     rows = gain_rows(
-        table(tmp_path / "train.tsv", range(60)), table(tmp_path / "test.tsv", range(100, 110)), pool=None
+        table(tmp_path / "train.tsv", range(60)), table(tmp_path / "test.tsv", range(100, 110)), seen=None
     )
     assert sorted(example.label or "" for example in rows.validation) == ["even"] * 3 + ["odd"] * 3
 
@@ -44,7 +45,7 @@ def test_a_validation_file_leaves_the_training_rows_alone(tmp_path: Path) -> Non
     rows = gain_rows(
         table(tmp_path / "train.tsv", range(60)),
         table(tmp_path / "test.tsv", range(100, 110)),
-        pool=None,
+        seen=None,
         validation=table(tmp_path / "valid.tsv", range(70, 80)),
     )
     assert len(rows.train) == 60
@@ -55,7 +56,9 @@ def test_test_rows_that_the_pool_holds_have_leaked(tmp_path: Path) -> None:
     pool = Fingerprints()
     pool.add_many([text(100), "something else entirely, long enough to count as a document of its own"])
     rows = gain_rows(
-        table(tmp_path / "train.tsv", range(60)), table(tmp_path / "test.tsv", [100, 121]), pool=pool
+        table(tmp_path / "train.tsv", range(60)),
+        table(tmp_path / "test.tsv", [100, 121]),
+        seen=Seen(texts=[pool]),
     )
     assert rows.leaks.exact == (0,)
     assert 1 not in rows.leaks.rows
@@ -64,7 +67,7 @@ def test_test_rows_that_the_pool_holds_have_leaked(tmp_path: Path) -> None:
 def test_a_label_that_no_training_row_has_is_left_out_and_said(tmp_path: Path) -> None:
     test = tmp_path / "test.tsv"
     test.write_text(f"text\tlabel\n{text(200)}\teven\n{text(201)}\tneither\n", encoding="utf-8")
-    rows = gain_rows(table(tmp_path / "train.tsv", range(60)), test, pool=None)
+    rows = gain_rows(table(tmp_path / "train.tsv", range(60)), test, seen=None)
     assert len(rows.test) == 1
     assert any(
         "1 rows of test.tsv carry labels that no training row has (neither)" in note for note in rows.notes
@@ -76,5 +79,5 @@ def test_a_test_of_another_task_is_refused(tmp_path: Path) -> None:
         gain_rows(
             table(tmp_path / "train.tsv", range(60)),
             table(tmp_path / "test.tsv", range(70, 80), "other"),
-            pool=None,
+            seen=None,
         )
