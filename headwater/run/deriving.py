@@ -155,7 +155,7 @@ def derive_rhythm(settings: RunSettings, *, evaluate: bool) -> RunSettings:
     mine = settings.training
     assert mine.steps is not None
     every = mine.evaluation_steps or (max(1, mine.steps // EVALUATIONS) if evaluate else None)
-    warmup = max(1, mine.steps // 20) if mine.warmup_steps is None else mine.warmup_steps
+    warmup = _warmup_of(mine.steps, mine.schedule) if mine.warmup_steps is None else mine.warmup_steps
     decay = mine.decay_steps
     if decay is None and mine.schedule == "warmup_stable_decay":
         decay = max(1, mine.steps // 5)
@@ -167,3 +167,13 @@ def derive_rhythm(settings: RunSettings, *, evaluate: bool) -> RunSettings:
             "checkpoint_steps": mine.checkpoint_steps or max(1, min(mine.steps // 10, 500)),
         }
     )
+
+
+def _warmup_of(steps: int, schedule: str | None) -> int:
+    """A twentieth of the steps; of a rate that falls from its peak on, 100, or a quarter of a short run.
+
+    Such a rate has fallen to a third after nine times the warm-up: a peak after 20 steps is over before anything was
+    learnt (docs/log.md, 2026-11-29, "A short translation run").
+    """
+    share = max(1, steps // 20)
+    return max(share, min(100, steps // 4)) if schedule == "inverse_square_root" else share

@@ -52,6 +52,23 @@ def test_decay_steps_belong_to_the_schedule_that_has_them() -> None:
     assert stable.training.decay_steps == 20
 
 
+@pytest.mark.parametrize(
+    ("schedule", "steps", "expected"),
+    [
+        ("linear", 400, 20),
+        ("inverse_square_root", 400, 100),
+        ("inverse_square_root", 40, 10),
+        ("inverse_square_root", 1, 1),
+        ("inverse_square_root", 4000, 200),
+    ],
+)
+def test_a_rate_that_falls_from_its_peak_on_reaches_it_later(
+    schedule: str, steps: int, expected: int
+) -> None:
+    derived = derive_rhythm(derive_pretraining(settings(steps=steps, schedule=schedule)), evaluate=False)
+    assert derived.training.warmup_steps == expected
+
+
 def test_few_rows_are_seen_for_200_steps_and_many_three_times() -> None:
     assert Habits().steps_for(32, 16) == 200
     assert Habits().steps_for(6400, 16) == 1200
