@@ -60,12 +60,13 @@ def command(
             "--min-p": min_p,
             "--stop": stop,
             "--stream": stream or None,
+            "--engine": None if engine == "torch" else engine,
         }
         if strange := [name for name, value in for_texts.items() if value is not None]:
             raise UsageError(
                 f"{strange[0]} is for texts; pictures are drawn with --temperature, --top-p and --seed"
             )
-        drawn = open_run(run, precision=precision, engine=engine).draw(
+        drawn = open_run(run, precision=precision).draw(
             out,
             samples or 16,
             seed=seed,

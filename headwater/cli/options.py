@@ -31,7 +31,7 @@ Engine = Annotated[
     str,
     typer.Option(
         "--engine",
-        help="Of texts: torch, or ctranslate2, which writes the same several times faster on a CPU.",
+        help="Of texts: torch, or ctranslate2, which writes the same faster on a CPU.",
         autocompletion=lambda: ["torch", "ctranslate2"],
     ),
 ]

@@ -84,6 +84,13 @@ def test_pieces_of_a_stream_make_the_same_text(author: hw.Run) -> None:
     assert "".join(author.stream("the storm", decoding)) == whole["text"]
 
 
+def test_another_engine_streams_the_same_text(author: hw.Run) -> None:
+    likeliest = Decoding(temperature=0.0, max_tokens=20)
+    pieces = list(hw.open_run(author, engine="ctranslate2").stream("the rain came", likeliest))
+    assert len(pieces) > 1
+    assert "".join(pieces) == "".join(author.stream("the rain came", likeliest))
+
+
 def test_the_command_line_writes_to_a_prompt_to_rows_and_as_a_stream(
     author: hw.Run, workplace: Path, told: Callable[..., Seen]
 ) -> None:
@@ -120,6 +127,8 @@ def test_a_stop_string_ends_the_text_before_it(author: hw.Run) -> None:
         (("--prompt", "a", "--beam", "3", "--stream"), "knows its text only at the end"),
         (("--prompt", "a", "--temperature", "-1"), "temperature = -1"),
         (("--prompt", "a", "--max-tokens", "0"), "max_tokens = 0"),
+        (("--prompt", "a", "--engine", "ctranslate2", "--min-p", "0.1"), "knows no min_p"),
+        (("--out", "no.png", "--engine", "ctranslate2"), "--engine is for texts"),
     ],
 )
 def test_what_cannot_be_written_is_said_in_one_line(
