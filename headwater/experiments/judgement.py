@@ -61,7 +61,7 @@ class LabelEquivalence:
 
 @dataclass(frozen=True, kw_only=True)
 class Leaks:
-    """The test rows (by number) whose text was in the unlabelled pool, and what was dropped from training."""
+    """The test rows (by number) that were in what the run learnt from, and what was dropped from training."""
 
     exact: tuple[int, ...] = ()
     near: tuple[int, ...] = ()
