@@ -61,7 +61,7 @@ def read_labelled_media(
     rows = _examples(kept["rows"], pixels, problems, need_labels)
     examples = list(with_numbers(rows, problems) if labels == "number" else rows)
     if not examples:
-        raise BadDataError(f"{path}: {_why_none(kept['rows'], problems)}")
+        raise BadDataError(f"{path}: {_why_none(cut.what, kept['rows'], problems)}")
     place = "column" if column else "array" if sources[0].kind in MANY else "folder"
     return LabelledSet(
         examples=examples,
@@ -107,12 +107,12 @@ def _examples(
             yield Example((), label, path, row, values, digest)
 
 
-def _why_none(rows: Sequence[Sequence[Any]], problems: Problems) -> str:
+def _why_none(what: str, rows: Sequence[Sequence[Any]], problems: Problems) -> str:
     if rows and "no label" not in problems.by_reason():
-        return f"no picture has a label that can be used; {problems.summary()}"
+        return f"none of the {what} has a label that can be used; {problems.summary()}"
     if rows:
         return (
-            f"none of {len(rows):,} pictures has a label; put them into one folder for each class, give a table beside "
+            f"none of {len(rows):,} {what} has a label; put them into one folder for each class, give a table beside "
             "them, or name the array that holds their labels with --label"
         )
-    return f"no picture can be read; {problems.summary()}"
+    return f"none of the {what} can be read; {problems.summary()}"

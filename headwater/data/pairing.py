@@ -141,7 +141,8 @@ def find_pairs(
         raise refused[0]
     if readings:
         return _in_tables(readings, media, pairing, problems)
-    return _by_name(roots, media, pairing, problems)
+    own = {kind: sources_of(roots, kind) for kind in MEDIA}  # what lies ``among`` belongs to nobody here
+    return _by_name(roots, own, pairing, problems)
 
 
 def _in_tables(
@@ -335,7 +336,9 @@ def _by_name(
             "--pair image,text"
         )
     if set(sides) == {"video", "flow"}:
-        return PairSet(sides, list(_moving(media["video"])), media, "clips and how they move")
+        moving = list(_moving(media["video"]))
+        problems.rows += len(moving)
+        return PairSet(sides, moving, media, "clips and how they move")
     matched = [
         (source, found[sides[1]][stem])
         for stem, source in found.get(sides[0], {}).items()

@@ -145,7 +145,7 @@ class Answerer:
         given = task.read_rows(
             test,
             text=text or task.judged_columns or self.text_columns,
-            label=label or (self.card.get("label") if self._labels_in_columns else None),
+            label=label or self._label_name,
             split="test",
             cut=self.cut,
         )
@@ -157,9 +157,11 @@ class Answerer:
         return task.report(watched, given, progress.say)
 
     @property
-    def _labels_in_columns(self) -> bool:
-        """Whether the rows that it was trained on had their labels in a column of a table."""
-        return self.cut is None or self.card.get("labels_in") == "column"
+    def _label_name(self) -> str | None:
+        """The column, or the array, that held the labels it was trained on; none of folders, or of the only array."""
+        label, place = self.card.get("label"), self.card.get("labels_in", "column")
+        named = place == "column" or (place == "array" and label != place)
+        return label if self.cut is None or named else None
 
     @property
     def _foretells(self) -> bool:

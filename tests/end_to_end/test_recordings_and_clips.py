@@ -181,3 +181,15 @@ def test_their_gain_is_measured(
     }
     assert floor in found.report.read_text()
     assert told["sentence"]
+
+
+def test_the_array_of_labels_is_remembered_by_its_name(workplace: Path, watcher: hw.Run, walks: Path) -> None:
+    arrays = np.load(walks / "train.npz")
+    paths = [workplace / "ways" / "learnt.npz", workplace / "ways" / "judged.npz"]
+    paths[0].parent.mkdir()
+    for path in paths:
+        np.savez(path, frames=arrays["frames"], way=arrays["label"], back=1 - arrays["label"])
+    run = hw.finetune(watcher, paths[0], label="way", out=workplace / "ways" / "run", steps=2, quiet=True)
+    assert run.evaluate(paths[1], quiet=True) == run.evaluate(paths[1], label="way", quiet=True)
+    with pytest.raises(hw.HeadwaterError, match="none of 120 clips has a label"):
+        run.evaluate(paths[1], label="nobody", quiet=True)

@@ -77,7 +77,9 @@ def test_where_nothing_can_be_decoded_it_is_said(pets: Path, tmp_path: Path) -> 
     (tmp_path / "no.png").write_bytes(b"no")
     with pytest.raises(BadDataError, match="none of 1 files is a picture"):
         read_labelled_media(tmp_path / "no.png", cut=PictureCut())
-    with pytest.raises(BadDataError, match="no picture can be read; 1 of 1 rows left out: 1 no picture"):
+    with pytest.raises(
+        BadDataError, match="none of the pictures can be read; 1 of 1 rows left out: 1 no picture"
+    ):
         read_labelled_media(tmp_path / "no.png", cut=PictureCut(8, 2, 1))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from headwater.data.cutting import FlowCut, PictureCut, cut_like, cut_of
+from headwater.data.cutting import ClipCut, FlowCut, PictureCut, cut_like, cut_of
 from headwater.data.cutting.flow import STEPS_A_PIXEL, flow
 from headwater.data.kinds import Side
 from headwater.data.pair_batches import PairBatches, PictureSide, TextSide
@@ -83,6 +83,22 @@ def test_what_is_held_out_may_lie_elsewhere(tmp_path: Path) -> None:
         path.write_bytes(b"broken")
     with pytest.raises(BadDataError, match="none of the held-out pairs can be read"):
         pool(tmp_path, table, hold_out=(other,))
+
+
+def test_clips_held_out_are_those_of_the_file_alone(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (60, 4, 16, 16, 3), dtype=np.uint8)
+    np.savez(tmp_path / "train.npz", frames=frames)
+    held = tmp_path / "held.npz"
+    np.savez(held, frames=np.concatenate([frames[7:8], frames[:3] // 2]))
+    how = {"frames": 4, "seconds": 0.0, "side": 16, "patch": 8}
+    reading = PairReading(Pairing.of(None, None), lambda _: (ClipCut(**how), FlowCut(**how)))
+    found = build_pair_pool(
+        [tmp_path / "train.npz"], reading=reading, hold_out=[held], cache=tmp_path / "cache"
+    )
+    assert found.facts["left_out"]["by_reason"] == {"belongs to a held-out pair": 1}
+    assert found.facts["left_out"]["rows"] == 60
+    assert len(found.train) + len(found.validation) == 59
 
 
 def test_what_judges_is_not_learnt_from(tmp_path: Path) -> None:
