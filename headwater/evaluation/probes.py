@@ -41,14 +41,14 @@ def _divided(
     return table, true, held
 
 
-def _fit(vectors: Vectors, labels: Integers, strength: float) -> Any:
+def _fit(vectors: Vectors, labels: Integers, strength: float, *, biased: bool = True) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     with warnings.catch_warnings():
         # A probe not quite at its optimum is still a fair reader, and the choosing rows judge it.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return LogisticRegression(C=strength, max_iter=200).fit(vectors, labels)
+        return LogisticRegression(C=strength, max_iter=200, fit_intercept=biased).fit(vectors, labels)
 
 
 def _best_strength(vectors: Vectors, labels: Integers) -> float:
@@ -81,12 +81,15 @@ def linear_predictions(vectors: ArrayLike, labels: ArrayLike, judged: ArrayLike)
     return reader.predict(table[held])
 
 
-def linear_reader(vectors: ArrayLike, labels: ArrayLike, classes: int) -> tuple[Vectors, Vectors]:
+def linear_reader(
+    vectors: ArrayLike, labels: ArrayLike, classes: int, *, biased: bool = True
+) -> tuple[Vectors, Vectors]:
     """The weights (K, C) and biases (K,) of a gentle logistic regression on vectors (N, C) with labels (N,) below K.
 
     Its C is 30 / N on vectors that are centred and divided by their root mean square distance from the centre, or by
     0.2 where they lie closer together than that: what hardly differs is not blown up. logit = W x + b of vectors as
-    they are. A class that no row has keeps weights of 0 and the smallest bias.
+    they are. A class that no row has keeps weights of 0 and the smallest bias. Unless ``biased``, b = 0 and nothing is
+    centred.
     """
     table, true = np.asarray(vectors, dtype=np.float64), np.asarray(labels)
     weights, biases = np.zeros((classes, table.shape[1])), np.zeros(classes)
@@ -95,7 +98,8 @@ def linear_reader(vectors: ArrayLike, labels: ArrayLike, classes: int) -> tuple[
         return weights, biases
     mean = table.mean(axis=0)
     scale = max(LEAST_SPREAD, float(np.sqrt(np.square(table - mean).mean())))
-    reader = _fit((table - mean) / scale, true, GENTLE / len(table))
+    mean = mean if biased else np.zeros_like(mean)
+    reader = _fit((table - mean) / scale, true, GENTLE / len(table), biased=biased)
     found, offsets = reader.coef_ / scale, reader.intercept_
     if len(known) == 2:  # one row says how much likelier the second is
         found, offsets = np.concatenate((-found, found)) / 2, np.concatenate((-offsets, offsets)) / 2

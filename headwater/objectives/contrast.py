@@ -22,7 +22,7 @@ class TwoViews(CoupledObjective):
 
     def marks(self, batch: Batch) -> Tensor:
         """The number of the example: one that comes twice in a step is no negative of itself."""
-        return batch.items[: len(batch.inputs) // 2, None]
+        return batch.items[: len(batch.inputs) // 2, None].to(batch.inputs.device)
 
 
 class Projection(nn.ModuleList):

@@ -27,10 +27,13 @@ def begin_as_probe(reader: Reader, rows: EncodedRows) -> None:
     vectors = features_of(reader, some.inputs)
     if head is None or vectors is None or some.labels.ndim != 1:  # several labels a row are no classes
         return
-    weights, biases = linear_reader(vectors, some.labels, head.classifier.out_features)
+    last = head.classifier
+    biased = last.bias is not None  # pyright: ignore[reportUnnecessaryComparison]  # a decoder's layout has none
+    weights, biases = linear_reader(vectors, some.labels, last.out_features, biased=biased)
     with torch.no_grad():
-        head.classifier.weight.copy_(torch.from_numpy(weights))
-        head.classifier.bias.copy_(torch.from_numpy(biases))
+        last.weight.copy_(torch.from_numpy(weights))
+        if biased:
+            last.bias.copy_(torch.from_numpy(biases))
 
 
 def features_of(reader: Reader, inputs: Sequence[Input]) -> NDArray[np.float32] | None:

@@ -189,6 +189,20 @@ def test_gain_of_pictures(painter: hw.Run, shapes: Path) -> None:
     assert "bag-of-words" not in page
 
 
+def test_what_draws_is_a_classifier_too(shapes: Path, tmp_path: Path) -> None:
+    run = hw.pretrain(
+        shapes,
+        out=tmp_path / "drawer",
+        objective="image_generation",
+        size="nano",
+        steps=3,
+        assign=ASSIGN,
+        quiet=True,
+    )
+    sorter = hw.finetune(run, shapes / "train", out=tmp_path / "sorter", steps=40, assign=ASSIGN, quiet=True)
+    assert sorter.evaluate(shapes / "test").to_dict()["accuracy"]["value"] > 0.7
+
+
 def test_test_pictures_that_were_learnt_from_are_left_out(
     workplace: Path, shapes: Path, tmp_path: Path
 ) -> None:

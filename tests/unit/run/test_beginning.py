@@ -31,6 +31,20 @@ def test_a_reader_of_vectors_as_they_are(classes: int) -> None:
     assert (logits[:, classes] <= logits[:, :classes].max(1)).all()  # a class that no row has is not answered
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_reader_without_biases(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(classes, size=200)
+    vectors = rng.normal(size=(200, 6)) + 1 + labels[:, None] * np.arange(6)
+    weights, biases = linear_reader(vectors, labels, classes, biased=False)
+    assert not biases.any()
+    scaled = vectors / np.sqrt(((vectors - vectors.mean(0)) ** 2).mean())
+    reader = LogisticRegression(C=30 / 200, max_iter=200, fit_intercept=False)
+    shares = np.exp(vectors @ weights.T)
+    shares /= shares.sum(1, keepdims=True)
+    assert np.allclose(shares, reader.fit(scaled, labels).predict_proba(scaled), atol=1e-6)
+
+
 def test_vectors_that_hardly_differ_are_not_blown_up() -> None:
     rng = np.random.default_rng(0)
     labels = np.arange(40) % 2
