@@ -141,7 +141,7 @@ def find_pairs(
         raise refused[0]
     if readings:
         return _in_tables(readings, media, pairing, problems)
-    own = {kind: sources_of(roots, kind) for kind in MEDIA}  # what lies ``among`` belongs to nobody here
+    own: dict[Modality, list[Source]] = {kind: sources_of(roots, kind) for kind in MEDIA}  # none of ``among``
     return _by_name(roots, own, pairing, problems)
 
 

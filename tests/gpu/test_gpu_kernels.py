@@ -13,7 +13,11 @@ from headwater.nn.positions import LinearBias
 from headwater.nn.shared_layout import share
 from headwater.sequence import SequenceLayout
 
-pytestmark = pytest.mark.gpu
+pytestmark = [
+    pytest.mark.gpu,
+    # What flex attention's compiler looks at of a tensor that is no leaf; torch's own matter.
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"),
+]
 
 LENGTH, HEADS, HEAD_DIM = 300, 4, 32
 LAYOUTS = {

@@ -14,7 +14,12 @@ from headwater.run.choosing_objective import PRETEXT_OBJECTIVES
 
 pytestmark = pytest.mark.gpu
 STEPS = 3
-SETTINGS = ["machine.threads=1", "machine.precision=fp32", "training.batch_rows=8", "training.batch_tokens=512"]
+SETTINGS = [
+    "machine.threads=1",
+    "machine.precision=fp32",
+    "training.batch_rows=8",
+    "training.batch_tokens=512",
+]
 TOPICS = (["cat", "dog", "bird", "fish"], ["bus", "car", "train", "ship"])
 
 
@@ -66,13 +71,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("modality", "name"), [(modality, name) for modality, known in PRETEXT_OBJECTIVES.items() for name in known]
+    ("modality", "name"),
+    [(modality, name) for modality, known in PRETEXT_OBJECTIVES.items() for name in known],
 )
 def test_a_pretext_task_learns_the_same_as_on_a_processor(
     place: Path, monkeypatch: pytest.MonkeyPatch, modality: str, name: str
 ) -> None:
     monkeypatch.setenv("HEADWATER_CACHE", str(place / "cache"))
     losses: dict[str, list[float]] = {}
+    undropped = ["model.dropout=0"] if modality == "text" else []  # a device draws its own numbers
     for device in ("cpu", "cuda"):
         run = hw.pretrain(
             place / modality,
@@ -80,7 +87,7 @@ def test_a_pretext_task_learns_the_same_as_on_a_processor(
             objective=name,
             size="nano",
             steps=STEPS,
-            assign=[*SETTINGS, f"machine.device={device}"],
+            assign=[*SETTINGS, *undropped, f"machine.device={device}"],
             quiet=True,
         )
         losses[device] = [event["loss"] for event in _steps(run)]

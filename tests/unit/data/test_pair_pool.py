@@ -91,8 +91,13 @@ def test_clips_held_out_are_those_of_the_file_alone(tmp_path: Path) -> None:
     np.savez(tmp_path / "train.npz", frames=frames)
     held = tmp_path / "held.npz"
     np.savez(held, frames=np.concatenate([frames[7:8], frames[:3] // 2]))
-    how = {"frames": 4, "seconds": 0.0, "side": 16, "patch": 8}
-    reading = PairReading(Pairing.of(None, None), lambda _: (ClipCut(**how), FlowCut(**how)))
+    reading = PairReading(
+        Pairing.of(None, None),
+        lambda _: (
+            ClipCut(frames=4, seconds=0.0, side=16, patch=8),
+            FlowCut(frames=4, seconds=0.0, side=16, patch=8),
+        ),
+    )
     found = build_pair_pool(
         [tmp_path / "train.npz"], reading=reading, hold_out=[held], cache=tmp_path / "cache"
     )

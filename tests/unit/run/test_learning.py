@@ -1,5 +1,9 @@
 """What the loop takes, made from settings."""
 
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
@@ -9,14 +13,17 @@ from headwater.data.sequencers.patches import Film, Patches
 from headwater.data.tokenizer import Tokenizer
 from headwater.models import PatchSettings, build_model, picture_settings
 from headwater.models.tower_sizes import two_tower_settings
+from headwater.objectives import Objective
+from headwater.randomness import Draws
 from headwater.run.choosing_model import chosen_settings, pretraining_model
 from headwater.run.choosing_objective import PRETEXT_OBJECTIVES, Given, Pretext
 from headwater.run.learning import build_learner, compile_blocks
 from headwater.run.settings import MachineSettings, ModelSettings, ObjectiveSettings, TrainingSettings
+from headwater.sequence import Batch, SequenceLayout
 
 PATCHES = Patches(rows=4, columns=4, side=2, channels=3, mean=(0.5,) * 3, deviation=(0.25,) * 3)
 STRIPS = Patches(
-    rows=4, columns=4, side=2, channels=6, mean=(0.5,) * 6, deviation=(0.25,) * 6, film=Film(2, 0.0)
+    rows=8, columns=4, side=2, channels=6, mean=(0.5,) * 6, deviation=(0.25,) * 6, film=Film(2, 0.0)
 )
 
 
@@ -25,13 +32,16 @@ def tokenizer() -> Tokenizer:
     return Tokenizer.learn(["a few words"] * 3, 262)
 
 
-@pytest.mark.parametrize(
-    ("modality", "name"),
-    [(modality, name) for modality, known in PRETEXT_OBJECTIVES.items() for name in known],
-)
-def test_what_an_objective_owns_is_on_the_models_device(
-    tokenizer: Tokenizer, modality: Learnt, name: str
-) -> None:
+TASKS = [(modality, name) for modality, known in PRETEXT_OBJECTIVES.items() for name in known]
+READ_AT_ONCE = [
+    task
+    for task in TASKS
+    if (task[0] != "text" and task[1] != "image_generation") or task[1] == "sentence_contrast"
+]
+"""Those that ask for no number on the way, so that the meta device can follow them."""
+
+
+def built(tokenizer: Tokenizer, modality: Learnt, name: str) -> tuple[Any, Objective]:
     pretext = Pretext({name: 1.0}, modality)
     cut: Patches | Sides = STRIPS if modality == "video" else PATCHES
     if modality == "pairs":
@@ -45,7 +55,7 @@ def test_what_an_objective_owns_is_on_the_models_device(
         model = build_model(decoder, head=pretext.head, seed=0)
     elif modality != "text":
         assert isinstance(cut, Patches)
-        patches = PatchSettings(rows=4, columns=4, side=2, channels=cut.channels, slices=cut.slices)
+        patches = PatchSettings(rows=cut.rows, columns=4, side=2, channels=cut.channels, slices=cut.slices)
         model = build_model(picture_settings("nano", patches), seed=0)
     else:
         model = pretraining_model(ModelSettings(size="nano"), tokenizer, pretext, length=64, seed=0)
@@ -53,9 +63,42 @@ def test_what_an_objective_owns_is_on_the_models_device(
     objective = pretext.build(
         Given(sequencer, ObjectiveSettings(name=name), model, 0, lambda: torch.randn(20, 16, 12))
     )
+    return model, objective
+
+
+def example(tokenizer: Tokenizer, modality: Learnt) -> Batch:
+    rng, rows = np.random.default_rng(0), 6
+    words = torch.from_numpy(rng.integers(5, tokenizer.size, (rows, 8)))
+    if modality == "text":
+        return Batch(words, SequenceLayout.dense(rows, 8), torch.arange(rows))
+    patches = STRIPS if modality == "video" else PATCHES
+    shape = (rows, patches.rows * 2, patches.columns * 2, patches.channels)
+    pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+    batch = Batch(*patches.sequences(pixels), torch.arange(rows))
+    if modality != "pairs":
+        return batch
+    numbers = torch.arange(rows)[:, None].expand(-1, 2)
+    return replace(batch, targets=words, target_layout=SequenceLayout.dense(rows, 8), labels=numbers)
+
+
+@pytest.mark.parametrize(("modality", "name"), TASKS)
+def test_what_an_objective_owns_is_on_the_models_device(
+    tokenizer: Tokenizer, modality: Learnt, name: str
+) -> None:
+    model, objective = built(tokenizer, modality, name)
     learner = build_learner(model.to("meta"), objective, TrainingSettings())
     tensors = [*learner.parameters, *objective.parameters(), *objective.buffers()]
     assert {tensor.device.type for tensor in tensors} == {"meta"}
+
+
+@pytest.mark.parametrize(("modality", "name"), READ_AT_ONCE)
+def test_a_loss_is_taken_on_the_models_device(tokenizer: Tokenizer, modality: Learnt, name: str) -> None:
+    model, objective = built(tokenizer, modality, name)
+    batch = example(tokenizer, modality)
+    task = objective.prepare(batch, Draws(0, 0, batch.items.numpy()))
+    build_learner(model.to("meta"), objective, TrainingSettings())
+    terms = objective.loss(model, task.to(torch.device("meta")))
+    assert {term.total.device.type for term in terms} == {"meta"}
 
 
 def test_blocks_are_compiled_where_the_settings_say_so(tokenizer: Tokenizer) -> None:
