@@ -4,6 +4,7 @@ Shape letters: B rows (one document each), T tokens, C width, F hidden width of 
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -15,6 +16,7 @@ from headwater.nn.embedding import PatchEmbedding, TokenEmbedding
 from headwater.nn.norm import build_norm
 from headwater.sequence import SequenceLayout
 
+_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 CELLS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 
@@ -34,6 +36,30 @@ class ReadStates(nn.Module):
     def forward(self, states: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T, F) → (B, T, 2 F)
         read = self.attention(states, states, layout, layout, mask=self.mask)
         return torch.cat((states, read.values), dim=-1)
+
+
+def both_ways(lstm: nn.LSTM, vectors: Tensor, lengths: Tensor) -> Tensor:
+    """What a bidirectional ``lstm`` gives for rows (B, T, C) of these ``lengths`` (B,), as if each stood alone: (B, T, F).
+
+    Layer by layer and one way at a time, each row turned round for the way back: what stands at padding means nothing.
+    """
+    places = torch.arange(vectors.shape[1], device=vectors.device)[None]
+    last = lengths[:, None] - 1
+    turned = torch.where(places <= last, last - places, places)[..., None]
+
+    def turn(rows: Tensor) -> Tensor:
+        return rows.gather(1, turned.expand_as(rows))
+
+    def walk(rows: Tensor, layer: int, way: str) -> Tensor:
+        weights = [getattr(lstm, f"{name}_l{layer}{way}") for name in _WEIGHTS]
+        rest = rows.new_zeros(1, len(rows), lstm.hidden_size)
+        return torch.lstm(rows, (rest, rest), weights, True, 1, 0.0, lstm.training, False, True)[0]
+
+    for layer in range(lstm.num_layers):
+        vectors = vectors if layer == 0 else F.dropout(vectors, lstm.dropout, lstm.training)
+        back = turn(walk(turn(vectors), layer, "_reverse"))
+        vectors = torch.cat((walk(vectors, layer, ""), back), dim=-1)
+    return vectors
 
 
 class RecurrentBackbone(Backbone):
@@ -88,10 +114,12 @@ class RecurrentBackbone(Backbone):
 
     def _states(self, embedded: Tensor, layout: SequenceLayout) -> Tensor:
         # Rows are padded on the right. Forwards, no real token ever meets padding; backwards, the walk must
-        # begin at the last real token, which is what packing is for.
+        # begin at the last real token, which is what packing is for. On a processor whole rows are twice as fast.
         if layout.uniform or not self.settings.bidirectional:
             return self.recurrence(embedded)[0]
-        lengths = layout.real.sum(1).cpu()
-        packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
+        lengths = layout.real.sum(1)
+        if isinstance(self.recurrence, nn.LSTM) and embedded.device.type == "cpu":
+            return both_ways(self.recurrence, embedded, lengths)
+        packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
         states, _ = self.recurrence(packed)
         return pad_packed_sequence(states, batch_first=True, total_length=embedded.shape[1])[0]

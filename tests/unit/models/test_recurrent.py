@@ -1,7 +1,8 @@
 import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from headwater.models import RecurrentSettings, build_backbone
-from headwater.models.recurrent import ReadStates
+from headwater.models.recurrent import ReadStates, both_ways
 from headwater.nn.attention import AttentionMask
 from headwater.sequence import SequenceLayout
 
@@ -33,6 +34,24 @@ def test_the_backward_walk_begins_at_the_last_real_token() -> None:
     other = tokens.clone()
     other[0, 3:] = 19  # what stands in the padding must not matter
     torch.testing.assert_close(backbone(tokens, layout), backbone(other, layout))
+
+
+def test_whole_rows_give_what_packed_ones_do() -> None:
+    torch.manual_seed(0)
+    lstm = torch.nn.LSTM(5, 4, 2, batch_first=True, bidirectional=True)
+    vectors, lengths = torch.randn(4, 9, 5, requires_grad=True), torch.tensor([3, 9, 1, 6])
+    packed = pack_padded_sequence(vectors, lengths, batch_first=True, enforce_sorted=False)
+    expected, _ = pad_packed_sequence(lstm(packed)[0], batch_first=True)
+    real = torch.arange(9)[None] < lengths[:, None]
+    found = both_ways(lstm, vectors, lengths)[real]
+    torch.testing.assert_close(found, expected[real])
+    asked = [vectors, *lstm.parameters()]
+    for mine, theirs in zip(
+        torch.autograd.grad(found.square().sum(), asked),
+        torch.autograd.grad(expected[real].square().sum(), asked),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, theirs)
 
 
 def test_states_read_with_weights_that_sum_to_one() -> None:
