@@ -17,10 +17,19 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from benchmarks import ours
 from benchmarks.arena import WORKS, from_command_line
 from benchmarks.harness import environment, table, write_results
+from headwater.training.precision import decide_precision
 
 KINDS = {
     "matrix products": ("aten.mm", "aten.addmm"),
-    "attention kernel": ("aten._scaled_dot_product",),
+    "attention": (
+        "aten._scaled_dot_product",
+        "aten.bmm",
+        "aten.baddbmm",
+        "aten._softmax",
+        "aten.exp",
+        "aten.amax",
+    ),
+    "rounding to bf16 and back": ("aten._to_copy",),
     "GELU": ("aten.gelu",),
     "cross-entropy": ("aten._log_softmax", "aten.nll_loss"),
     "norms": ("aten.native_layer_norm",),
@@ -28,6 +37,8 @@ KINDS = {
     "embedding, gathering": ("aten.embedding", "aten.index", "aten.unfold"),
 }
 REST = "products, sums, rotation, copies"
+DEAREST = 12
+"""Operations that are listed by themselves."""
 PEAK_SIDE = 2048
 
 
@@ -55,9 +66,10 @@ def by_kind(seconds: Counter[str]) -> Counter[str]:
     return found
 
 
-def matrix_peak() -> float:
+def matrix_peak(precision: str) -> float:
     """Floating-point operations per second of the best of a few large products."""
-    left, best = torch.randn(PEAK_SIDE, PEAK_SIDE), 0.0
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    left, best = torch.randn(PEAK_SIDE, PEAK_SIDE, dtype=kind), 0.0
     for _ in range(5):
         began = time.thread_time()
         _ = left @ left
@@ -78,7 +90,8 @@ def main() -> None:
     records = ours.steps_of(*ours.build(arena, options.work, way), way)
     for _ in range(way.warm_steps):
         next(records)
-    peak, watch, began = matrix_peak(), Stopwatch(), time.thread_time()
+    precision = decide_precision("auto")
+    peak, watch, began = matrix_peak(precision), Stopwatch(), time.thread_time()
     with watch:
         tokens = sum(next(records).tokens for _ in range(options.steps))
     whole = (time.thread_time() - began) / options.steps
@@ -87,13 +100,21 @@ def main() -> None:
     kinds["everything else: Python, autograd, the stopwatch"] = whole - sum(kinds.values())
     ideal = tokens / options.steps * arena.flops_per_token(options.work, way.size) / peak
     text = (
-        f"# Where a training step goes ({options.work}, {way.size}, 1 thread, fp32)\n\n"
+        f"# Where a training step goes ({options.work}, {way.size}, 1 thread, {precision})\n\n"
         f"Processor time, mean of {options.steps} steps of {tokens / options.steps:,.0f} real tokens: "
         f"{whole * 1e3:,.0f} ms. All model operations at the matrix peak ({peak / 1e9:.0f} GFLOP/s) would take "
         f"{ideal * 1e3:,.0f} ms.\n\n"
         + table(
             ["kind", "ms", "share"],
             [[kind, f"{spent * 1e3:,.1f}", f"{spent / whole:.1%}"] for kind, spent in kinds.items()],
+        )
+        + "\nThe dearest operations:\n\n"
+        + table(
+            ["operation", "ms"],
+            [
+                [f"`{name}`", f"{spent / options.steps * 1e3:,.1f}"]
+                for name, spent in watch.seconds.most_common(DEAREST)
+            ],
         )
     )
     write_results(f"step-{options.work}", environment(threads=1), text, {"kinds": kinds, "ideal": ideal})
