@@ -15,6 +15,7 @@ from headwater.errors import SettingsError
 
 QUIETEST = -100.0
 """Decibels below a sine at full scale that are drawn black; full scale is white."""
+LOUDEST = 32_767
 _LEAST_POWER = 1e-12
 
 
@@ -31,6 +32,8 @@ class Mel:
     bands: int = 64
     window: float = 25.0
     hop: float = 10.0
+    full_volume: bool = False
+    """Whether a recording is first made as loud as it goes; otherwise it is heard as it was recorded."""
 
     def __post_init__(self) -> None:
         if not 1_000 <= self.rate <= 384_000 or self.frames < 1 or not 1 <= self.bands <= 512:
@@ -55,7 +58,7 @@ class Mel:
         return (self.frames - 1) * self.step + 1
 
     def picture(self, samples: NDArray[np.int16]) -> NDArray[np.uint8]:
-        """(S,) → (M, T, 1), high pitch on top; what lies beyond the last frame is left out, what lacks is silence.
+        """(S,) → (M, T, 1), as loud as they are, high pitch on top; beyond the last frame nothing is read, what lacks is silence.
 
         A level of L decibels below a sine at full scale is the byte 255 · (1 + L / 100).
         """
@@ -72,6 +75,12 @@ class Mel:
         level = 10.0 * torch.log10((power / full_scale).clamp_min(_LEAST_POWER))
         shades = (255.0 * (1.0 - level / QUIETEST)).round().clamp(0, 255).byte()
         return shades.flip(0).numpy()[..., None]
+
+
+def at_full_volume(samples: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Samples (S,) whose loudest is the loudest there can be; silence stays silence."""
+    peak = int(np.abs(samples.astype(np.int32)).max(initial=0))
+    return np.rint(samples * (LOUDEST / peak)).astype(np.int16) if peak else samples
 
 
 @cache

@@ -39,7 +39,7 @@ class ReadStates(nn.Module):
 
 
 def both_ways(lstm: nn.LSTM, vectors: Tensor, lengths: Tensor) -> Tensor:
-    """What a bidirectional ``lstm`` gives for rows (B, T, C) of these ``lengths`` (B,), as if each stood alone: (B, T, F).
+    """What a bidirectional ``lstm`` gives for rows (B, T, C) of these ``lengths`` (B,), each for itself: (B, T, F).
 
     Layer by layer and one way at a time, each row turned round for the way back: what stands at padding means nothing.
     """

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from headwater.data.cutting import Cut, cut_like, cut_of, suggested
+from headwater.data.cutting import Cut, cut_like, cut_of
 from headwater.data.media_tables import modality_of
 from headwater.data.sequencers import Patches
 from headwater.errors import SettingsError
@@ -33,7 +33,7 @@ from headwater.run.learning import (
 )
 from headwater.run.measuring import seconds_a_step, steps_in
 from headwater.run.reading import Reader
-from headwater.run.resizing import resized
+from headwater.run.resizing import asked_for, resized
 from headwater.run.settings import RunSettings, TrainingSettings
 from headwater.run.shipping import ship_finetuned
 from headwater.run.showing import Harm, harms, settled
@@ -118,12 +118,8 @@ def _cut(settings: RunSettings, known: StartingPoint | None) -> Cut | None:
     """How pictures are cut: as the run that is begun from reads them, or as they suggest; None of text."""
     if known is not None:
         return cut_like(known.sequencer) if isinstance(known.sequencer, Patches) else None
-    modality, data = modality_of(settings.data.paths), settings.data
-    if modality == "text":
-        return None
-    return suggested(
-        modality, side=data.side, seconds=data.seconds, frames=data.frames, patch=settings.model.patch
-    )
+    modality = modality_of(settings.data.paths)
+    return None if modality == "text" else asked_for(modality, settings)
 
 
 def _starting_point(

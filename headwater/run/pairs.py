@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from headwater.analysis.pictures import draw_rows
-from headwater.data.cutting import Cut, cut_like, suggested
+from headwater.data.cutting import Cut, cut_like
 from headwater.data.kinds import Learnt, Side
 from headwater.data.likeness import sketches_of
 from headwater.data.pair_batches import PairBatches, PictureSide, TextSide
@@ -32,6 +32,7 @@ from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut
 from headwater.run.matter import left_out_of
 from headwater.run.probing import Probe
+from headwater.run.resizing import asked_for
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent
 from headwater.training.plan import Learner
@@ -78,11 +79,7 @@ class Pairs:
             pairing = replace(pairing, sides=sides.kinds)
 
         def cut(side: Side) -> Cut | None:
-            if side == "text":
-                return None
-            return suggested(
-                side, side=data.side, seconds=data.seconds, frames=data.frames, patch=settings.model.patch
-            )
+            return None if side == "text" else asked_for(side, settings)
 
         def cuts(kinds: tuple[Side, Side]) -> Cuts:
             return cuts_like(sides) if sides is not None else (cut(kinds[0]), cut(kinds[1]))

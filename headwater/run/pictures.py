@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from headwater.analysis.pictures import draw_moving, draw_rows
-from headwater.data.cutting import cut_like, cut_of, suggested
+from headwater.data.cutting import cut_like, cut_of
 from headwater.data.kinds import Learnt
 from headwater.data.likeness import sketches_of
 from headwater.data.media_pool import MediaPool, build_media_pool
@@ -25,7 +25,7 @@ from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut
 from headwater.run.matter import left_out_of
 from headwater.run.probing import Probe
-from headwater.run.resizing import resized_patches
+from headwater.run.resizing import asked_for, resized_patches
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent
 from headwater.training.plan import Learner
@@ -60,11 +60,7 @@ class Pictures:
         data, patches = settings.data, resized_patches(parent.patches, settings) if parent else None
         pool = build_media_pool(
             data.paths,
-            cut=cut_like(patches)
-            if patches
-            else suggested(
-                modality, side=data.side, seconds=data.seconds, frames=data.frames, patch=settings.model.patch
-            ),
+            cut=cut_like(patches) if patches else asked_for(modality, settings),
             hold_out=data.hold_out,
             keep_duplicates=data.keep_duplicates,
             seed=settings.training.seed,

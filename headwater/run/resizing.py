@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from headwater.data.cutting import Cut, suggested
+from headwater.data.kinds import Side
 from headwater.data.sequencers import CodedPatches, Patches
 from headwater.data.sequencers.patches import TUBELET, Film
 from headwater.data.spectrogram import Mel
@@ -27,6 +29,19 @@ def resized(start: StartingPoint, settings: RunSettings) -> StartingPoint:
     if not isinstance(start.sequencer, Patches):
         return start
     return stretched_to(resized_patches(start.sequencer, settings), start)
+
+
+def asked_for(kind: Side, settings: RunSettings) -> Cut:
+    """How media are cut that no model has read yet: as the user says, and as the data suggest."""
+    data = settings.data
+    return suggested(
+        kind,
+        side=data.side,
+        seconds=data.seconds,
+        frames=data.frames,
+        patch=settings.model.patch,
+        full_volume=data.full_volume,
+    )
 
 
 def stretched_to(patches: Patches, start: StartingPoint) -> StartingPoint:

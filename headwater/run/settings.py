@@ -34,6 +34,7 @@ class DataSettings:
     side: int | None = None  # of pictures, in pixels
     seconds: float | None = None  # of recordings and clips, that are heard or seen at a time
     frames: int | None = None  # of clips, that are seen of these seconds
+    full_volume: bool | None = None  # whether each recording is made as loud as it goes; None: yes
     template: str | None = None  # what is said of a class whose name alone is known: a picture of a {}
     names: tuple[str, ...] | None = None  # other names of classes, as in back=seen from behind
     pair: tuple[str, ...] | None = (

@@ -30,12 +30,18 @@ _CUTS: Mapping[Side, type[Cut]] = {"image": PictureCut, "audio": SoundCut, "vide
 
 
 def suggested(
-    modality: Side, *, side: int | None, seconds: float | None, frames: int | None, patch: int | None
+    modality: Side,
+    *,
+    side: int | None,
+    seconds: float | None,
+    frames: int | None,
+    patch: int | None,
+    full_volume: bool | None = None,
 ) -> Cut:
     """What the user says of a cut; the rest is as the data suggest."""
     match modality:
         case "audio":
-            return SoundCut(seconds=seconds, patch=patch)
+            return SoundCut(seconds=seconds, patch=patch, full_volume=full_volume is not False)
         case "video":
             return ClipCut(frames=frames, seconds=seconds, side=side, patch=patch)
         case "flow":
@@ -47,7 +53,8 @@ def suggested(
 def cut_like(patches: Patches) -> Cut:
     """As a model has read media before."""
     if patches.mel is not None:
-        return SoundCut(patches.mel.rate, patches.mel.frames, patches.side, patches.mel.bands)
+        mel = patches.mel
+        return SoundCut(mel.rate, mel.frames, patches.side, mel.bands, full_volume=mel.full_volume)
     if patches.film is not None:
         kind = FlowCut if patches.film.flow else ClipCut
         return kind(

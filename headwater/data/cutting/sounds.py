@@ -5,6 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headwater.data.cutting.cut import LARGEST_PATCH, Check, Cut, measured, some_of
 from headwater.data.files import Source
 from headwater.data.kinds import Kind, Modality
@@ -12,7 +15,7 @@ from headwater.data.readers.media import Decoded
 from headwater.data.readers.pictures import Pixels
 from headwater.data.readers.sounds import Recording, at_rate
 from headwater.data.sequencers.patches import Patches
-from headwater.data.spectrogram import Mel
+from headwater.data.spectrogram import Mel, at_full_volume
 from headwater.errors import BadDataError
 
 HIGHEST_RATE = 16_000
@@ -25,7 +28,10 @@ MOST_FRAMES_OF_SMALL_PATCHES = 128
 
 @dataclass(frozen=True, slots=True)
 class SoundCut(Cut):
-    """Samples a second, frames of a spectrogram, the side of its patches in frames and bands, its bands of pitch."""
+    """Samples a second, frames of a spectrogram, the side of its patches in frames and bands, its bands of pitch.
+
+    At ``full_volume`` each recording is made as loud as it goes: how near the microphone stood is rarely the question.
+    """
 
     rate: int | None = None
     frames: int | None = None
@@ -33,6 +39,7 @@ class SoundCut(Cut):
     bands: int = 64
     seconds: float | None = None
     """Asked for instead of frames."""
+    full_volume: bool = True
 
     modality: ClassVar[Modality] = "audio"
     what: ClassVar[str] = "recordings"
@@ -58,28 +65,31 @@ class SoundCut(Cut):
                 f"patches of {patch} bands do not fill the {self.bands} of a spectrogram; choose --set model.patch so "
                 f"that it divides {self.bands}"
             )
-        return SoundCut(rate, max(patch, -(-frames // patch) * patch), patch, self.bands)
+        frames = max(patch, -(-frames // patch) * patch)
+        return SoundCut(rate, frames, patch, self.bands, full_volume=self.full_volume)
 
     @property
     def mel(self) -> Mel:
         """How a recording is listened to."""
         assert self.rate is not None
         assert self.frames is not None
-        return Mel(self.rate, self.frames, self.bands)
+        return Mel(self.rate, self.frames, self.bands, full_volume=self.full_volume)
 
     def array(self, content: Decoded) -> Pixels:
         """The spectrogram of its middle; silence behind what is shorter."""
-        mel = self.mel
-        samples = at_rate(_recording(content), mel.rate)
+        mel, samples = self.mel, self._heard(content)
         start = max(0, (len(samples) - mel.samples) // 2)
         return mel.picture(samples[start:])
 
     def arrays(self, content: Decoded) -> Iterator[Pixels]:
         """One spectrogram behind the other; a last piece of less than half a length is left out."""
-        mel = self.mel
-        samples = at_rate(_recording(content), mel.rate)
+        mel, samples = self.mel, self._heard(content)
         for start in range(0, max(1, len(samples) - mel.samples // 2), mel.samples):
             yield mel.picture(samples[start:])
+
+    def _heard(self, content: Decoded) -> NDArray[np.int16]:
+        samples = at_rate(_recording(content), self.mel.rate)
+        return at_full_volume(samples) if self.full_volume else samples
 
     def patches(self, pixels: Pixels) -> Patches:
         """Squares of a spectrogram."""
@@ -90,7 +100,8 @@ class SoundCut(Cut):
     def told(self) -> str:
         """Length, rate and bands."""
         mel = self.mel
-        return f"{mel.samples / mel.rate:.2f} s at {mel.rate:,} samples a second, {mel.bands} bands"
+        volume = "" if self.full_volume else ", as loud as recorded"
+        return f"{mel.samples / mel.rate:.2f} s at {mel.rate:,} samples a second, {mel.bands} bands{volume}"
 
 
 def _recording(content: Decoded) -> Recording:

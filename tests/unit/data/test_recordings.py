@@ -19,6 +19,7 @@ from headwater.data.media_pool import build_media_pool
 from headwater.data.media_tables import modality_of
 from headwater.data.readers.media import read_media
 from headwater.data.readers.sounds import Recording, at_rate, decoded_sound
+from headwater.data.sequencers import Patches
 from headwater.data.spectrogram import Mel, triangles
 from headwater.errors import BadDataError
 
@@ -151,6 +152,27 @@ def test_a_long_recording_is_learnt_from_in_pieces_and_judged_by_its_middle() ->
     assert [bool(piece[:, 4:12].any()) for piece in pieces] == [False, True, False]
     assert np.array_equal(cut.array(recording).shape, (64, 16, 1))
     assert cut.array(recording)[:, 2:14].any()
+
+
+def test_a_quiet_recording_is_made_as_loud_as_it_goes() -> None:
+    tone = a_tone(rate=8_000, seconds=0.16)
+    loud, quiet = (Recording((tone * level).astype(np.int16), 8_000) for level in (32_767, 1_000))
+    cut = SoundCut(rate=8_000, frames=16, patch=8)
+    heard = [cut.array(recording).astype(int) for recording in (loud, quiet)]
+    strong = heard[0] > 128  # what is 50 decibels below full scale is rounded away in the quiet one
+    assert np.abs(heard[0] - heard[1])[strong].max() <= 1
+    silence = Recording(np.zeros(1_280, np.int16), 8_000)
+    assert not cut.array(silence).any()
+    as_recorded = SoundCut(rate=8_000, frames=16, patch=8, full_volume=False)
+    assert as_recorded.array(quiet).max() < heard[0].max() - 60
+    assert "as loud as recorded" in as_recorded.told()
+    for one in (cut, as_recorded):
+        patches = one.patches(np.stack([one.array(quiet)]))
+        assert cut_like(patches) == one
+        assert cut_like(Patches.from_dict(patches.to_dict())) == one
+    before = as_recorded.patches(np.stack([as_recorded.array(quiet)])).to_dict()
+    del before["mel"]["full_volume"]  # as runs were written that knew nothing of it
+    assert cut_like(Patches.from_dict(before)) == as_recorded
 
 
 @pytest.fixture
