@@ -58,7 +58,7 @@ class Mel:
         return (self.frames - 1) * self.step + 1
 
     def picture(self, samples: NDArray[np.int16]) -> NDArray[np.uint8]:
-        """(S,) → (M, T, 1), as loud as they are, high pitch on top; what lacks is silence, what is left over is not read.
+        """(S,) → (M, T, 1), as loud as they are, high pitch on top; what lacks is silence, and the rest is not read.
 
         A level of L decibels below a sine at full scale is the byte 255 · (1 + L / 100).
         """
