@@ -13,6 +13,8 @@ from headwater.errors import StorageError
 
 SMALLEST_SIDE = 96
 """Pixels of a drawn picture: small ones are drawn larger."""
+SMALLEST_LETTERS = 15
+"""Pixels; a wide sheet, which is looked at from further away, has larger ones."""
 WIDEST = 2400
 """Pixels of a line, unless one picture alone is wider."""
 MILLISECONDS = 150
@@ -47,7 +49,7 @@ def _sheet(rows: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> Image.Ima
     columns = min(len(rows[0]), max(1, WIDEST // right))
     blocks = -(-len(rows[0]) // columns)
     block = down * len(rows) + _GAP * (blocks > 1)
-    font = ImageFont.load_default(15) if names else None
+    font = ImageFont.load_default(max(SMALLEST_LETTERS, right * columns // 90)) if names else None
     margin = (
         _GAP + max((2 * _GAP + round(font.getlength(name)) for name in names), default=0) if font else _GAP
     )
