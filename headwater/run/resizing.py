@@ -92,19 +92,27 @@ def resized_patches(patches: Patches, settings: RunSettings) -> Patches:
 
 
 def _refuse_what_others_have(patches: Patches, data: DataSettings) -> None:
-    theirs = {"side", "seconds", "frames"}
+    theirs = {"side", "seconds", "frames", "full_volume"}
     what = "recordings" if patches.mel else "clips" if patches.film else "pictures"
-    theirs -= {"recordings": {"seconds"}, "clips": theirs, "pictures": {"side"}}[what]
+    theirs -= {
+        "recordings": {"seconds", "full_volume"},
+        "clips": {"side", "seconds", "frames"},
+        "pictures": {"side"},
+    }[what]
     if asked := [name for name in sorted(theirs) if getattr(data, name) is not None]:
         raise SettingsError(f"{what} have no data.{asked[0]} that could change; leave it out")
 
 
 def _recordings(patches: Patches, mel: Mel, data: DataSettings) -> Patches:
+    heard = mel.full_volume if data.full_volume is None else data.full_volume
+    patches = replace(patches, mel=replace(mel, full_volume=heard))
     if data.seconds is None:
         return patches
     frames = 1 + round(data.seconds * mel.rate / mel.step)
     columns = -(-frames // patches.side)
-    return replace(patches, columns=columns, mel=replace(mel, frames=columns * patches.side))
+    return replace(
+        patches, columns=columns, mel=replace(mel, frames=columns * patches.side, full_volume=heard)
+    )
 
 
 def _clips(patches: Patches, film: Film, data: DataSettings) -> Patches:

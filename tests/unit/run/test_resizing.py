@@ -53,6 +53,9 @@ def test_what_is_asked_for_is_cut_into_the_same_patches() -> None:
     assert (large.rows, large.columns, large.side, large.height) == (8, 8, 4, 32)
     long = resized_patches(SOUND, asking(seconds=1.43))
     assert (long.rows, long.columns, long.mel and long.mel.frames) == (8, 18, 144)
+    loud = resized_patches(SOUND, asking(full_volume=True))
+    assert loud == replace(SOUND, mel=Mel(8000, 72, 64, full_volume=True))
+    assert resized_patches(loud, asking(seconds=1.43)).mel == Mel(8000, 144, 64, full_volume=True)
     film = resized_patches(CLIP, asking(frames=16, side=24))
     assert (film.slices, film.rows, film.columns) == (8, 48, 6)
     assert film.film == Film(8, 1.0)
@@ -61,6 +64,7 @@ def test_what_is_asked_for_is_cut_into_the_same_patches() -> None:
 @pytest.mark.parametrize(
     ("patches", "settings", "words"),
     [
+        (PICTURE, asking(full_volume=True), "pictures have no data.full_volume"),
         (PICTURE, asking(side=30), "choose a multiple of 4"),
         (CLIP, asking(frames=7), "even number"),
         (PICTURE, asking(seconds=2.0), "pictures have no data.seconds"),
