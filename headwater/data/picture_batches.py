@@ -38,16 +38,15 @@ class Views:
         moves = draws.integers("moved", 2 * most + 1, 2) - most
         moves[:, 0] *= not self.upright
         turned = draws.uniform("mirrored", 1)[:, 0] < 0.5
-        views = np.empty_like(pixels)
         height, width = pixels.shape[1] // self.slices, pixels.shape[2]
-        for number, (down, right) in enumerate(moves.tolist()):
-            lines = np.clip(np.arange(height) + down, 0, height - 1)
-            places = np.clip(np.arange(width) + right, 0, width - 1)
-            if self.mirrored and turned[number]:
-                places = places[::-1]
-            strip = pixels[number].reshape(self.slices, height, *pixels.shape[2:])
-            views[number] = strip[:, lines[:, None], places].reshape(pixels.shape[1:])
-        return views
+        strips = pixels.reshape(len(pixels), self.slices, height, *pixels.shape[2:])
+        views = np.empty_like(strips)
+        for strip, view, (down, right), turn in zip(strips, views, moves.tolist(), turned, strict=True):
+            lines = (np.arange(height) + down).clip(0, height - 1)
+            places = (np.arange(width) + right).clip(0, width - 1)
+            places = places[::-1] if self.mirrored and turn else places
+            strip.take(lines, axis=1).take(places, axis=2, out=view, mode="clip")
+        return views.reshape(pixels.shape)
 
 
 class PictureBatches:

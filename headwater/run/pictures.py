@@ -181,4 +181,4 @@ class Pictures:
 def _sampled(pool: MediaPool) -> Tensor:
     step = max(1, len(pool.train) * pool.patches.count // SAMPLED)
     pixels = np.array(pool.train[::step])  # in memory: the file cannot be written to
-    return pool.patches.cut(pool.patches.normalised(pixels))
+    return pool.patches.patched(pixels)

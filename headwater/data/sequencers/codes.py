@@ -63,7 +63,7 @@ class CodedPatches(Patches):
 
     def sequences(self, pixels: Pixels) -> tuple[Tensor, SequenceLayout]:
         """Pixels (B, H, W, K) as a batch reads them: tokens (B, 1 + N), and their layout."""
-        codes = self.codes(self.cut(self.normalised(pixels)))
+        codes = self.codes(self.patched(pixels))
         inputs = torch.cat((torch.full_like(codes[:, :1], self.beginning), codes), dim=1)
         return inputs, SequenceLayout.dense(*inputs.shape)
 

@@ -100,6 +100,22 @@ class Patches:
         mean, deviation = (torch.tensor(values)[:, None, None] for values in (self.mean, self.deviation))
         return numbers.sub_(mean).div_(deviation)
 
+    def patched(self, pixels: Pixels) -> Tensor:
+        """The same as patches: (B, N, P)."""
+        found = torch.empty(len(pixels), self.count, self.channels * self.side**2)
+        self._fill(found, pixels)
+        return found
+
+    def _fill(self, patches: Tensor, pixels: Pixels) -> None:
+        """Pixels into ``patches``, sorted while they are bytes: as numbers they are four times as large."""
+        side, count, channels = self.side, len(pixels), self.channels
+        squares = np.reshape(pixels, (count, self.rows, side, self.columns, side, channels))
+        sorted_bytes = np.ascontiguousarray(squares.transpose(0, 1, 3, 5, 2, 4))
+        numbers = patches.unflatten(2, (channels, side * side))
+        mean, deviation = (torch.tensor(values)[:, None] for values in (self.mean, self.deviation))
+        numbers.copy_(torch.from_numpy(sorted_bytes).view(numbers.shape))
+        numbers.div_(255.0).sub_(mean).div_(deviation)
+
     def cut(self, numbers: Tensor) -> Tensor:
         """(B, K, H, W) → (B, N, P)."""
         side = self.side
@@ -121,8 +137,9 @@ class Patches:
 
     def sequences(self, pixels: Pixels) -> tuple[Tensor, SequenceLayout]:
         """Pixels (B, H, W, K) as a batch reads them: (B, 1 + N, P), and their layout."""
-        patches = self.cut(self.normalised(pixels))
-        inputs = torch.cat((patches.new_zeros(len(patches), 1, patches.shape[2]), patches), dim=1)
+        inputs = torch.empty(len(pixels), self.length, self.channels * self.side**2)
+        inputs[:, 0] = 0.0
+        self._fill(inputs[:, 1:], pixels)
         return inputs, SequenceLayout.dense(*inputs.shape[:2])
 
     def pixels(self, patches: Tensor) -> Pixels:

@@ -9,6 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import torch
 
 from headwater.data import Problems
 from headwater.data.cutting import ClipCut, cut_like, cut_of
@@ -170,3 +171,15 @@ def test_waves_of_a_strip_tell_time_and_place() -> None:
     assert np.allclose(waves[0, 1, 2, 8:], waves[2, 1, 2, 8:])
     assert np.allclose(waves[1, 0, 0, :8], waves[1, 1, 3, :8])
     assert len({tuple(row.tolist()) for row in waves.flatten(0, 2)}) == 24
+
+
+def test_bytes_are_sorted_into_the_patches_that_numbers_are_cut_into() -> None:
+    patches = Patches(
+        rows=4, columns=3, side=4, channels=6, mean=(0.4, 0.5, 0.6) * 2, deviation=(0.2, 0.25, 0.3) * 2
+    )
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 16, 12, 6), dtype=np.uint8)
+    inputs, layout = patches.sequences(pixels)
+    assert torch.equal(inputs[:, 1:], patches.cut(patches.normalised(pixels)))
+    assert torch.equal(patches.patched(pixels), inputs[:, 1:])
+    assert not inputs[:, 0].any()
+    assert layout.documents.shape == (5, 13)
