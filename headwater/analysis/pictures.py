@@ -49,7 +49,8 @@ def _sheet(rows: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> Image.Ima
     columns = min(len(rows[0]), max(1, WIDEST // right))
     blocks = -(-len(rows[0]) // columns)
     block = down * len(rows) + _GAP * (blocks > 1)
-    font = ImageFont.load_default(max(SMALLEST_LETTERS, right * columns // 90)) if names else None
+    letters = max(SMALLEST_LETTERS, min(right * columns // 90, height * scale // 2))
+    font = ImageFont.load_default(letters) if names else None
     margin = (
         _GAP + max((2 * _GAP + round(font.getlength(name)) for name in names), default=0) if font else _GAP
     )

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.archives import open_archive
+from headwater.data.archives import READ_FAILURES, open_archive
+from headwater.data.kinds import split_of_name
 
 MOST_BYTES = 8 << 30
 """Of one array: a header that claims more is not believed."""
@@ -50,6 +51,16 @@ class ArrayHead(NamedTuple):
             and (not channels or channels[0] in _CHANNELS)
             and self.size <= MOST_BYTES
         )
+
+
+def holds_array(path: Path, name: str) -> bool:
+    """Whether an npz file has an array of that name which belongs to no part alone, as ``y_train`` does."""
+    if path.suffix.lower() != ".npz" or split_of_name(f"{name.replace('_', '-')}.npy") is not None:
+        return False
+    try:
+        return name in heads(path)
+    except READ_FAILURES:  # whoever reads it says what is wrong with it
+        return False
 
 
 def heads(path: Path) -> dict[str, ArrayHead]:

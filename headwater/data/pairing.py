@@ -1,7 +1,7 @@
 """Which things belong together: pairs that a table names, pairs of one name, clips with their own movement."""
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby, islice
@@ -141,8 +141,9 @@ def find_pairs(
         raise refused[0]
     if readings:
         return _in_tables(readings, media, pairing, problems)
-    own: dict[Modality, list[Source]] = {kind: sources_of(roots, kind) for kind in MEDIA}  # none of ``among``
-    return _by_name(roots, own, pairing, problems)
+    own = {source.path for kind in (*MEDIA, "text") for source in sources_of(roots, kind)}
+    texts = [source for source in sources_of(around, "text") if source.kind == "text"]
+    return _by_name(roots, {**media, "text": texts}, own, pairing, problems)
 
 
 def _in_tables(
@@ -313,14 +314,16 @@ def _require(table: Table, columns: Mapping[Side, Sequence[str]]) -> None:
 
 
 def _by_name(
-    roots: Sequence[Path], media: Mapping[Modality, list[Source]], pairing: Pairing, problems: Problems
+    roots: Sequence[Path],
+    media: Mapping[Modality, list[Source]],
+    own: Collection[str],
+    pairing: Pairing,
+    problems: Problems,
 ) -> PairSet:
-    """Files of the same name but another kind; of clips alone, each with its own movement."""
-    texts = [source for source in sources_of(roots, "text") if source.kind == "text"]
-    known: dict[Side, list[Source]] = {**media, "text": texts}
+    """Files of the same name but another kind, one at least an ``own`` one; of clips, each with its movement."""
     found = {
         kind: {str(PurePosixPath(source.path).with_suffix("")): source for source in sources}
-        for kind, sources in known.items()
+        for kind, sources in media.items()
         if any(source.kind not in MANY for source in sources)
     }
     there: list[Side] = [kind for kind in ("image", "video", "audio", "text") if kind in found]
@@ -336,7 +339,7 @@ def _by_name(
             "--pair image,text"
         )
     if set(sides) == {"video", "flow"}:
-        moving = list(_moving(media["video"]))
+        moving = list(_moving([source for source in media["video"] if source.path in own]))
         problems.rows += len(moving)
         return PairSet(sides, moving, media, "clips and how they move")
     matched = [
@@ -344,6 +347,7 @@ def _by_name(
         for stem, source in found.get(sides[0], {}).items()
         if stem in found.get(sides[1], {})
     ]
+    matched = [pair for pair in matched if any(source.path in own for source in pair)]
     problems.rows += len(matched)
     texts = _texts([source for pair in matched for source in pair if source.kind == "text"], problems)
     rows = [

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.data.arrays import holds_array
 from headwater.data.cutting import Cut, cut_like, digest_of
 from headwater.data.decoding import flaw
 from headwater.data.examples import Content, Example, texts_in
@@ -145,7 +146,7 @@ class Answerer:
         given = task.read_rows(
             test,
             text=text or task.judged_columns or self.text_columns,
-            label=label or self._label_name,
+            label=label or self._label_name(test),
             split="test",
             cut=self.cut,
         )
@@ -156,12 +157,15 @@ class Answerer:
         watched = replace(self.reader, check=lambda: progress.update(next(parts)))
         return task.report(watched, given, progress.say)
 
-    @property
-    def _label_name(self) -> str | None:
-        """The column, or the array, that held the labels it was trained on; none of folders, or of the only array."""
+    def _label_name(self, test: Path) -> str | None:
+        """The column that held the labels it was trained on, or the array, if ``test`` has one of that name.
+
+        None of folders, nor of an array that belongs to another part, as ``y_train`` does.
+        """
         label, place = self.card.get("label"), self.card.get("labels_in", "column")
-        named = place == "column" or (place == "array" and label != place)
-        return label if self.cut is None or named else None
+        if self.cut is None or place == "column":
+            return label
+        return label if place == "array" and holds_array(test, str(label)) else None
 
     @property
     def _foretells(self) -> bool:

@@ -127,7 +127,14 @@ class RunFolder:
 
     def settings(self) -> RunSettings:
         """What the run was told, and what it derived."""
-        return RunSettings.from_mapping(read_toml(self.path / "settings.toml"))
+        settings = RunSettings.from_mapping(read_toml(self.path / "settings.toml"))
+        return settings.having(data={"full_volume": False}) if self._began_as_recorded() else settings
+
+    def _began_as_recorded(self) -> bool:
+        """Whether it began to hear recordings before they were made as loud as they go, and so goes on that way."""
+        facts = self.read_json("data.json")
+        cuts = [cut for cut in (facts.get("cut"), *facts.get("cuts", ())) if cut]
+        return any(cut.get("modality") == "audio" and "full_volume" not in cut for cut in cuts)
 
     def write_settings(self, settings: RunSettings) -> None:
         """Replace settings.toml in one step."""

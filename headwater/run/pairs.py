@@ -70,10 +70,11 @@ class Pairs:
         data, sides = settings.data, parent.sides if parent else None
         pairing = Pairing.of(data.pair, data.text)
         asked = (data.side, data.seconds, data.frames, settings.model.patch)
-        if sides is not None and any(value is not None for value in asked):
+        other_volume = sides is not None and data.full_volume not in (None, *sides.volumes)
+        if sides is not None and (other_volume or any(value is not None for value in asked)):
             raise SettingsError(
-                "a run of pairs goes on in the sizes that its parent has; leave data.side, data.seconds, "
-                "data.frames and model.patch out"
+                "a run of pairs goes on in the sizes and at the volume that its parent has; leave data.side, "
+                "data.seconds, data.frames, data.full_volume and model.patch out"
             )
         if sides is not None:
             pairing = replace(pairing, sides=sides.kinds)

@@ -49,6 +49,8 @@ def stretched_to(patches: Patches, start: StartingPoint) -> StartingPoint:
     if patches == start.sequencer:
         return start
     before = start.settings.patches
+    if isinstance(start.sequencer, Patches) and _grid(patches) == _grid(start.sequencer):
+        return replace(start, sequencer=patches)
     if not isinstance(start.settings, TransformerSettings) or before is None:
         raise SettingsError(
             "only a Transformer reads pictures of another size than it learnt from; leave data.side, data.seconds and "
@@ -62,6 +64,10 @@ def stretched_to(patches: Patches, start: StartingPoint) -> StartingPoint:
     shape = replace(start.settings, patches=after, max_length=patches.length)
     card = {**start.card, "length": patches.length}
     return replace(start, settings=shape, sequencer=patches, card=card, weights=weights)
+
+
+def _grid(patches: Patches) -> tuple[int, int, int]:
+    return patches.rows, patches.columns, patches.slices
 
 
 def resized_patches(patches: Patches, settings: RunSettings) -> Patches:

@@ -193,3 +193,6 @@ def test_the_array_of_labels_is_remembered_by_its_name(workplace: Path, watcher:
     assert run.evaluate(paths[1], quiet=True) == run.evaluate(paths[1], label="way", quiet=True)
     with pytest.raises(hw.HeadwaterError, match="none of 120 clips has a label"):
         run.evaluate(paths[1], label="nobody", quiet=True)
+    other = workplace / "ways" / "other.npz"  # which names its labels in its own way
+    np.savez(other, frames=arrays["frames"], label=arrays["label"])
+    assert run.evaluate(other, quiet=True) == run.evaluate(paths[1], quiet=True)

@@ -68,5 +68,7 @@ def cut_like(patches: Patches) -> Cut:
 
 
 def cut_of(values: Mapping[str, Any]) -> Cut:
-    """The reverse of ``Cut.to_dict``."""
-    return _CUTS[values["modality"]](**{name: value for name, value in values.items() if name != "modality"})
+    """The reverse of ``Cut.to_dict``; what was written before there was a choice heard recordings as they were."""
+    known = {"full_volume": False} if values["modality"] == "audio" else {}
+    known |= {name: value for name, value in values.items() if name != "modality"}
+    return _CUTS[values["modality"]](**known)

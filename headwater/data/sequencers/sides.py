@@ -38,6 +38,12 @@ class Sides:
             f"{self.first.digest}{self.second.digest}".encode(), digest_size=16
         ).hexdigest()
 
+    @property
+    def volumes(self) -> set[bool]:
+        """At which volume recordings are heard: whether at their loudest."""
+        sides = (self.first, self.second)
+        return {side.mel.full_volume for side in sides if isinstance(side, Patches) and side.mel is not None}
+
     def place(self, kind: Side, owner: object) -> int:
         """0 for the first side, 1 for the second; UsageError where no side is of this kind."""
         if kind not in self.kinds:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from headwater.data import labelled_media as module
+from headwater.data.arrays import holds_array
 from headwater.data.cutting import PictureCut, cut_of, digest_of
 from headwater.data.labelled_media import read_labelled_media
 from headwater.data.problems import Problems
@@ -93,3 +94,14 @@ def test_problems_come_back_as_they_were() -> None:
     again = Problems.from_dict(problems.to_dict())
     assert again.to_dict() == problems.to_dict()
     assert (again.total, again.files, again.summary()) == (30, 1, problems.summary())
+
+
+def test_an_array_of_another_part_is_no_label_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "some.npz"
+    np.savez(path, x_test=np.zeros((3, 8, 8)), y_test=np.arange(3), y_train=np.arange(3), way=np.arange(3))
+    assert holds_array(path, "way")
+    assert not holds_array(path, "y_train")
+    assert not holds_array(path, "nobody")
+    assert not holds_array(tmp_path, "way")
+    (tmp_path / "broken.npz").write_bytes(b"PK nothing")
+    assert not holds_array(tmp_path / "broken.npz", "way")

@@ -111,6 +111,18 @@ def test_a_clip_belongs_to_its_own_movement(tmp_path: Path) -> None:
     assert all(row.first == row.second for row in found.rows)
 
 
+def test_one_file_stands_for_its_pair(tmp_path: Path) -> None:
+    for number in range(4):
+        picture(tmp_path / f"{number}.png", number)
+        (tmp_path / f"{number}.txt").write_text(f"the number {number}")
+    for name in ("3.png", "3.txt"):
+        found = find_pairs(tmp_path / name, Pairing.of(("image", "text"), None), among=[tmp_path])
+        assert [(row.first, row.second) for row in found.rows] == [
+            (Place(str(tmp_path / "3.png"), 1), "the number 3")
+        ]
+    assert len(find_pairs(tmp_path, Pairing.of(None, None)).rows) == 4
+
+
 def test_what_belongs_together_is_asked_for_where_it_cannot_be_told(tmp_path: Path) -> None:
     for number in range(3):
         picture(tmp_path / f"{number}.png")
