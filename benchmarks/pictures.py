@@ -121,7 +121,7 @@ def main() -> None:
     precision.tune_allocator()
     precision.use_threads(options.threads)
     pixels = np.random.default_rng(0).integers(256, size=(options.rows, 32, 32, 3), dtype=np.uint8)
-    numbers, labels = PATCHES.normalised(pixels), torch.arange(options.rows) % CLASSES
+    numbers, labels = PATCHES.joined(PATCHES.patched(pixels)), torch.arange(options.rows) % CLASSES
     batch = Batch(*PATCHES.sequences(pixels), torch.arange(options.rows), labels=labels)
     peers: dict[str, dict[str, str]] = {"transformers, as it comes": {}}
     if precision.has_bf16("cpu"):

@@ -16,6 +16,7 @@ from headwater.errors import SettingsError
 QUIETEST = -100.0
 """Decibels below a sine at full scale that are drawn black; full scale is white."""
 LOUDEST = 32_767
+"""Of 16-bit samples."""
 _LEAST_POWER = 1e-12
 
 

@@ -144,7 +144,7 @@ def test_transformers_gives_the_same_answers(sorter: hw.Run, shapes: Path) -> No
 
     assert bundle.settings.patches is not None
     patches = Patches.load(bundle.folder, **bundle.settings.patches.cut)
-    found = theirs(patches.normalised(pixels)).logits.softmax(-1)
+    found = theirs(patches.joined(patches.patched(pixels))).logits.softmax(-1)
     for answer, shares in zip(sorter.predict(list(pixels)), found, strict=True):
         expected = dict(zip(bundle.card["labels"], shares.tolist(), strict=True))
         assert answer["probabilities"] == pytest.approx(expected, abs=2e-6)

@@ -125,7 +125,7 @@ def test_transformers_opens_it_and_reads_the_same(painter: hw.Run, photos: Path)
     assert bundle.settings.patches is not None
     patches = Patches.load(folder, **bundle.settings.patches.cut)
     inputs, layout = patches.sequences(pixels)
-    found = theirs(patches.normalised(pixels)).last_hidden_state
+    found = theirs(patches.joined(patches.patched(pixels))).last_hidden_state
     torch.testing.assert_close(found, ours.backbone(inputs, layout), atol=1e-5, rtol=0)
 
 

@@ -57,7 +57,7 @@ def test_our_folder_gives_transformers_the_same_vectors(vocabulary: Tokenizer, t
     found = theirs(
         input_ids=words["input_ids"],
         attention_mask=words["attention_mask"],
-        pixel_values=PATCHES.normalised(pixels()),
+        pixel_values=PATCHES.joined(PATCHES.patched(pixels())),
     )
     towers = model.backbone
     assert isinstance(towers, TwoTowers)
@@ -98,7 +98,7 @@ def test_their_folder_gives_us_the_same_vectors(vocabulary: Tokenizer, tmp_path:
     towers = load_bundle(tmp_path).model.eval().backbone
     assert isinstance(towers, TwoTowers)
     inputs, layout = framed(vocabulary)
-    found: Any = theirs(input_ids=inputs, pixel_values=PATCHES.normalised(pixels()))
+    found: Any = theirs(input_ids=inputs, pixel_values=PATCHES.joined(PATCHES.patched(pixels())))
     torch.testing.assert_close(
         towers.first(*PATCHES.sequences(pixels())), found.image_embeds, atol=1e-5, rtol=0
     )

@@ -49,7 +49,7 @@ def test_a_folder_of_transformers_gives_the_same_answers(kind: str, tmp_path: Pa
     theirs = noisy(getattr(transformers, kind)(config(num_labels=7)))
     theirs.save_pretrained(tmp_path)
     ours = load_bundle(tmp_path).model.eval()
-    numbers = PATCHES.normalised(pixels())
+    numbers = PATCHES.joined(PATCHES.patched(pixels()))
     inputs, layout = PATCHES.sequences(pixels())
     states = ours.backbone(inputs, layout)
     if kind == "ViTModel":
@@ -71,7 +71,7 @@ def test_first_and_mean_are_what_dinov2_reads(kind: str, tmp_path: Path) -> None
     assert type(theirs).__name__ == "Dinov2ForImageClassification"
     inputs, layout = square.sequences(pixels()[:, :, :12])
     expected = model.heads[kind](model.backbone(inputs, layout), layout)
-    found = theirs(square.normalised(pixels()[:, :, :12])).logits
+    found = theirs(square.joined(square.patched(pixels()[:, :, :12]))).logits
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-5)
     torch.manual_seed(1)
     torch.nn.init.normal_(theirs.classifier.weight)
@@ -81,7 +81,7 @@ def test_first_and_mean_are_what_dinov2_reads(kind: str, tmp_path: Path) -> None
         again.backbone(inputs, layout), layout
     )
     torch.testing.assert_close(
-        logits, theirs(square.normalised(pixels()[:, :, :12])).logits, atol=1e-4, rtol=1e-5
+        logits, theirs(square.joined(square.patched(pixels()[:, :, :12]))).logits, atol=1e-4, rtol=1e-5
     )
 
 
@@ -106,7 +106,7 @@ def test_our_folder_gives_transformers_the_same_answers(head: str | None, tmp_pa
     options |= {} if head is None else {"pooling": "first"}
     model = build_model(picture_settings("nano", patches), head=head, seed=0, **options).eval()
     save_bundle(tmp_path / "model", model, PATCHES, {})
-    numbers = PATCHES.normalised(pixels())
+    numbers = PATCHES.joined(PATCHES.patched(pixels()))
     inputs, layout = PATCHES.sequences(pixels())
     states = model.backbone(inputs, layout)
     if head is None:
@@ -126,7 +126,7 @@ def test_transformers_prepares_pictures_as_we_do(tmp_path: Path) -> None:
     processor: Any = transformers.ViTImageProcessor.from_pretrained(tmp_path)
     pictures = [Image.fromarray(values) for values in pixels()]
     found = torch.as_tensor(np.stack(processor(pictures, input_data_format=None)["pixel_values"]))
-    torch.testing.assert_close(found, PATCHES.normalised(pixels()), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found, PATCHES.joined(PATCHES.patched(pixels())), atol=1e-5, rtol=0)
 
 
 def test_patches_are_joined_as_they_were_cut() -> None:
@@ -134,7 +134,7 @@ def test_patches_are_joined_as_they_were_cut() -> None:
     assert inputs.shape == (5, 13, 48)
     assert layout.uniform
     assert np.array_equal(PATCHES.pixels(inputs[:, 1:]), pixels())
-    second = PATCHES.normalised(pixels())[0, :, 0:4, 4:8]  # channel, line, column
+    second = PATCHES.joined(PATCHES.patched(pixels()))[0, :, 0:4, 4:8]  # channel, line, column
     assert torch.equal(inputs[0, 2], second.flatten())
 
 

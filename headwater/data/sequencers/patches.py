@@ -94,14 +94,8 @@ class Patches:
         """What tells it from others."""
         return hashlib.blake2b(json.dumps(asdict(self)).encode(), digest_size=16).hexdigest()
 
-    def normalised(self, pixels: Pixels) -> Tensor:
-        """Pixels (B, H, W, K) as numbers (B, K, H, W) with a mean near 0 and a deviation near 1."""
-        numbers = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float().div_(255.0)
-        mean, deviation = (torch.tensor(values)[:, None, None] for values in (self.mean, self.deviation))
-        return numbers.sub_(mean).div_(deviation)
-
     def patched(self, pixels: Pixels) -> Tensor:
-        """The same as patches: (B, N, P)."""
+        """Pixels (B, H, W, K) as patches (B, N, P) of numbers with a mean near 0 and a deviation near 1."""
         found = torch.empty(len(pixels), self.count, self.channels * self.side**2)
         self._fill(found, pixels)
         return found

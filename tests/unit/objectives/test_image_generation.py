@@ -25,7 +25,7 @@ def pixels(count: int = 40) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def coded() -> CodedPatches:
-    return CodedPatches.learnt(PATCHES, PATCHES.cut(PATCHES.normalised(pixels())), seed=0)
+    return CodedPatches.learnt(PATCHES, PATCHES.patched(pixels()), seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_codes_are_kept_beside_the_patches(coded: CodedPatches, tmp_path: Path) 
 
 @torch.no_grad()
 def test_the_loss_is_that_of_each_next_code(coded: CodedPatches, model: Any) -> None:
-    objective = ImageGeneration(coded, PATCHES.cut(PATCHES.normalised(pixels())))
+    objective = ImageGeneration(coded, PATCHES.patched(pixels()))
     batch = Batch(*coded.sequences(pixels(7)), torch.arange(7))
     task = objective.prepare(batch, Draws(0, 0, np.arange(7)))
     ours, guessed = objective.loss(model, task)
