@@ -22,7 +22,9 @@ def command(
     """Judge a fine-tuned RUN on labelled rows, or a language model on texts."""
     from headwater.run.verbs import open_run
 
-    result = open_run(run, precision=precision, engine=engine).evaluate(
-        test, text=options.columns(text), label=label, quiet=quiet
-    )
-    answer(result.to_dict(), str(result), as_json=json)
+    opened = open_run(run, precision=precision, engine=engine)
+    result = opened.evaluate(test, text=options.columns(text), label=label, quiet=quiet)
+    how = {"precision": opened.folder.writes or opened.folder.precision, "engine": engine}
+    usual = how == {"precision": "fp32", "engine": "torch"}
+    told = str(result) if usual else f"{result}\nin {how['precision']} by {engine}"
+    answer({**result.to_dict(), **how}, told, as_json=json)

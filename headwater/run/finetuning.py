@@ -33,7 +33,7 @@ from headwater.run.learning import (
 )
 from headwater.run.measuring import seconds_a_step, steps_in
 from headwater.run.reading import Reader
-from headwater.run.resizing import asked_for, resized
+from headwater.run.resizing import asked_for, refuse_others_sizes, resized
 from headwater.run.settings import RunSettings, TrainingSettings
 from headwater.run.shipping import ship_finetuned
 from headwater.run.showing import Harm, harms, settled
@@ -53,7 +53,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         device = use_machine(settings.machine)
         known = _known(settings)
         data = LabelledData.read(settings.data, settings.task or "classification", _cut(settings, known))
-        world.on_first(lambda: folder.write_json("data.json", data.facts()))
+        world.on_first(lambda: folder.write_data(data.facts()))
         check = stop.for_all(world)
         check()
         progress.say("\n".join(data.remarks()))
@@ -119,6 +119,7 @@ def _cut(settings: RunSettings, known: StartingPoint | None) -> Cut | None:
     if known is not None:
         return cut_like(known.sequencer) if isinstance(known.sequencer, Patches) else None
     modality = modality_of(settings.data.paths)
+    refuse_others_sizes(settings, modality)
     return None if modality == "text" else asked_for(modality, settings)
 
 

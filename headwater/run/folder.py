@@ -148,6 +148,38 @@ class RunFolder:
         aside.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         self._replace(aside, name)
 
+    def write_data(self, facts: Mapping[str, Any]) -> None:
+        """``data.json``: what the run learns from; its ``key`` is of everything that a batch depends on.
+
+        BadDataError where the run has begun on other data: its steps and these would not be of one run.
+        """
+        before = self.read_json("data.json")
+        if self._has_begun() and before.get("key", facts["key"]) != facts["key"]:
+            raise BadDataError(
+                f"{self.path} has begun to learn from other data than stand there now{_changed(before, facts)}; "
+                "restore them to go on, or begin another run on the new ones"
+            )
+        self.write_json("data.json", facts)
+
+    def moved(self) -> str:
+        """In which way the machine is another one than a begun run was trained on so far; "" where it is the same."""
+        before = self.read_json("environment.json")
+        if not (self._has_begun() and before):
+            return ""
+        now = environment()
+        pairs = {
+            "processor": (before.get("processor"), now["processor"]),
+            "torch": (before.get("packages", {}).get("torch"), now["packages"]["torch"]),
+            "headwater": (before.get("headwater"), now["headwater"]),
+        }
+        other = [f"{name} {was} then, {here} now" for name, (was, here) in pairs.items() if was != here]
+        if not other:
+            return ""
+        return f"begun elsewhere ({'; '.join(other)}): it goes on, but not to the same bits"
+
+    def _has_begun(self) -> bool:
+        return self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
+
     def write_lines(self, name: str, lines: Iterable[str]) -> None:
         """Replace a text file in one step."""
         aside = self._aside(name)
@@ -223,6 +255,21 @@ def _git_commit() -> str | None:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
         return answer.stdout.strip() or None
     return None
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Which files are other files now, where the facts of both name each with its digest."""
+    known, now = (
+        {source["path"]: source.get("digest") for source in facts.get("sources", ())}
+        for facts in (before, after)
+    )
+    changed = [path for path in known if now.get(path) != known[path]] + [
+        path for path in now if path not in known
+    ]
+    if not changed:
+        return ""
+    more = f" and {len(changed) - 1:,} more" if len(changed) > 1 else ""
+    return f" ({changed[0]}{more})"
 
 
 def _read_and_written(precision: str, engine: str) -> tuple[Precision, Rounding | None]:

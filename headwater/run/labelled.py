@@ -1,5 +1,7 @@
 """The labelled rows that a user fine-tunes on."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +66,7 @@ class LabelledData:
         """What data.json says of them."""
         labels = self.train.label_counts() if self.task.labels_are == "class" else None
         return {
+            "key": self._key(),
             "train": {"rows": len(self.train), "labels": labels},
             "validation": {"rows": len(self.validation)} if self.validation else None,
             "test": {"rows": len(self.test)} if self.test else None,
@@ -72,6 +75,18 @@ class LabelledData:
             "label": self.train.label_column,
             "problems": self.train.problems.to_dict(),
         }
+
+    def _key(self) -> str:
+        """Of all rows with their labels, in their order, and of how pictures among them are cut."""
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (self.train, self.validation, self.test):
+            for example in () if part is None else part.examples:
+                digest.update(
+                    json.dumps([example.texts, example.label, example.digest], ensure_ascii=False).encode()
+                )
+            digest.update(b"|")
+        digest.update(json.dumps(self.train.facts.get("cut"), sort_keys=True).encode())
+        return digest.hexdigest()
 
 
 def left_out(problems: Problems) -> list[str]:

@@ -32,7 +32,7 @@ from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut
 from headwater.run.matter import left_out_of
 from headwater.run.probing import Probe
-from headwater.run.resizing import asked_for
+from headwater.run.resizing import asked_for, refuse_others_sizes
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent
 from headwater.training.plan import Learner
@@ -83,6 +83,7 @@ class Pairs:
             return None if side == "text" else asked_for(side, settings)
 
         def cuts(kinds: tuple[Side, Side]) -> Cuts:
+            refuse_others_sizes(settings, *kinds)
             return cuts_like(sides) if sides is not None else (cut(kinds[0]), cut(kinds[1]))
 
         return cls(
@@ -105,7 +106,7 @@ class Pairs:
 
     def write(self, folder: RunFolder) -> None:
         """``data.json``, and what tells later whether a text, a picture, a recording or a clip was among these."""
-        folder.write_json("data.json", self.pool.facts)
+        folder.write_data(self.pool.facts)
         np.save(folder.path / "digests.npy", self.pool.digests)
         sides = self.pool.facts["sides"]
         for side, items, numbers in zip(sides, self.pool.items, self.pool.train.T, strict=True):

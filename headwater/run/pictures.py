@@ -79,7 +79,7 @@ class Pictures:
 
     def write(self, folder: RunFolder) -> None:
         """``data.json``, and what tells later whether a picture was among these."""
-        folder.write_json("data.json", self.pool.facts)
+        folder.write_data(self.pool.facts)
         np.save(folder.path / "digests.npy", self.pool.digests)
         if self.pool.facts["modality"] == "image":
             np.save(folder.path / "likeness.npy", sketches_of(self.pool.train))

@@ -32,6 +32,7 @@ from headwater.run.measuring import seconds_a_step, steps_in
 from headwater.run.pairs import Pairs
 from headwater.run.pictures import Pictures
 from headwater.run.remembering import OldData
+from headwater.run.resizing import refuse_others_sizes
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent, ship_pretrained
 from headwater.run.texts import Texts
@@ -60,6 +61,8 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
         settings = agreed_machine(folder.settings(), world)
         pretext = Pretext.named(settings.objective.name, settings.data.paths)
         _refuse_weights(pretext, settings)
+        if pretext.modality != "pairs":  # which sides these have is known once they are read
+            refuse_others_sizes(settings, pretext.modality)
         _refuse_parts(pretext, derive_pretraining(settings))
         if passed_over := pretext.require(settings.data.paths):
             progress.say(passed_over)

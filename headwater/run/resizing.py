@@ -3,12 +3,13 @@
 Patches stay as large as they were; there are more or fewer of them.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from torch import Tensor
 
 from headwater.data.cutting import Cut, suggested
-from headwater.data.kinds import Side
+from headwater.data.kinds import SIDES, Side
 from headwater.data.sequencers import CodedPatches, Patches
 from headwater.data.sequencers.patches import TUBELET, Film
 from headwater.data.spectrogram import Mel
@@ -19,6 +20,15 @@ from headwater.run.settings import DataSettings, RunSettings
 from headwater.run.starting import StartingPoint
 
 _TABLE = "embedding.positions.table.weight"
+_SIZES: Mapping[Side, frozenset[str]] = {
+    "text": frozenset(),
+    "image": frozenset({"side"}),
+    "audio": frozenset({"seconds", "full_volume"}),
+    "video": frozenset({"side", "seconds", "frames"}),
+    "flow": frozenset({"side", "seconds", "frames"}),
+}
+"""What of the data settings says how each is cut."""
+_EVERY_SIZE = sorted(frozenset[str]().union(*_SIZES.values()))
 
 
 def resized(start: StartingPoint, settings: RunSettings) -> StartingPoint:
@@ -27,6 +37,7 @@ def resized(start: StartingPoint, settings: RunSettings) -> StartingPoint:
     Raises SettingsError where patches would not fill that size, or the model has no grid of positions.
     """
     if not isinstance(start.sequencer, Patches):
+        refuse_others_sizes(settings, "text")
         return start
     return stretched_to(resized_patches(start.sequencer, settings), start)
 
@@ -42,6 +53,21 @@ def asked_for(kind: Side, settings: RunSettings) -> Cut:
         patch=settings.model.patch,
         full_volume=data.full_volume,
     )
+
+
+def refuse_others_sizes(settings: RunSettings, *sides: Side) -> None:
+    """SettingsError for a size, a length or a volume that none of these has: it would be passed over."""
+    theirs = frozenset[str]().union(*(_SIZES[side] for side in sides))
+    asked = [
+        f"data.{name}"
+        for name in _EVERY_SIZE
+        if name not in theirs and getattr(settings.data, name) is not None
+    ]
+    if settings.model.patch is not None and set(sides) == {"text"}:
+        asked.append("model.patch")
+    if asked:
+        what = " and ".join(SIDES[side] for side in dict.fromkeys(sides))
+        raise SettingsError(f"{asked[0]} says nothing of {what}; leave it out")
 
 
 def stretched_to(patches: Patches, start: StartingPoint) -> StartingPoint:
@@ -76,11 +102,11 @@ def resized_patches(patches: Patches, settings: RunSettings) -> Patches:
     Raises SettingsError as ``resized`` does.
     """
     data, patch = settings.data, settings.model.patch
+    refuse_others_sizes(settings, "audio" if patches.mel else "video" if patches.film else "image")
     if patch not in (None, patches.side):
         raise SettingsError(
             f"model.patch = {patch}, and the run that is begun from reads patches of {patches.side}; leave it out"
         )
-    _refuse_what_others_have(patches, data)
     if patches.mel is not None:
         found = _recordings(patches, patches.mel, data)
     elif patches.film is not None:
@@ -95,18 +121,6 @@ def resized_patches(patches: Patches, settings: RunSettings) -> Patches:
             "a model that draws pictures draws them in the size that it has learnt; leave data.side out"
         )
     return found
-
-
-def _refuse_what_others_have(patches: Patches, data: DataSettings) -> None:
-    theirs = {"side", "seconds", "frames", "full_volume"}
-    what = "recordings" if patches.mel else "clips" if patches.film else "pictures"
-    theirs -= {
-        "recordings": {"seconds", "full_volume"},
-        "clips": {"side", "seconds", "frames"},
-        "pictures": {"side"},
-    }[what]
-    if asked := [name for name in sorted(theirs) if getattr(data, name) is not None]:
-        raise SettingsError(f"{what} have no data.{asked[0]} that could change; leave it out")
 
 
 def _recordings(patches: Patches, mel: Mel, data: DataSettings) -> Patches:

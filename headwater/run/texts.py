@@ -72,7 +72,7 @@ class Texts:
 
     def write(self, folder: RunFolder) -> None:
         """``data.json`` and the fingerprints of the documents."""
-        folder.write_json("data.json", self.pool.facts)
+        folder.write_data(self.pool.facts)
         self.pool.fingerprints.save(folder.path / "fingerprints.arrow")
 
     def told(self, settings: RunSettings) -> str:

@@ -331,6 +331,8 @@ def _carry_on(folder: RunFolder, quiet: bool) -> Run:
     world = distributed.start()
     world.on_first(lambda: _sweep(folder))
     with Progress(quiet=quiet or not world.first) as progress:
+        if moved := folder.moved():
+            progress.say(moved)
         go_on(folder, progress)
     return Run(folder)
 

@@ -208,3 +208,28 @@ def test_one_damaged_run_does_not_hide_the_others(
     (runs / "bad" / "settings.toml").write_text("a =")
     words = "is not valid TOML"
     assert words in told("settings cut short", "runs", runs, about=words).out
+
+
+@pytest.mark.parametrize("kind", ["pretrained", "finetuned"])
+def test_a_run_does_not_go_on_over_other_data(
+    kind: str,
+    told: Callable[..., Any],
+    request: pytest.FixtureRequest,
+    copy_of: Callable[["hw.Run"], Path],
+    tmp_path: Path,
+    workplace: Path,
+) -> None:
+    run = copy_of(request.getfixturevalue(kind))
+    shutil.rmtree(run / "model")
+    source = workplace / {"pretrained": "notes.jsonl", "finetuned": "train.csv"}[kind]
+    data = tmp_path / source.name
+    shutil.copy(source, data)
+    settings = (run / "settings.toml").read_text(encoding="utf-8")
+    (run / "settings.toml").write_text(settings.replace(str(source), str(data)), encoding="utf-8")
+    facts = json.loads((run / "data.json").read_text(encoding="utf-8"))
+    lines = data.read_text(encoding="utf-8").splitlines()
+    data.write_text("\n".join(lines[:-1]) + "\n", encoding="utf-8")
+    seen = told(f"a {kind} run whose data have changed", "resume", run)
+    assert seen.code == 65
+    assert "has begun to learn from other data than stand there now" in seen.err
+    assert json.loads((run / "data.json").read_text(encoding="utf-8")) == facts

@@ -123,6 +123,9 @@ def test_evaluate_prints_one_json_object(
 ) -> None:
     found = json.loads(headwater(capsys, "evaluate", finetuned.path, workplace / "test.csv", "--json"))
     assert set(found["accuracy"]) == {"value", "low", "high"}
+    assert (found["precision"], found["engine"]) == ("fp32", "torch")
+    told = headwater(capsys, "evaluate", finetuned.path, workplace / "test.csv", "--precision", "bf16")
+    assert told.endswith("in bf16 by torch\n")
 
 
 def test_gain_judges_every_arm_and_keeps_its_cells(

@@ -135,7 +135,9 @@ def test_ctranslate2_writes_the_same(
         *("", "evaluate", translator.path, pair_files["test"], "--engine", "ctranslate2"),
         *("--precision", "auto", "--json", "--quiet"),
     )
-    assert json.loads(judged.out)["bleu"]["value"] > 80
+    found = json.loads(judged.out)
+    assert found["bleu"]["value"] > 80
+    assert (found["precision"], found["engine"]) == ("int8", "ctranslate2")
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ import pytest
 import torch
 import transformers
 
+from headwater.data.kinds import Side
 from headwater.data.sequencers.patches import Film, Patches
 from headwater.data.spectrogram import Mel
 from headwater.errors import SettingsError
 from headwater.nn.positions import stretched
-from headwater.run.resizing import resized_patches
+from headwater.run.resizing import refuse_others_sizes, resized_patches
 from headwater.run.settings import DataSettings, ModelSettings, RunSettings
 
 PICTURE = Patches(rows=4, columns=4, side=4, channels=3, mean=(0.5,) * 3, deviation=(0.25,) * 3)
@@ -64,14 +65,35 @@ def test_what_is_asked_for_is_cut_into_the_same_patches() -> None:
 @pytest.mark.parametrize(
     ("patches", "settings", "words"),
     [
-        (PICTURE, asking(full_volume=True), "pictures have no data.full_volume"),
+        (PICTURE, asking(full_volume=True), "data.full_volume says nothing of pictures"),
         (PICTURE, asking(side=30), "choose a multiple of 4"),
         (CLIP, asking(frames=7), "even number"),
-        (PICTURE, asking(seconds=2.0), "pictures have no data.seconds"),
-        (SOUND, asking(side=32), "recordings have no data.side"),
+        (PICTURE, asking(seconds=2.0), "data.seconds says nothing of pictures"),
+        (SOUND, asking(side=32), "data.side says nothing of recordings"),
         (PICTURE, replace(asking(), model=ModelSettings(patch=8)), "reads patches of 4"),
     ],
 )
 def test_what_does_not_fit_is_refused(patches: Patches, settings: RunSettings, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         resized_patches(patches, settings)
+
+
+@pytest.mark.parametrize(
+    ("sides", "settings", "words"),
+    [
+        (("text",), asking(side=32), "data.side says nothing of text"),
+        (("text",), replace(asking(), model=ModelSettings(patch=8)), "model.patch says nothing of text"),
+        (("audio",), asking(frames=8), "data.frames says nothing of recordings"),
+        (("image", "text"), asking(full_volume=False), "data.full_volume says nothing of pictures and text"),
+    ],
+)
+def test_a_size_that_the_data_do_not_have_is_refused(
+    sides: tuple[Side, ...], settings: RunSettings, words: str
+) -> None:
+    with pytest.raises(SettingsError, match=words):
+        refuse_others_sizes(settings, *sides)
+
+
+def test_a_pair_is_cut_as_either_side_is() -> None:
+    refuse_others_sizes(asking(side=32, seconds=1.0, full_volume=False), "image", "audio")
+    refuse_others_sizes(asking(), "text")
