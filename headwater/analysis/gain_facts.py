@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 
-class SummaryRow(Protocol):
-    """The mean score of an arm at a budget, with its interval."""
+class ScoreRow(Protocol):
+    """A mean score at a budget, with its interval."""
 
-    @property
-    def arm(self) -> str: ...
     @property
     def budget(self) -> int | str: ...
     @property
@@ -18,6 +16,20 @@ class SummaryRow(Protocol):
     def low(self) -> float: ...
     @property
     def high(self) -> float: ...
+
+
+class SummaryRow(ScoreRow, Protocol):
+    """That of an arm."""
+
+    @property
+    def arm(self) -> str: ...
+
+
+class ProbeRow(ScoreRow, Protocol):
+    """That of a simple reader of the frozen vectors."""
+
+    @property
+    def probe(self) -> str: ...
 
 
 class VerdictRow(Protocol):
@@ -115,6 +127,7 @@ class GainFacts:
     method: tuple[str, ...] = ()
     """Sentences on how it was measured, what was cut included."""
     sweeps: tuple[Sweep, ...] = ()
+    probes: tuple[ProbeRow, ...] = ()
     confusions: tuple[Confusion, ...] = ()
     examples: tuple[Example, ...] = ()
     shown: tuple[tuple[str, bytes], ...] = ()

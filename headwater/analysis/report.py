@@ -26,9 +26,10 @@ from headwater.analysis.gain_facts import (
     Example,
     GainFacts,
     JudgedGain,
+    ProbeRow,
+    ScoreRow,
     SummaryRow,
     Sweep,
-    VerdictRow,
 )
 from headwater.analysis.markup import (
     LONGEST_TEXT,
@@ -48,9 +49,9 @@ from headwater.analysis.words import (
     count_words,
     duration,
     interval_words,
-    p_words,
     points,
-    seeds_words,
+    verdict_sentence,
+    with_leaked_words,
 )
 from headwater.errors import StorageError
 
@@ -62,6 +63,7 @@ ARM_WORDS = {
     "floor": "TF-IDF and logistic regression",
     "parent": "the model this run was continued from",
 }
+PROBE_WORDS = {"linear": "logistic regression", "neighbours": "nearest neighbours"}
 VERDICT_WORDS = {
     "helped": "helped",
     "hurt": "made it worse",
@@ -101,9 +103,10 @@ def gain_page(gain: JudgedGain, facts: GainFacts) -> str:
             ),
             section(
                 "Verdicts",
-                bullets(_verdict_sentence(verdict) for verdict in gain.verdicts),
+                bullets(verdict_sentence(verdict) for verdict in gain.verdicts),
                 _verdict_note(gain),
             ),
+            _probes(facts.probes),
             _shifted(gain),
             _shown(facts.shown),
             _costs(facts.costs),
@@ -200,24 +203,22 @@ def _scores(
     )
 
 
-def _score(row: SummaryRow) -> Html:
+def _probes(scores: Sequence[ProbeRow]) -> str:
+    """What simple readers find in the frozen vectors: cheap extra columns."""
+    if not scores:
+        return ""
+    budgets = sorted(dict.fromkeys(row.budget for row in scores), key=_budget_order)
+    cells = {(row.probe, row.budget): row for row in scores}
+    rows: list[list[Content]] = [
+        [PROBE_WORDS.get(probe, probe), *(_score(cells[probe, budget]) for budget in budgets)]
+        for probe in dict.fromkeys(row.probe for row in scores)
+    ]
+    caption = "Accuracy in points on the vectors of the run as pre-training left it, with 95 % intervals."
+    return section("Frozen vectors", table(caption, ["probe", *_budget_columns(budgets)], rows))
+
+
+def _score(row: ScoreRow) -> Html:
     return Html(f'{points(row.mean)}<span class="interval">{points(row.low)} … {points(row.high)}</span>')
-
-
-def _verdict_sentence(verdict: VerdictRow) -> str:
-    where = at_budget(verdict.budget)
-    difference = (
-        f"{points(verdict.difference, signed=True)} points ({interval_words(verdict.low, verdict.high)}"
-    )
-    difference += f", {p_words(verdict.p)})" if verdict.p is not None else ")"
-    start = where[0].upper() + where[1:]
-    if verdict.verdict == "helped":
-        return f"{start}, pre-training helped: {difference}."
-    if verdict.verdict == "hurt":
-        return f"{start}, pre-training made it worse: {difference}."
-    if verdict.p is None:
-        return f"{start}, {seeds_words(verdict.seeds)} cannot say: {difference}."
-    return f"{start}, {seeds_words(verdict.seeds)} show no difference: {difference}."
 
 
 def _verdict_note(gain: JudgedGain) -> str:
@@ -237,7 +238,7 @@ def _verdict_note(gain: JudgedGain) -> str:
 def _shifted(gain: JudgedGain) -> str:
     if not gain.shifted:
         return ""
-    verdicts = bullets(_verdict_sentence(verdict) for verdict in gain.shifted_verdicts)
+    verdicts = bullets(verdict_sentence(verdict) for verdict in gain.shifted_verdicts)
     caption = "Accuracy in points on the test rows of another origin, with 95 % intervals."
     return _scores("On the shifted test", caption, gain.shifted, verdicts)
 
@@ -275,19 +276,9 @@ def _boundary(leakage: Mapping[str, Any], sentences: Sequence[str]) -> str:
         )
     else:
         told.append("No test row was found in what the model was pre-trained on.")
-    comparison = _with_leaked_rows(leakage)
+    comparison = with_leaked_words(leakage)
     shown = paragraph(comparison, quiet=True) if comparison else ""
     return section("Leakage and data boundary", bullets([*told, *sentences]), shown)
-
-
-def _with_leaked_rows(leakage: Mapping[str, Any]) -> str:
-    """What the scores would be with the leaked rows; empty where nothing leaked."""
-    found = [
-        f"{row['arm']} {at_budget(row['budget'])} {points(row['mean'])} ({interval_words(row['low'], row['high'])})"
-        for row in leakage.get("with_leaked_rows", ())
-        if row["arm"] in ("pretrained", "scratch")
-    ]
-    return f"For comparison, with the leaked rows: {'; '.join(found)}." if found else ""
 
 
 def _method(facts: GainFacts) -> str:

@@ -1,5 +1,10 @@
 """Numbers as a reader would say them, the same in the console, in ``gain.json`` and on the page."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from headwater.analysis.gain_facts import VerdictRow
+
 
 def points(share: float, *, signed: bool = False) -> str:
     """A share as points with one decimal: 0.1239 → 12.4, signed: +12.4."""
@@ -52,3 +57,30 @@ def count_words(number: float) -> str:
         if 1e15 > number >= size:
             return f"{number / size:.3g} {unit}"
     return f"{number:.3g}" if number >= 1e15 else f"{number:.0f}"
+
+
+def verdict_sentence(verdict: VerdictRow) -> str:
+    """Pre-trained against scratch at one budget, with the interval and what may be said of it."""
+    where = at_budget(verdict.budget)
+    difference = (
+        f"{points(verdict.difference, signed=True)} points ({interval_words(verdict.low, verdict.high)}"
+    )
+    difference += f", {p_words(verdict.p)})" if verdict.p is not None else ")"
+    start = where[0].upper() + where[1:]
+    if verdict.verdict == "helped":
+        return f"{start}, pre-training helped: {difference}."
+    if verdict.verdict == "hurt":
+        return f"{start}, pre-training made it worse: {difference}."
+    if verdict.p is None:
+        return f"{start}, {seeds_words(verdict.seeds)} cannot say: {difference}."
+    return f"{start}, {seeds_words(verdict.seeds)} show no difference: {difference}."
+
+
+def with_leaked_words(leakage: Mapping[str, Any]) -> str:
+    """What the scores would be with the leaked rows; empty where nothing leaked."""
+    found = [
+        f"{row['arm']} {at_budget(row['budget'])} {points(row['mean'])} ({interval_words(row['low'], row['high'])})"
+        for row in leakage.get("with_leaked_rows", ())
+        if row["arm"] in ("pretrained", "scratch")
+    ]
+    return f"For comparison, with the leaked rows: {'; '.join(found)}." if found else ""

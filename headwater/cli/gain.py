@@ -29,6 +29,9 @@ def command(
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", help="How often everything is repeated.")] = 3,
     minutes: options.Minutes = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The folder of the report; else RUN/reports.")
+    ] = None,
     set_: options.Set = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -50,6 +53,7 @@ def command(
         seeds=seeds,
         minutes=minutes,
         assign=set_ or (),
+        out=out,
         quiet=quiet,
     )
     answer(result.to_dict(), str(result), as_json=json)

@@ -19,6 +19,7 @@ from headwater.data.readers.table import Table
 from headwater.data.readers.text import checked_rule, guess_document_rule
 from headwater.data.scripts import language_guess, script_shares
 from headwater.data.splits import text_digest
+from headwater.telling import Told
 
 EXAMINED_ROWS = 200_000
 """Rows looked at in each file; of a larger file the report says that it speaks of these."""
@@ -114,8 +115,8 @@ class FileReport:
             yield f"{count:,} {fact}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inspection:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Inspection(Told):
     """What lies behind the paths the user gave."""
 
     files: tuple[FileReport, ...]

@@ -20,6 +20,7 @@ from headwater.data.readers.media import Medium, read_media
 from headwater.data.readers.pictures import Pixels
 from headwater.data.readers.sounds import Recording
 from headwater.errors import HeadwaterError, MissingInputError
+from headwater.telling import Told
 
 EXAMINED = 20_000
 """Items looked at in each part; of a larger one the report says that it speaks of these."""
@@ -79,8 +80,8 @@ class PartReport:
             yield from [f"  and {more:,} more that cannot be read"] * (more > 0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MediaInspection:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class MediaInspection(Told):
     """What lies behind the paths the user gave."""
 
     parts: tuple[PartReport, ...]

@@ -26,7 +26,7 @@ from headwater.run.showing import Harm, harms, settled
 from headwater.run.starting import StartingPoint
 from headwater.training.distributed import World
 from headwater.training.loop import StepRecord, train
-from headwater.training.precision import peak_memory
+from headwater.training.precision import forget_peak_memory, peak_memory
 
 RANDOM_STARTS: Mapping[str, tuple[float, ...]] = {
     "scratch": (3e-4, 1e-3, 3e-3),
@@ -183,6 +183,7 @@ def train_cell(cell: Cell, trial: Trial, rates: Sequence[float]) -> CellResult:
 def _attempt(trial: Trial, rate: float, found: Sequence[Harm] | None) -> Attempt:
     """Fine-tune with one rate; which views harm is ``found`` the first time, and does not depend on the rate."""
     began = time.perf_counter()
+    forget_peak_memory(device_of(trial.settings).type)
     start, task = trial.start, trial.task
     settings = trial.settings.having(training={"learning_rate": rate})
     device = device_of(settings)

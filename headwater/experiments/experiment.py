@@ -42,7 +42,12 @@ from headwater.run.learning import use_machine
 from headwater.run.settings import MachineSettings, RunSettings
 from headwater.run.starting import StartingPoint
 from headwater.settings import assignments, merged
-from headwater.training.precision import available_memory, look_at_machine
+from headwater.training.precision import (
+    available_memory,
+    forget_peak_memory,
+    look_at_machine,
+    peak_memory,
+)
 
 FLOOR_SECONDS = 5.0
 BYTES_A_PROCESS = 2 << 30
@@ -181,13 +186,15 @@ class Experiment:
             return None
         return cell._replace(seed=self.seeds[0])
 
+    def draws(self, plan: Plan) -> dict[Budget, list[NDArray[np.int64]]]:
+        """The training rows that every arm learns from, at each budget of the plan and each of its seeds."""
+        budgets = sorted(plan.budgets, key=budget_order)
+        return {budget: [self._drawn(budget, seed) for seed in plan.seeds] for budget in budgets}
+
     def probes(self, plan: Plan, scored_rows: Sequence[int]) -> list[ProbeScore]:
         """What frozen vectors are worth at each budget of the plan."""
-        budgets = sorted(plan.budgets, key=budget_order)
-        draws: dict[Budget, list[NDArray[np.int64]]] = {
-            budget: [self._drawn(budget, seed) for seed in plan.seeds] for budget in budgets
-        }
-        return probe_scores(self.arms["pretrained"], self.task, draws, scored_rows, device_of(self.settings))
+        draws, device = self.draws(plan), device_of(self.settings)
+        return probe_scores(self.arms["pretrained"], self.task, draws, scored_rows, device)
 
     def _train(self, cell: Cell, check: Callable[[], None]) -> CellResult:
         drawn = self._drawn(cell.budget, cell.seed)
@@ -202,6 +209,7 @@ class Experiment:
 
     def _floor(self, cell: Cell, drawn: NDArray[np.int64]) -> CellResult:
         rows = self.rows
+        forget_peak_memory()
         chosen = [rows.train[row] for row in drawn]
         result = fit_floor(
             Labelled([row.content for row in chosen], rows.numbers(chosen).tolist()),
@@ -219,7 +227,7 @@ class Experiment:
             seed=cell.seed,
             score=float((result.predictions == self.task.test.labels).mean()),
             predictions=tuple(result.predictions.tolist()),
-            cost=Cost(seconds=result.seconds),
+            cost=Cost(seconds=result.seconds, peak_memory=peak_memory()),
             tried=result.tried,
             shifted_predictions=None if shifted is None else tuple(shifted.tolist()),
         )
@@ -248,8 +256,9 @@ class Experiment:
                 parts["head"] = "begins as a gentle probe"
             if smoothing := self._settings(cell.budget).objective.label_smoothing:
                 parts["label_smoothing"] = smoothing
-            if (device := self.settings.machine.device) != "cpu":
-                parts["device"] = [device, self.settings.machine.precision]
+            place = [self.settings.machine.device, self.settings.machine.precision]
+            if place != ["cpu", "fp32"]:
+                parts["device"] = place
         return cell_key(**parts)
 
 

@@ -12,6 +12,7 @@ from headwater.evaluation.probes import linear_predictions, neighbour_prediction
 from headwater.evaluation.significance import hierarchical_bootstrap
 from headwater.experiments.arms import Task
 from headwater.experiments.plan import Budget
+from headwater.experiments.wording import table_of
 from headwater.run.reading import Reader
 from headwater.run.starting import StartingPoint
 
@@ -65,13 +66,8 @@ def probe_scores(
 
 
 def probe_table(scores: Sequence[ProbeScore]) -> str:
-    """One line a probe, accuracy in points at each budget."""
-    budgets = list(dict.fromkeys(score.budget for score in scores))
-    lines = ["frozen RUN     " + "".join(f"{budget!s:>8}" for budget in budgets)]
-    for name in PROBES:
-        cells = {score.budget: score.mean for score in scores if score.probe == name}
-        lines.append(f"{name:<15}" + "".join(f"{100 * cells[budget]:8.1f}" for budget in budgets))
-    return "\n".join(lines)
+    """One line a probe, accuracy in points with its interval at each budget."""
+    return table_of([(score.probe, score) for score in scores], "frozen RUN")
 
 
 def _right(

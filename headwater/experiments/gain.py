@@ -23,17 +23,19 @@ from headwater.experiments.plan import (
     budget_order,
     short_classes,
 )
-from headwater.experiments.reporting import gain_facts
+from headwater.experiments.reporting import gain_facts, write_draws
 from headwater.experiments.rows import GainRows
 from headwater.experiments.seen import Seen
 from headwater.experiments.workers import train_cells
+from headwater.run.folder import storage
 from headwater.run.verbs import Run, open_run
+from headwater.telling import Told
 from headwater.training.progress import Progress
 from headwater.training.signals import StopRequests
 
 
-@dataclass(frozen=True, slots=True)
-class GainResult:
+@dataclass(frozen=True, slots=True, repr=False)
+class GainResult(Told):
     """The judgement and where its report stands."""
 
     gain: Gain
@@ -51,7 +53,13 @@ class GainResult:
         }
 
     def __str__(self) -> str:
-        parts = [self.gain.table(), probe_table(self.probes), self.gain.sentence, *self.notes]
+        parts = [
+            self.gain.table(),
+            probe_table(self.probes),
+            *self.gain.told(),
+            self.gain.sentence,
+            *self.notes,
+        ]
         return "\n\n".join([*parts, f"report: {self.report}"])
 
     def _repr_html_(self) -> str:
@@ -73,12 +81,14 @@ def gain(
     seeds: int = 3,
     minutes: float | None = None,
     assign: Sequence[str] = (),
+    out: str | Path | None = None,
     quiet: bool = False,
 ) -> GainResult:
     """Measure what the pre-training of ``run`` is worth on a labelled task; every finished cell is kept.
 
     ``budgets`` are labels a class; ``arms`` those to train (None: all; pretrained and scratch always are);
-    ``seeds`` repetitions; ``minutes`` cuts seeds first, then budgets, never arms.
+    ``seeds`` repetitions; ``minutes`` cuts seeds first, then budgets, never arms. The report goes to the folder
+    ``out``, else to the reports of ``run``, in the place of the one before.
     """
     if task != "classification":
         raise UsageError(f"gain measures classification; found task '{task}'")
@@ -100,6 +110,7 @@ def gain(
     )
     rows = question.rows(Seen.of(run.path))
     refuse_leaks(len(rows.test), rows.leaks)  # known before hours are spent on training
+    refuse_leaks(len(rows.shifted or ()), rows.shifted_leaks, "shifted test")
     with Progress(quiet=quiet) as progress, StopRequests() as stop:
         experiment = Experiment.of(question, rows)
         plan = experiment.plan(minutes, only=only)
@@ -110,12 +121,27 @@ def gain(
         rows.numbers(rows.test).tolist(),
         leaks=rows.leaks,
         shifted_labels=None if rows.shifted is None else rows.numbers(rows.shifted).tolist(),
+        shifted_leaks=rows.shifted_leaks,
         all_labels_per_class=len(rows.train) / len(rows.names),
         pretraining=_pretraining(run),
         floor=FLOORS[rows.modality].name,
     )
     probes = experiment.probes(plan, judgement.scored_rows)
-    return _report(run, judgement, probes, rows, plan, Path(train).parent.name or Path(train).stem)
+    reports = run.folder.reports if out is None else Path(out)
+    with storage(reports):
+        reports.mkdir(parents=True, exist_ok=True)
+        write_draws(reports / "gain-rows.tsv", experiment.draws(plan), rows)
+        result = GainResult(judgement, probes, reports / "gain.html", (*plan.cuts, *rows.notes))
+        numbers = json.dumps(result.to_dict(), ensure_ascii=False, indent=1)
+        (reports / "gain.json").write_text(numbers, encoding="utf-8")
+    title = f"{run.path.name} on {Path(train).parent.name or Path(train).stem}"
+    shown = tuple(
+        (picture.stem, picture.read_bytes()) for picture in sorted(run.folder.reports.glob("*.png"))
+    )
+    write_gain_report(
+        result.report, judgement, gain_facts(judgement, rows, plan, title, probes=probes, shown=shown)
+    )
+    return result
 
 
 def parsed_budgets(budgets: str | Sequence[Budget]) -> tuple[Budget, ...]:
@@ -175,20 +201,3 @@ def _pretraining(run: Run) -> Pretraining:
         peak_memory=trained.get("peak_memory"),
         steps=trained.get("steps"),
     )
-
-
-def _report(
-    run: Run, judgement: Gain, probes: Sequence[ProbeScore], rows: GainRows, plan: Plan, task: str
-) -> GainResult:
-    reports = run.folder.reports
-    reports.mkdir(parents=True, exist_ok=True)
-    page = reports / "gain.html"
-    notes = (*plan.cuts, *rows.notes)
-    result = GainResult(judgement, probes, page, notes)
-    (reports / "gain.json").write_text(
-        json.dumps(result.to_dict(), ensure_ascii=False, indent=1), encoding="utf-8"
-    )
-    shown = tuple((picture.stem, picture.read_bytes()) for picture in sorted(reports.glob("*.png")))
-    facts = gain_facts(judgement, rows, plan, f"{run.path.name} on {task}", shown)
-    write_gain_report(page, judgement, facts)
-    return result

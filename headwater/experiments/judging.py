@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.analysis.words import verdict_sentence
 from headwater.errors import BadDataError, UsageError
 from headwater.evaluation.significance import Estimate, PairedTest, hierarchical_bootstrap, holm, paired_test
 from headwater.experiments.judgement import (
@@ -21,7 +22,7 @@ from headwater.experiments.judgement import (
     VerdictWord,
 )
 from headwater.experiments.plan import ARMS, Budget, Cell, CellResult, budget_order, headline_budget
-from headwater.experiments.wording import gain_sentence, plain_table
+from headwater.experiments.wording import gain_sentence, leakage_words, plain_table
 
 Correct = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -50,6 +51,8 @@ class Gain:
     against_parent: Verdict | None = None
     shifted: tuple[Summary, ...] = ()
     shifted_verdicts: tuple[Verdict, ...] = ()
+    shifted_leaked: int = 0
+    """Rows of the shifted test that were in what the model was pre-trained on; they are not scored."""
     pretraining: Pretraining
 
     def to_dict(self) -> dict[str, Any]:
@@ -60,17 +63,31 @@ class Gain:
             "summary": [row.to_dict() for row in self.summary],
             "verdicts": [row.to_dict() for row in self.verdicts],
             "leakage": dict(self.leakage),
+            "pretraining": asdict(self.pretraining),
         }
         if self.shifted:
             found["shifted"] = {
                 "summary": [row.to_dict() for row in self.shifted],
                 "verdicts": [row.to_dict() for row in self.shifted_verdicts],
+                "leaked_rows": self.shifted_leaked,
             }
         return found
 
     def table(self) -> str:
         """Arms by budgets with their intervals, in points, for a console of any width."""
         return plain_table(self.summary)
+
+    def told(self) -> list[str]:
+        """What a console says besides the table: leaked rows, the shifted test, verdicts of every budget."""
+        parts = [leakage_words(self.leakage), "\n".join(map(verdict_sentence, self.verdicts))]
+        if self.shifted:
+            lines = [plain_table(self.shifted, "shifted test"), *map(verdict_sentence, self.shifted_verdicts)]
+            if self.shifted_leaked:
+                lines.append(
+                    f"{self.shifted_leaked:,} rows of it were in what the model was pre-trained on: left out"
+                )
+            parts.append("\n".join(lines))
+        return [part for part in parts if part]
 
 
 def _cell_row(cell: CellResult, score: float) -> dict[str, Any]:
@@ -214,19 +231,18 @@ def label_equivalence(
     return LabelEquivalence(times=float(np.exp(place) / start), beyond=False)
 
 
-def refuse_leaks(count: int, leaks: Leaks) -> None:
+def refuse_leaks(count: int, leaks: Leaks, part: str = "test") -> None:
     """Refuse a test of which more than half stands in the text that the model learnt from."""
     leaked = len(set(leaks.rows))
     if leaked > MAX_LEAKED_SHARE * count:
         raise BadDataError(
-            f"found {leaked} of {count} test rows in what the model was pre-trained on; expected "
-            f"at most half; "
-            "pre-train again with --hold-out and the test file, or give another test file"
+            f"found {leaked} of {count} {part} rows in what the model was pre-trained on; expected at most half; "
+            f"pre-train again with --hold-out and the {part} file, or give another {part} file"
         )
 
 
-def _scored_rows(count: int, leaks: Leaks) -> Rows:
-    refuse_leaks(count, leaks)
+def _scored_rows(count: int, leaks: Leaks, part: str = "test") -> Rows:
+    refuse_leaks(count, leaks, part)
     leaked = set(leaks.rows)
     return np.array([row for row in range(count) if row not in leaked], dtype=np.int64)
 
@@ -247,13 +263,13 @@ def _leakage(scores: _Scores, leaks: Leaks, count: int, seed: int) -> dict[str, 
 
 
 def _shifted(
-    cells: Sequence[CellResult], labels: Sequence[int] | None, seed: int
+    cells: Sequence[CellResult], labels: Sequence[int] | None, leaks: Leaks, seed: int
 ) -> tuple[tuple[Summary, ...], tuple[Verdict, ...]]:
     """Summary and verdicts on a second test set, of the cells that answered it."""
     answers = {cell.cell: cell.shifted_predictions for cell in cells if cell.shifted_predictions is not None}
     if labels is None or not answers:
         return (), ()
-    scores, rows = _Scores(answers, labels), np.arange(len(labels))
+    scores, rows = _Scores(answers, labels), _scored_rows(len(labels), leaks, "shifted test")
     verdicts = _compare(scores, ("pretrained", "scratch"), scores.budgets(), rows, seed)
     return _summarise(scores, rows, seed), verdicts
 
@@ -264,6 +280,7 @@ def judge(
     *,
     leaks: Leaks | None = None,
     shifted_labels: Sequence[int] | None = None,
+    shifted_leaks: Leaks | None = None,
     all_labels_per_class: float | None = None,
     pretraining: Pretraining | None = None,
     floor: str = "bag-of-words",
@@ -291,7 +308,7 @@ def judge(
     equivalence = label_equivalence(summary, headline, all_labels_per_class)
     against_floor = _compare_once(scores, ("pretrained", "floor"), headline, rows, seed)
     against_parent = _compare_once(scores, ("pretrained", "parent"), headline, rows, seed)
-    shifted, shifted_verdicts = _shifted(cells, shifted_labels, seed)
+    shifted, shifted_verdicts = _shifted(cells, shifted_labels, shifted_leaks or Leaks(), seed)
     return Gain(
         sentence=gain_sentence(
             next(verdict for verdict in verdicts if verdict.budget == headline),
@@ -313,5 +330,6 @@ def judge(
         against_parent=against_parent,
         shifted=shifted,
         shifted_verdicts=shifted_verdicts,
+        shifted_leaked=len(shifted_leaks.rows) if shifted_leaks else 0,
         pretraining=pretraining,
     )

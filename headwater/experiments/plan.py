@@ -37,7 +37,7 @@ class Cell(NamedTuple):
     seed: int
 
 
-def budget_order(budget: Budget) -> float:
+def budget_order(budget: int | str) -> float:
     """A number to sort budgets by: labels a class, and "all" last."""
     return math.inf if budget == "all" else float(budget)
 

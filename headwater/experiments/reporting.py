@@ -1,11 +1,13 @@
 """The facts around a judgement, gathered for the gain page."""
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.analysis.gain_facts import Confusion, CostRow, Example, GainFacts, Sweep
+from headwater.analysis.gain_facts import Confusion, CostRow, Example, GainFacts, ProbeRow, Sweep
 from headwater.experiments.floor import FLOORS
 from headwater.experiments.judgement import Pretraining
 from headwater.experiments.judging import Gain
@@ -16,8 +18,30 @@ EXAMPLES_A_SIDE = 4
 LONGEST_EXAMPLE = 400
 
 
+def write_draws(path: Path, draws: Mapping[Budget, Sequence[NDArray[np.int64]]], rows: GainRows) -> None:
+    """Which rows every arm learnt from, at each budget and seed: a table with the digest and the place of each.
+
+    Budgets that take all rows are not listed.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, delimiter="\t", lineterminator="\n")
+        lines.writerow(["budget", "seed", "digest", "label", "file", "row"])
+        for budget, seeds in draws.items():
+            for seed, drawn in enumerate(seeds if budget != "all" else ()):
+                for place in drawn.tolist():
+                    example = rows.train[place]
+                    digest = f"{rows.train_digests[place] & (2**64 - 1):016x}"
+                    lines.writerow([budget, seed, digest, example.label, example.path, example.row])
+
+
 def gain_facts(
-    gain: Gain, rows: GainRows, plan: Plan, title: str, shown: tuple[tuple[str, bytes], ...] = ()
+    gain: Gain,
+    rows: GainRows,
+    plan: Plan,
+    title: str,
+    *,
+    probes: Sequence[ProbeRow] = (),
+    shown: tuple[tuple[str, bytes], ...] = (),
 ) -> GainFacts:
     """What the page tells besides the judgement itself; ``shown`` are pictures that pre-training left, by name."""
     return GainFacts(
@@ -31,6 +55,7 @@ def gain_facts(
             for cell in gain.cells
             if cell.seed == plan.seeds[0] and cell.tried
         ),
+        probes=tuple(probes),
         confusions=_confusions(gain, rows),
         examples=_examples(gain, rows),
         shown=shown,

@@ -33,6 +33,7 @@ class GainRows:
     label: str | None
     cut: Cut | None
     leaks: Leaks
+    shifted_leaks: Leaks
     notes: tuple[str, ...]
 
     @property
@@ -102,7 +103,13 @@ def gain_rows(
         notes.append(
             f"{len(checked)} labelled rows, a tenth of {train.name}, were taken out to choose settings on"
         )
-    exact, near = ((), ()) if seen is None else seen.rows_among(judged)
+    among = (seen or Seen()).rows_among
+    (exact, near), (other_exact, other_near) = among(judged), among(other or ())
+    if known := sum(map(len, among(checked))) if validation is not None else 0:
+        notes.append(
+            f"{known} of {len(checked)} validation rows were in what the model was pre-trained on: settings are chosen "
+            "on them all the same"
+        )
     return GainRows(
         train=learnt,
         validation=checked,
@@ -113,6 +120,7 @@ def gain_rows(
         label=given.label_column,
         cut=cut,
         leaks=Leaks(exact=exact, near=near, dropped_train_rows=dropped),
+        shifted_leaks=Leaks(exact=other_exact, near=other_near),
         notes=(*notes, *(seen.notes if seen is not None else ())),
     )
 

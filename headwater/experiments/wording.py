@@ -3,8 +3,10 @@
 No percentage without its interval, and no "better" where the paired test does not say so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from headwater.analysis.gain_facts import ScoreRow
 from headwater.analysis.words import (
     at_budget,
     duration,
@@ -12,9 +14,11 @@ from headwater.analysis.words import (
     p_words,
     points,
     seeds_words,
+    with_leaked_words,
 )
 from headwater.experiments.judgement import LabelEquivalence, Pretraining, Summary, Verdict
-from headwater.experiments.plan import Budget, budget_order
+from headwater.experiments.plan import budget_order
+from headwater.telling import in_columns
 
 FLOOR_IS_NEAR = 0.01
 """One point: below this difference the floor is worth mentioning."""
@@ -42,6 +46,17 @@ def _subject(pretraining: Pretraining) -> str:
 
 def _cost(pretraining: Pretraining) -> str:
     return "" if pretraining.seconds is None else f"; it cost {duration(pretraining.seconds)}"
+
+
+def leakage_words(leakage: Mapping[str, Any]) -> str:
+    """How many test rows the model had seen, and what the scores would be with them; "" where none."""
+    if not leakage["leaked_rows"]:
+        return ""
+    return (
+        f"{leakage['leaked_rows']:,} of {leakage['test_rows']:,} test rows ({leakage['exact']:,} exactly, "
+        f"{leakage['near']:,} nearly) were in what the model was pre-trained on. They are left out of every score. "
+        f"{with_leaked_words(leakage)}"
+    )
 
 
 def equivalence_words(equivalence: LabelEquivalence | None) -> str:
@@ -130,21 +145,22 @@ def _floor_sentence(verdict: Verdict, floor: str) -> str:
     return ""
 
 
-def plain_table(summary: Sequence[Summary]) -> str:
+def plain_table(summary: Sequence[Summary], title: str = "labels per class") -> str:
     """Accuracy in points with its 95 % interval, one line an arm and one column a budget."""
-    arms = list(dict.fromkeys(row.arm for row in summary))
-    budgets: list[Budget] = sorted(dict.fromkeys(row.budget for row in summary), key=budget_order)
-    cells = {(row.arm, row.budget): row for row in summary}
-    lines = [["labels per class", *(str(budget) for budget in budgets)]]
+    return table_of([(row.arm, row) for row in summary], title)
+
+
+def table_of(scores: Sequence[tuple[str, ScoreRow]], title: str) -> str:
+    """Named scores in points with their 95 % intervals, one line a name and one column a budget."""
+    arms = list(dict.fromkeys(name for name, _ in scores))
+    budgets = sorted(dict.fromkeys(row.budget for _, row in scores), key=budget_order)
+    cells = {(name, row.budget): row for name, row in scores}
+    lines = [[title, *(str(budget) for budget in budgets)]]
     for arm in arms:
         found = [cells.get((arm, budget)) for budget in budgets]
         lines.append([arm, *("–" if row is None else _table_cell(row) for row in found)])
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    return in_columns(lines)
 
 
-def _table_cell(row: Summary) -> str:
+def _table_cell(row: ScoreRow) -> str:
     return f"{points(row.mean)} ({points(row.low)} … {points(row.high)})"

@@ -9,12 +9,13 @@ from typing import Any
 from headwater.errors import HeadwaterError, MissingInputError
 from headwater.models import load_bundle
 from headwater.run.folder import RunFolder
+from headwater.telling import Told, in_columns
 from headwater.training.checkpoint import CheckpointFolder
 from headwater.training.events import read_events
 
 
-@dataclass(frozen=True, slots=True)
-class RunSummary:
+@dataclass(frozen=True, slots=True, repr=False)
+class RunSummary(Told):
     """What a run is, how far it is, how good."""
 
     path: Path
@@ -115,8 +116,8 @@ def _estimates(report: Mapping[str, Any]) -> str:
 _PLACE = ("kind", "step", "time")
 
 
-@dataclass(frozen=True, slots=True)
-class RunsTable:
+@dataclass(frozen=True, slots=True, repr=False)
+class RunsTable(Told):
     """The runs below a folder."""
 
     folder: Path
@@ -154,12 +155,7 @@ class RunsTable:
             return "\n".join([f"no runs in {self.folder}", *self.damaged])
         rows = [("run", "kind", "task", "size", "steps", "tokens", "minutes", "evaluation", "")]
         rows += [_cells(summary, self.folder) for summary in self.summaries]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
-        return "\n".join([*lines, *self.damaged])
+        return "\n".join([in_columns(rows), *self.damaged])
 
 
 def _cells(summary: RunSummary, folder: Path) -> tuple[str, ...]:
@@ -177,8 +173,8 @@ def _cells(summary: RunSummary, folder: Path) -> tuple[str, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+@dataclass(frozen=True, slots=True, repr=False)
+class Verification(Told):
     """What a check of every saved byte found."""
 
     path: Path

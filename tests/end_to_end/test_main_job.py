@@ -153,8 +153,15 @@ def test_gain_judges_every_arm_and_keeps_its_cells(
     assert {verdict["verdict"] for verdict in found["verdicts"]} == {"not_enough_seeds"}
     assert found["leakage"]["leaked_rows"] == 0
     assert found["sentence"]
+    assert found["pretraining"]["steps"] == 12
+    peaks = [cell["cost"]["peak_memory"] for cell in found["cells"]]
+    assert all(30 << 20 < peak < 8 << 30 for peak in peaks)
     page = (pretrained.path / "reports" / "gain.html").read_text(encoding="utf-8")
     assert "<svg" in page
+    assert "Frozen vectors" in page
+    drawn = (pretrained.path / "reports" / "gain-rows.tsv").read_text(encoding="utf-8").splitlines()
+    assert drawn[0] == "budget\tseed\tdigest\tlabel\tfile\trow"
+    assert len(drawn) == 1 + 3 * (4 + 8)
     assert "http://" not in page.replace("http://www.w3.org", "")
 
     kept = workplace / "cache" / "gain"
@@ -162,6 +169,39 @@ def test_gain_judges_every_arm_and_keeps_its_cells(
     again = json.loads(headwater(capsys, *arguments, *options))
     assert {path: path.stat().st_mtime_ns for path in kept.iterdir()} == before
     assert again["summary"] == found["summary"]
+
+
+def test_a_console_tells_leaks_verdicts_and_the_shifted_test(
+    pretrained: hw.Run, workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note = json.loads((workplace / "notes.jsonl").read_text(encoding="utf-8").splitlines()[1])["note"]
+    rows = (workplace / "test.csv").read_text(encoding="utf-8").splitlines()
+    for name in ("leaky.csv", "shifted.csv"):
+        (tmp_path / name).write_text("\n".join([*rows, f'"{note}",harbour']) + "\n", encoding="utf-8")
+    told = headwater(
+        capsys,
+        *("gain", pretrained.path, workplace / "train.csv", "--test", tmp_path / "leaky.csv"),
+        *("--shifted-test", tmp_path / "shifted.csv", "--budgets", "4", "--seeds", "1"),
+        *(
+            "--arms",
+            "pretrained,scratch",
+            "--set",
+            "training.steps=2",
+            "--out",
+            tmp_path / "report",
+            "--quiet",
+        ),
+    )
+    assert "1 of 61 test rows (1 exactly, 0 nearly) were in what the model was pre-trained on" in told
+    assert "with the leaked rows: pretrained at 4 labels per class" in told
+    assert "shifted test" in told
+    assert "1 rows of it were in what the model was pre-trained on" in told
+    assert "At 4 labels per class, 1 seed cannot say" in told
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {
+        "gain.html",
+        "gain.json",
+        "gain-rows.tsv",
+    }
 
 
 def test_a_run_says_what_it_cost(pretrained: hw.Run) -> None:

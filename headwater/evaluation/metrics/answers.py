@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from headwater.data.characters import WITHOUT_BLANKS
 from headwater.errors import BadDataError
 from headwater.evaluation.significance import Estimate, hierarchical_bootstrap
+from headwater.telling import Told
 
 Answered = str | None
 """The text of an answer, or None where nothing is answered."""
@@ -53,8 +54,8 @@ class AnswerScore:
         return f"exact match {exact}, F1 {f1}"
 
 
-@dataclass(frozen=True)
-class AnswerReport:
+@dataclass(frozen=True, repr=False)
+class AnswerReport(Told):
     """What is found of the answers to the questions of one test set."""
 
     all: AnswerScore

@@ -14,10 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from headwater.errors import BadDataError
 from headwater.evaluation.significance import RESAMPLES, Estimate, bootstrap, interval
+from headwater.telling import Told, in_columns
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 CALIBRATION_BINS = 15
+MOST_COLUMNS = 12
+"""Labels whose table of mistakes is shown whole."""
 _BLOCK = 4_000_000  # numbers of one block of resampled tables: 32 MB
 
 
@@ -53,8 +56,8 @@ class LabelScore:
         return {"label": self.label, **ratios, "rows": self.rows, "predicted": self.predicted}
 
 
-@dataclass(frozen=True)
-class ClassificationReport:
+@dataclass(frozen=True, repr=False)
+class ClassificationReport(Told):
     """Everything there is to say about label predictions on one test set."""
 
     rows: int
@@ -95,8 +98,30 @@ class ClassificationReport:
             "calibration error": self.calibration_error,
         }
         lines += [f"{name:<22}{value}" for name, value in named.items() if value is not None]
-        lines += [f"F1 of {score.label}: {score.f1}, {score.rows} rows" for score in self.labels]
-        return "\n".join(lines)
+        return "\n\n".join(["\n".join(lines), self._by_label(), self._mistaken()]).rstrip()
+
+    def _by_label(self) -> str:
+        head = ["label", "precision", "recall", "F1", "rows"]
+        cells = [[s.label, str(s.precision), str(s.recall), str(s.f1), str(s.rows)] for s in self.labels]
+        return in_columns([head, *cells])
+
+    def _mistaken(self) -> str:
+        """The whole table of what is called what where it can be read, else what is mistaken most often."""
+        names = [*(score.label for score in self.labels), "(unknown)"][: len(self.confusion)]
+        if len(self.labels) <= MOST_COLUMNS:
+            head = ["is, called", *(score.label for score in self.labels)]
+            counts = [[name, *map(str, line)] for name, line in zip(names, self.confusion, strict=True)]
+            return in_columns([head, *counts])
+        wrong = sorted(
+            (-count, true, called)
+            for true, line in enumerate(self.confusion)
+            for called, count in enumerate(line)
+            if count and true != called
+        )
+        told = [
+            f"{names[true]} called {names[called]}: {-count}" for count, true, called in wrong[:MOST_COLUMNS]
+        ]
+        return "\n".join(["most often mistaken (all of it with --json):", *told]) if told else ""
 
 
 def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, num_labels: int) -> Integers:

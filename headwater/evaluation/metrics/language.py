@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from headwater.errors import BadDataError
 from headwater.evaluation.significance import Estimate, bootstrap
+from headwater.telling import Told
 
 
-@dataclass(frozen=True)
-class LanguageReport:
+@dataclass(frozen=True, repr=False)
+class LanguageReport(Told):
     """What each token, character and byte of some documents costs a model that reads on from their beginning.
 
     Only ``nats_per_character`` and ``bits_per_byte`` = nats / (ln 2 · bytes) can be compared between vocabularies.

@@ -11,10 +11,11 @@ from headwater.errors import BadDataError
 from headwater.evaluation.metrics.classification import LabelScore
 from headwater.evaluation.metrics.counts import estimated_ratios, ratios_of, resampled_sums
 from headwater.evaluation.significance import Estimate, bootstrap, interval
+from headwater.telling import Told
 
 
-@dataclass(frozen=True)
-class MultiLabelReport:
+@dataclass(frozen=True, repr=False)
+class MultiLabelReport(Told):
     """What is found of predicted sets of labels on one test set."""
 
     rows: int

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from headwater.evaluation.metrics.retrieval import Relevance, Scores
 from headwater.evaluation.significance import Estimate, hierarchical_bootstrap
+from headwater.telling import Told
 
 DEPTHS = (1, 5, 10)
 
@@ -57,8 +58,8 @@ class Ranking:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PairReport:
+@dataclass(frozen=True, slots=True, repr=False)
+class PairReport(Told):
     """Both ways; ``right`` says what counts as found: the other side of the pair, or any with the same label."""
 
     there: Ranking

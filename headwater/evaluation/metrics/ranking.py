@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from headwater.errors import BadDataError
 from headwater.evaluation.significance import Estimate, hierarchical_bootstrap, paired_test
+from headwater.telling import Told
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.int64]
@@ -77,8 +78,8 @@ class RankingScore:
         return found
 
 
-@dataclass(frozen=True)
-class RankingReport:
+@dataclass(frozen=True, repr=False)
+class RankingReport(Told):
     """What is found of recommendations when the last event of each user is asked for."""
 
     users: int

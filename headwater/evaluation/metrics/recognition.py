@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from headwater.errors import BadDataError
 from headwater.evaluation.significance import RESAMPLES, Estimate, hierarchical_bootstrap, interval
+from headwater.telling import Told
 
 
-@dataclass(frozen=True)
-class RecognitionReport:
+@dataclass(frozen=True, repr=False)
+class RecognitionReport(Told):
     """What is found of texts written down from recordings."""
 
     rows: int

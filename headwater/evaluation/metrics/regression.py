@@ -9,12 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from headwater.errors import BadDataError
 from headwater.evaluation.significance import Estimate, bootstrap
+from headwater.telling import Told
 
 Values = NDArray[np.generic]
 
 
-@dataclass(frozen=True)
-class RegressionReport:
+@dataclass(frozen=True, repr=False)
+class RegressionReport(Told):
     """Correlations and errors of predicted numbers on one test set."""
 
     rows: int
@@ -39,8 +40,8 @@ class RegressionReport:
         return "\n".join([f"{self.rows} rows", *(f"{name:<26}{found:.3f}" for name, found in named.items())])
 
 
-@dataclass(frozen=True)
-class NumbersReport:
+@dataclass(frozen=True, repr=False)
+class NumbersReport(Told):
     """The measures of several numbers a row, one report each, in their order."""
 
     numbers: Sequence[RegressionReport]

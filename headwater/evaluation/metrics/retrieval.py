@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.evaluation.significance import Estimate, hierarchical_bootstrap
+from headwater.telling import Told
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -96,8 +97,8 @@ class RankingScores:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class RetrievalReport:
+@dataclass(frozen=True, slots=True, repr=False)
+class RetrievalReport(Told):
     """A model's ranking of all distinct passages of a test set for each distinct query, beside BM25's."""
 
     queries: int

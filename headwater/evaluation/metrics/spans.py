@@ -13,6 +13,7 @@ import numpy as np
 from headwater.errors import BadDataError
 from headwater.evaluation.metrics.counts import estimated_ratios, resampled_sums
 from headwater.evaluation.significance import Estimate, interval
+from headwater.telling import Told
 
 
 class Span(NamedTuple):
@@ -35,8 +36,8 @@ class SpanScore:
     predicted: int
 
 
-@dataclass(frozen=True)
-class SpanReport:
+@dataclass(frozen=True, repr=False)
+class SpanReport(Told):
     """What is found of predicted tags on one test set."""
 
     rows: int

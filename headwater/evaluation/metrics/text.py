@@ -15,6 +15,7 @@ from headwater.data.characters import WITHOUT_BLANKS
 from headwater.data.scripts import script_shares
 from headwater.errors import BadDataError
 from headwater.evaluation.significance import RESAMPLES, Estimate, hierarchical_bootstrap, interval
+from headwater.telling import Told
 
 Integers = NDArray[np.int64]
 ORDERS = 4
@@ -22,8 +23,8 @@ ORDERS = 4
 _words = re.compile(rf"[{WITHOUT_BLANKS}]|[^\W_{WITHOUT_BLANKS}]+")
 
 
-@dataclass(frozen=True)
-class TextReport:
+@dataclass(frozen=True, repr=False)
+class TextReport(Told):
     """What is found of written texts on one test set."""
 
     rows: int

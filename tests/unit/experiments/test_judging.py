@@ -152,7 +152,7 @@ def test_a_test_label_that_no_arm_knows_is_wrong_for_all():
 
 def test_the_json_has_exactly_the_keys_that_were_promised():
     found = json.loads(json.dumps(judge(_cells(HELPED), LABELS).to_dict()))
-    assert set(found) == {"sentence", "cells", "summary", "verdicts", "leakage"}
+    assert set(found) == {"sentence", "cells", "summary", "verdicts", "leakage", "pretraining"}
     assert {"arm", "budget", "seed", "score", "cost"} <= set(found["cells"][0])
     assert set(found["summary"][0]) == {"arm", "budget", "mean", "low", "high"}
     assert set(found["verdicts"][0]) == {"budget", "verdict", "difference", "low", "high", "p"}
@@ -166,7 +166,7 @@ def test_a_shifted_test_is_judged_by_its_own_labels():
     found = judge(cells, LABELS, shifted_labels=[(label + 1) % 4 for label in LABELS[:100]])
     # The shifted labels are exactly the mistakes: who was right before is wrong now.
     assert found.shifted_verdicts[1].difference < 0 < found.verdicts[1].difference
-    assert set(found.to_dict()["shifted"]) == {"summary", "verdicts"}
+    assert set(found.to_dict()["shifted"]) == {"summary", "verdicts", "leaked_rows"}
 
 
 def test_predictions_of_another_test_file_are_refused():

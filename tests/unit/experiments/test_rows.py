@@ -81,3 +81,21 @@ def test_a_test_of_another_task_is_refused(tmp_path: Path) -> None:
             table(tmp_path / "test.tsv", range(70, 80), "other"),
             seen=None,
         )
+
+
+def test_rows_of_other_parts_that_the_pool_holds_are_known_too(tmp_path: Path) -> None:
+    pool = Fingerprints()
+    pool.add_many([text(121), text(140), text(141)])
+    rows = gain_rows(
+        table(tmp_path / "train.tsv", range(60)),
+        table(tmp_path / "test.tsv", [100, 101]),
+        seen=Seen(texts=(pool,)),
+        validation=table(tmp_path / "valid.tsv", [120, 121]),
+        shifted=table(tmp_path / "shifted.tsv", [140, 141, 142, 143, 145, 147]),
+    )
+    assert rows.leaks.rows == ()
+    assert rows.shifted_leaks.rows == (0, 1)
+    assert any(
+        note.startswith("1 of 2 validation rows were in what the model was pre-trained on")
+        for note in rows.notes
+    )
