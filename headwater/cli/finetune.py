@@ -14,14 +14,14 @@ def command(
     train: options.Train,
     out: options.Out = Path("runs/finetuned"),
     task: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--task",
-            help="classification, multi_label_classification, pair_classification, regression, pair_regression, "
-            "similarity, tagging, question_answering, retrieval, translation, summarization, generation, "
-            "recommendation, captioning, speech_recognition or zero_shot.",
+            help="classification (the usual), multi_label_classification, pair_classification, regression, "
+            "pair_regression, similarity, tagging, question_answering, retrieval, translation, summarization, "
+            "generation, recommendation, captioning, speech_recognition or zero_shot.",
         ),
-    ] = "classification",
+    ] = None,
     text: options.Text = None,
     label: options.Label = None,
     validation: options.Validation = None,
@@ -43,7 +43,7 @@ def command(
             help="full; head: the backbone stays frozen; lora: small corrections; gradual: block by block.",
         ),
     ] = None,
-    seed: options.Seed = 0,
+    seed: options.Seed = None,
     set_: options.Set = None,
     from_: options.From = None,
     json: options.Json = False,
@@ -69,6 +69,6 @@ def command(
         steps=steps,
         minutes=minutes,
         adapt=adapt,
-        seed=seed or None,
+        seed=seed,
     )
     answer(tuned.to_dict(), str(tuned), as_json=json)

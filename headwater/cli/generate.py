@@ -38,7 +38,7 @@ def command(
     no_repeat_ngram: ways.NoRepeatNgram = 0,
     stop: ways.Stop = None,
     text: options.Text = None,
-    seed: options.Seed = 0,
+    seed: options.Seed = None,
     precision: options.WritingPrecision = "fp32",
     engine: options.Engine = "torch",
     json: options.Json = False,
@@ -69,7 +69,7 @@ def command(
         drawn = open_run(run, precision=precision).draw(
             out,
             samples or 16,
-            seed=seed,
+            seed=seed or 0,
             temperature=1.0 if temperature is None else temperature,
             top_p=0.95 if top_p is None else top_p,
             quiet=quiet,
@@ -88,7 +88,7 @@ def command(
         repetition_penalty=repetition_penalty,
         no_repeat_ngram=no_repeat_ngram,
         stop=stop,
-        seed=seed,
+        seed=seed or 0,
     )
     opened = open_run(run, precision=precision, engine=engine)
     if prompt is None:

@@ -51,7 +51,7 @@ Steps = Annotated[int | None, typer.Option("--steps", help="Optimiser steps.")]
 Minutes = Annotated[
     float | None, typer.Option("--minutes", help="Time to spend; turned into steps before step 0.")
 ]
-Seed = Annotated[int, typer.Option("--seed", help="The seed of everything random.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="The seed of everything random; else 0.")]
 Size = Annotated[str | None, typer.Option("--size", help="nano, tiny, small, base or large.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Any setting: --set training.learning_rate=0.001")

@@ -41,7 +41,7 @@ def command(
     stop_when_flat: Annotated[
         bool, typer.Option("--stop-when-flat", help="End when the held-out loss no longer falls.")
     ] = False,
-    seed: options.Seed = 0,
+    seed: options.Seed = None,
     set_: options.Set = None,
     from_: options.From = None,
     json: options.Json = False,
@@ -67,6 +67,6 @@ def command(
         probe=probe,
         start_from=continue_run,
         stop_when_flat=stop_when_flat or None,
-        seed=seed or None,
+        seed=seed,
     )
     answer(run.to_dict(), str(run), as_json=json)

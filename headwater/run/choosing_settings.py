@@ -8,8 +8,10 @@ from headwater.data.media_tables import modality_of
 from headwater.errors import SettingsError, UsageError
 from headwater.run.choosing_objective import USUAL
 from headwater.run.settings import RunSettings
+from headwater.run.tasks import task_kind
 from headwater.settings import assignments, merged, read_toml
 
+USUAL_TASK = "classification"
 Paths = str | Path | Sequence[str | Path]
 
 
@@ -72,10 +74,9 @@ def settings_of(
     base: str | Path | None,
     choices: Mapping[str, Any],
     assign: Iterable[str],
-    usual: Mapping[str, Any] | None = None,
 ) -> RunSettings:
-    """What was assigned, over what was chosen, over what a file says, over what is usual."""
-    values = merged(usual or {}, read_toml(Path(base)) if base is not None else {})
+    """What was assigned, over what was chosen, over what a file says, over what is usual of the task."""
+    values: Mapping[str, Any] = read_toml(Path(base)) if base is not None else {}
     values = merged(merged(values, choices), assignments(list(assign)))
     if values.setdefault("kind", kind) != kind:
         raise SettingsError(
@@ -85,6 +86,9 @@ def settings_of(
         raise UsageError(
             "no data were named; expected files or folders: headwater pretrain notes/ --out runs/notes"
         )
+    if kind == "finetune":
+        task = values.setdefault("task", USUAL_TASK)
+        values = merged({"model": {"size": task_kind(task).habits.size}}, values)
     if kind == "pretrain" and not values.get("objective", {}).get("name"):
         paths = values["data"]["paths"]
         values = merged(values, {"objective": {"name": USUAL[modality_of(paths)]}})

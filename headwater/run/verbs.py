@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,6 @@ from headwater.run.pretraining import carry_on_pretraining
 from headwater.run.searching import search
 from headwater.run.settings import RunSettings
 from headwater.run.summary import RunsTable, RunSummary, Verification, summary_of, verification_of
-from headwater.run.tasks import task_kind
 from headwater.run.tasks.task import Report
 from headwater.run.zero_shot import carry_on_zero_shot
 from headwater.training import distributed
@@ -265,7 +264,7 @@ def finetune(
     train: str | Path,
     *,
     out: str | Path = "runs/finetuned",
-    task: str = "classification",
+    task: str | None = None,
     settings: str | Path | None = None,
     assign: Sequence[str] = (),
     quiet: bool = False,
@@ -273,6 +272,7 @@ def finetune(
 ) -> Run:
     """Fine-tune a run (or "scratch": random weights) on labelled rows and give back the new run.
 
+    ``task`` is what the file ``settings`` says where it is not given, else classification.
     ``choices``: text, label, validation, template, names, size, steps, minutes, adapt, seed.
     """
     start = _start(run)
@@ -280,9 +280,9 @@ def finetune(
         raise UsageError(
             f"--size {choices['size']} does not fit: {start} brings its size; only 'scratch' takes one"
         )
-    given = choices_of(choices, paths=paths_of(train), task=task, start_from=start)
-    usual = {"model": {"size": task_kind(task).habits.size}}
-    return _begin(out, settings_of("finetune", settings, given, assign, usual), quiet)
+    given = choices_of(choices, paths=paths_of(train), task=task)
+    values = settings_of("finetune", settings, given, assign)
+    return _begin(out, replace(values, start_from=start), quiet)
 
 
 def resume(run: "str | Path | Run", *, quiet: bool = False) -> Run:

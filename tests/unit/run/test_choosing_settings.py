@@ -1,0 +1,38 @@
+"""What a caller chose, what a file says, what is usual: in this order."""
+
+from pathlib import Path
+
+import pytest
+
+from headwater.errors import SettingsError
+from headwater.run.choosing_settings import choices_of, settings_of
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_text(
+        'kind = "finetune"\ntask = "recommendation"\n[data]\npaths = ["events.tsv"]\n[training]\nseed = 7\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_a_file_is_heard_where_nothing_was_chosen(file: Path) -> None:
+    found = settings_of("finetune", file, choices_of({"seed": None, "task": None}), ())
+    assert (found.task, found.training.seed, found.model.size) == ("recommendation", 7, "nano")
+
+
+def test_what_was_chosen_is_heard_first(file: Path) -> None:
+    found = settings_of("finetune", file, choices_of({"seed": 0, "task": "tagging"}), ["training.steps=3"])
+    assert (found.task, found.training.seed, found.training.steps) == ("tagging", 0, 3)
+
+
+def test_rows_are_classified_where_nobody_says_more() -> None:
+    found = settings_of("finetune", None, choices_of({"paths": ["rows.csv"]}), ())
+    assert (found.task, found.training.seed, found.model.size) == ("classification", 0, "tiny")
+
+
+def test_a_file_of_the_other_kind_is_refused(file: Path) -> None:
+    with pytest.raises(SettingsError, match="use: headwater finetune"):
+        settings_of("pretrain", file, {}, ())
