@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from headwater.errors import SettingsError
 from headwater.models.cost import body_parameters
@@ -336,24 +336,32 @@ def matched_settings(
         **({} if patches is None else {"pad_token": None}),
     }
 
-    def with_hidden(hidden_width: int) -> RecurrentSettings | ConvolutionalSettings | ResidualSettings:
-        if kind == "recurrent":
-            return RecurrentSettings(
-                **shared, depth=depth or 2, hidden_width=hidden_width, bidirectional=not causal
-            )
-        if patches is not None:
-            return ResidualSettings(**shared, depth=depth or 2, hidden_width=hidden_width)
-        return ConvolutionalSettings(
-            **shared, depth=depth or nearest.depth, hidden_width=hidden_width, causal=causal
-        )
-
-    if kind not in ("recurrent", "convolutional"):
+    if kind == "recurrent":
+        usual = RecurrentSettings(**shared, depth=depth or 2, hidden_width=1, bidirectional=not causal)
+        return matched_hidden(usual, target_parameters)
+    if kind != "convolutional":
         raise SettingsError(f"baseline {kind!r} does not exist; choose 'recurrent' or 'convolutional'")
-    found = with_hidden(_search(lambda hidden: body_parameters(with_hidden(hidden)), target_parameters))
+    if patches is not None:
+        return matched_hidden(ResidualSettings(**shared, depth=depth or 2, hidden_width=1), target_parameters)
+    deep = depth or nearest.depth
+    usual = ConvolutionalSettings(**shared, depth=deep, hidden_width=1, causal=causal)
+    return matched_hidden(usual, target_parameters)
+
+
+Baseline = TypeVar("Baseline", RecurrentSettings, ConvolutionalSettings, ResidualSettings)
+
+
+def matched_hidden(settings: Baseline, target_parameters: int) -> Baseline:
+    """The same baseline with the hidden width that brings it nearest to ``target_parameters`` besides its embeddings.
+
+    SettingsError where none comes within 5 %.
+    """
+    having = lambda hidden: replace(settings, hidden_width=hidden)  # noqa: E731
+    found = having(_search(lambda hidden: body_parameters(having(hidden)), target_parameters))
     error = abs(body_parameters(found) / target_parameters - 1)
     if error > 0.05:
         raise SettingsError(
-            f"no {kind} backbone of width {found.width} comes within 5 % of {target_parameters:,} parameters "
+            f"no {type(found).__name__} of width {found.width} comes within 5 % of {target_parameters:,} parameters "
             f"(nearest: {body_parameters(found):,}); give another width or depth"
         )
     return found

@@ -12,11 +12,13 @@ from headwater.models import (
     HeadSettings,
     Model,
     PatchSettings,
+    RecurrentSettings,
     TransformerSettings,
     build_model,
     cost_of,
     encoder_decoder_settings,
     load_bundle,
+    matched_hidden,
     matched_settings,
     picture_settings,
 )
@@ -32,9 +34,11 @@ from headwater.models.sizes import (
 from headwater.objectives.objective import Reads
 from headwater.run.choosing_objective import READS, Pretext
 from headwater.run.resizing import resized
-from headwater.run.settings import ModelSettings, RunSettings
+from headwater.run.settings import STACKED, ModelSettings, RunSettings
 from headwater.run.starting import StartingPoint, model_folder
 
+USUAL_WINDOW = 65
+"""Positions that a block with a window looks at, itself in the middle."""
 DROPOUT_OF_VIEWS = 0.1
 """Where two passes over one text have to differ."""
 LAYOUTS_THAT_READ: Mapping[Reads, Collection[LayoutName]] = {
@@ -66,9 +70,7 @@ def chosen_settings(
         return EncoderDecoderSettings.of(*halves)
     layout = model.layout or ("llama" if needs == "past" else "modernbert")
     transformer = _fitted((ENCODERS | DECODERS)[layout](model.size, vocabulary_size), model, length)
-    if model.backbone == "transformer":
-        return transformer
-    return matched_to(transformer, model.backbone)
+    return transformer if model.backbone == "transformer" else _baseline(transformer, model)
 
 
 def chosen_picture_settings(model: ModelSettings, patches: Patches) -> BackboneSettings:
@@ -82,18 +84,24 @@ def chosen_picture_settings(model: ModelSettings, patches: Patches) -> BackboneS
         channels=patches.channels,
         slices=patches.slices,
     )
-    usual = picture_settings(model.size, shape)
-    width, dropout = model.width or usual.width, model.dropout or 0.0
-    transformer = dataclasses.replace(
-        usual,
-        width=width,
-        depth=model.depth or usual.depth,
-        num_heads=model.num_heads or usual.num_heads,
-        feed_forward_width=model.feed_forward_width or 4 * width,
-        residual_dropout=dropout,
-        embedding_dropout=dropout,
-    )
-    return transformer if model.backbone == "transformer" else matched_to(transformer, model.backbone)
+    if model.positions is not None or model.window:
+        name = "positions" if model.positions is not None else "window"
+        raise SettingsError(
+            f"model.{name} is of texts: patches have learnt positions and look everywhere; leave it out"
+        )
+    transformer = _overridden(picture_settings(model.size, shape), model)
+    return transformer if model.backbone == "transformer" else _baseline(transformer, model)
+
+
+def _baseline(settings: TransformerSettings, model: ModelSettings) -> BackboneSettings:
+    """A baseline beside such a Transformer, of the kind that the user chose."""
+    assert model.backbone != "transformer"
+    found = matched_to(settings, model.backbone)
+    asked = {name: value for name in ("cell", "attention") if (value := getattr(model, name)) is not None}
+    if not asked or not isinstance(found, RecurrentSettings):
+        return found
+    target = cost_of(settings, length=1).body_parameters
+    return matched_hidden(dataclasses.replace(found, **asked), target)
 
 
 def matched_to(
@@ -186,21 +194,28 @@ def _fitted(settings: TransformerSettings, model: ModelSettings, length: int | N
 
 def _overridden(settings: TransformerSettings, model: ModelSettings) -> TransformerSettings:
     """A stack with what the user knows better; what follows from the width follows the new one."""
-    width = model.width or settings.width
-    depth = model.depth or settings.depth
-    hidden, scale = settings.feed_forward_width, settings.embedding_scale
-    if width != settings.width:
-        hidden = feed_forward_width(settings.feed_forward, width)
-        scale = 1.0 if scale == 1.0 else width**0.5
-    windows = tuple(None if number % 3 == 0 else 65 for number in range(depth)) if settings.windows else ()
-    return dataclasses.replace(
-        settings,
-        width=width,
-        depth=depth,
-        num_heads=model.num_heads or settings.num_heads,
-        feed_forward_width=model.feed_forward_width or hidden,
-        embedding_scale=scale,
-        windows=windows,
-        residual_dropout=settings.residual_dropout if model.dropout is None else model.dropout,
-        embedding_dropout=settings.embedding_dropout if model.dropout is None else model.dropout,
-    )
+    asked = {name: value for name in _AS_NAMED if (value := getattr(model, name)) is not None}
+    if model.dropout is not None:
+        asked |= {"residual_dropout": model.dropout, "embedding_dropout": model.dropout}
+    if model.norm_position == "after":
+        asked |= {"first_attention_norm": True, "final_norm": False}
+    width, kind = asked.get("width", settings.width), asked.get("feed_forward", settings.feed_forward)
+    if (width, kind) != (settings.width, settings.feed_forward):
+        asked.setdefault("feed_forward_width", feed_forward_width(kind, width))
+        asked["embedding_scale"] = 1.0 if settings.embedding_scale == 1.0 else width**0.5
+    if settings.windows or model.window:
+        reach = USUAL_WINDOW if model.window is None else model.window or None
+        depth = asked.get("depth", settings.depth)
+        windows = tuple(None if number % 3 == 0 else reach for number in range(depth))
+        asked["windows"] = windows if any(windows) else ()
+    return dataclasses.replace(settings, **asked)
+
+
+_AS_NAMED = (
+    *(name for name in STACKED if name != "window"),
+    "width",
+    "depth",
+    "num_heads",
+    "feed_forward_width",
+)
+"""Settings of a model that a Transformer has by the same name."""

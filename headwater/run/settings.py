@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from headwater.errors import SettingsError
+from headwater.models.settings import Cell, Positions, RecurrentAttention
 from headwater.models.sizes import LayoutName
+from headwater.nn.block import NormPosition
+from headwater.nn.feed_forward import FeedForwardKind
+from headwater.nn.norm import NormKind
 from headwater.settings import from_mapping, to_mapping
 
 Precision = Literal["fp32", "bf16"]
@@ -47,6 +51,19 @@ class DataSettings:
             raise SettingsError(f"data.weights holds {wrong[0]}; expected a number above 0 for each path")
 
 
+STACKED = (
+    "num_key_value_heads",
+    "positions",
+    "window",
+    "feed_forward",
+    "norm",
+    "norm_position",
+    "attention_dropout",
+    "stochastic_depth",
+)
+"""Settings of a Transformer's blocks."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelSettings:
     """Which model: one dial for the size, and overrides for whoever knows better."""
@@ -60,8 +77,18 @@ class ModelSettings:
     depth: int | None = None
     width: int | None = None
     num_heads: int | None = None
+    num_key_value_heads: int | None = None  # fewer than heads: several heads read the same keys and values
+    positions: Positions | None = None
+    window: int | None = None  # how far two blocks of three look; 0: every block looks everywhere
+    feed_forward: FeedForwardKind | None = None
     feed_forward_width: int | None = None
+    norm: NormKind | None = None
+    norm_position: NormPosition | None = None
+    cell: Cell | None = None  # of a recurrent backbone
+    attention: RecurrentAttention | None = None  # of a recurrent backbone: each state reads all others
     dropout: float | None = None
+    attention_dropout: float | None = None
+    stochastic_depth: float | None = None  # the share of updates that the last block leaves out in training
     token_vectors: Literal["counted", "random"] = "counted"
     patch: int | None = None  # the side of a picture's patches, in pixels
 
@@ -72,11 +99,20 @@ class ModelSettings:
             depth=self.depth,
             width=self.width,
             num_heads=self.num_heads,
+            num_key_value_heads=self.num_key_value_heads,
             feed_forward_width=self.feed_forward_width,
             patch=self.patch,
         )
-        if self.dropout is not None and not 0.0 <= self.dropout < 1.0:
-            raise SettingsError(f"model.dropout = {self.dropout}; expected a share from 0 to below 1")
+        for name in ("dropout", "attention_dropout", "stochastic_depth"):
+            share = getattr(self, name)
+            if share is not None and not 0.0 <= share < 1.0:
+                raise SettingsError(f"model.{name} = {share}; expected a share from 0 to below 1")
+        if self.window is not None and self.window < 0:
+            raise SettingsError(f"model.window = {self.window}; expected 0 (none) or a number of positions")
+        others = ("cell", "attention") if self.backbone != "recurrent" else ()
+        others += STACKED if self.backbone != "transformer" else ()
+        if asked := [name for name in others if getattr(self, name) is not None]:
+            raise SettingsError(f"model.{asked[0]} says nothing of a {self.backbone} backbone; leave it out")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,12 +1,23 @@
 """Which backbone and which head a pre-training run begins with."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from headwater.data.sequencers import Patches
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
-from headwater.models import EncoderDecoderSettings, TransformerSettings
+from headwater.models import (
+    EncoderDecoderSettings,
+    RecurrentSettings,
+    TransformerSettings,
+    cost_of,
+    load_bundle,
+    save_bundle,
+)
 from headwater.models.sizes import LayoutName
-from headwater.run.choosing_model import chosen_settings, pretraining_model
+from headwater.run.choosing_model import chosen_picture_settings, chosen_settings, pretraining_model
 from headwater.run.choosing_objective import Pretext
 from headwater.run.settings import ModelSettings
 
@@ -87,3 +98,80 @@ def test_tables_of_positions_of_both_stacks_reach_as_far_as_the_rows(
     pair = chosen_settings(ModelSettings(size="nano", layout=layout), 300, needs="source", length=1500)
     assert isinstance(pair, EncoderDecoderSettings)
     assert (pair.encoder.max_length, pair.decoder.max_length) == (expected, expected)
+
+
+KNOBS: list[dict[str, Any]] = [
+    {"num_key_value_heads": 2},
+    {"positions": "alibi"},
+    {"positions": "sinusoidal"},
+    {"window": 9, "depth": 3},
+    {"window": 0},
+    {"feed_forward": "relu"},
+    {"norm": "rms"},
+    {"norm_position": "after"},
+    {"attention_dropout": 0.1},
+    {"stochastic_depth": 0.2},
+]
+
+
+@pytest.mark.parametrize("knob", KNOBS, ids=lambda knob: next(iter(knob)))
+def test_what_a_user_knows_better_reaches_the_model_that_is_shipped(
+    knob: dict[str, Any], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    choice = ModelSettings(size="nano", **knob)
+    model = pretraining_model(choice, tokenizer, Pretext.named("masked_tokens"), length=64, seed=0)
+    settings = chosen_settings(choice, tokenizer.size)
+    assert isinstance(settings, TransformerSettings)
+    for name, value in knob.items():
+        if name != "window":
+            assert getattr(settings, name) == value
+    save_bundle(tmp_path / "model", model, tokenizer, {})
+    assert load_bundle(tmp_path / "model").settings == model.backbone.settings
+
+
+def test_windows_are_as_wide_as_asked() -> None:
+    wide = chosen_settings(ModelSettings(size="nano", depth=4, window=9), 300)
+    none = chosen_settings(ModelSettings(size="nano", depth=4, window=0), 300)
+    past = chosen_settings(ModelSettings(size="nano", depth=2, window=9), 300, needs="past")
+    for settings, windows in ((wide, (None, 9, 9, None)), (none, ()), (past, (None, 9))):
+        assert isinstance(settings, TransformerSettings)
+        assert settings.windows == windows
+
+
+def test_a_recurrent_backbone_of_another_kind_is_as_large() -> None:
+    usual = chosen_settings(ModelSettings(size="nano", backbone="recurrent"), 300)
+    other = chosen_settings(
+        ModelSettings(size="nano", backbone="recurrent", cell="gru", attention="additive"), 300
+    )
+    assert isinstance(other, RecurrentSettings)
+    assert (other.cell, other.attention) == ("gru", "additive")
+    counts = [cost_of(settings, length=1).body_parameters for settings in (usual, other)]
+    assert max(counts) / min(counts) < 1.05
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        (
+            {"backbone": "recurrent", "positions": "alibi"},
+            "model.positions says nothing of a recurrent backbone",
+        ),
+        ({"cell": "gru"}, "model.cell says nothing of a transformer backbone"),
+        ({"window": -1}, "model.window = -1"),
+        ({"stochastic_depth": 1.0}, "model.stochastic_depth = 1.0"),
+    ],
+)
+def test_what_a_backbone_does_not_have_is_refused(choice: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        ModelSettings(size="nano", **choice)
+
+
+def test_patches_keep_their_positions() -> None:
+    patches = Patches(rows=4, columns=4, side=8, channels=3, mean=(0.5,) * 3, deviation=(0.25,) * 3)
+    with pytest.raises(SettingsError, match=r"model\.positions is of texts"):
+        chosen_picture_settings(ModelSettings(size="nano", positions="rotary"), patches)
+    settings = chosen_picture_settings(
+        ModelSettings(size="nano", stochastic_depth=0.1, feed_forward="geglu"), patches
+    )
+    assert isinstance(settings, TransformerSettings)
+    assert (settings.stochastic_depth, settings.feed_forward_width) == (0.1, 320)
