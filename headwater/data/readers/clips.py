@@ -1,17 +1,26 @@
 """Clips of any common kind → frames. Shape letters: T frames, H height, W width, K channels."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from headwater.data.readers.libraries import media_library
-from headwater.data.readers.pictures import MOST_PIXELS, Pixels
+from headwater.data.readers.pictures import Pixels
 from headwater.errors import BadDataError
 
 LARGEST_SIDE = 256
-"""Of frames as they are kept: no model here reads larger ones."""
+"""Of the shorter side of frames as they are kept: no model here reads larger ones."""
+LONGEST_SIDE = 4 * LARGEST_SIDE
+LARGEST_FRAME = 8192 * 4320
+"""Pixels of a frame; what claims more is refused."""
+MOST_PIXELS = 60_000_000_000
+"""Of all frames: ten minutes of 1920 × 1080 are 37 thousand million."""
+MOST_PIXELS_OF_PICTURES = 2_000_000_000
+"""Of a moving picture (GIF and its kin), a file of which can be a thousand times smaller than what it unpacks to."""
+_MOVING_PICTURES = ("gif", "apng", "webp", "png", "mjpeg")
 MOST_KEPT = 512
 """Frames that are kept of a clip; of a longer one every second, every fourth and so on."""
 MOST_FRAMES = 1_000_000
@@ -19,10 +28,11 @@ MOST_FRAMES = 1_000_000
 
 
 class Clip(NamedTuple):
-    """Frames (T, H, W, K), and how many of them make a second, where that is known."""
+    """Frames (T, H, W, K), how many of them make a second if that is known, and ``cut`` where there should be more."""
 
     frames: Pixels
     rate: float | None
+    cut: bool = False
 
 
 def decoded_clip(stream: BinaryIO) -> Clip:
@@ -35,41 +45,59 @@ def decoded_clip(stream: BinaryIO) -> Clip:
             film = container.streams.video[0]
             film.thread_type = "NONE"
             rate = float(film.average_rate) if film.average_rate else None
-            kept, step = _thinned(_frames(container, film))
+            reel = _Reel(container, film)
+            kept, step = _thinned(reel.frames())
+            if len({frame.shape for frame in kept}) > 1:
+                kept = [frame for frame in kept if frame.shape == kept[0].shape]
+            frames = np.stack(kept) if kept else None
     except BadDataError:
         raise
     except Exception as problem:  # a decoder may raise anything on bytes that nobody meant as a clip
         told = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
         raise BadDataError(f"no clip: {str(told).splitlines()[0]}") from problem
-    if not kept:
+    if frames is None:
         raise BadDataError("no clip: not one frame")
-    if len({frame.shape for frame in kept}) > 1:
-        kept = [frame for frame in kept if frame.shape == kept[0].shape]
-    return Clip(np.stack(kept), rate and rate / step)
+    return Clip(frames, rate and rate / step, reel.cut)
 
 
-def _frames(container: Any, film: Any) -> Iterator[Pixels]:
-    """Small frames in colour, as far as the clip can be read."""
-    av = media_library("av")
-    try:
-        for number, frame in enumerate(container.decode(film)):
-            if number >= MOST_FRAMES:
-                raise BadDataError(f"more than {MOST_FRAMES:,} frames")
-            if frame.width * frame.height > MOST_PIXELS:
-                raise BadDataError(f"frames of more than {MOST_PIXELS // 1_000_000} million pixels")
-            yield _small(frame.to_ndarray(format="rgb24"))
-    except av.error.FFmpegError:
-        return  # what was read before the damage is used
+@dataclass(slots=True)
+class _Reel:
+    """The frames of an open clip, as far as it can be read."""
+
+    container: Any
+    film: Any
+    cut: bool = False
+    """Whether it ended before it should have, known once it was read."""
+
+    def frames(self) -> Iterator[Any]:
+        """Every frame, not yet in colours; BadDataError where there are more or larger ones than anyone films."""
+        moving = self.film.codec_context.name in _MOVING_PICTURES
+        most = MOST_PIXELS_OF_PICTURES if moving else MOST_PIXELS
+        number, pixels = 0, 0
+        try:
+            for number, frame in enumerate(self.container.decode(self.film), 1):
+                size = frame.width * frame.height
+                pixels += size
+                if size > LARGEST_FRAME:
+                    raise BadDataError(f"frames of more than {LARGEST_FRAME // 10**6} million pixels")
+                if number > MOST_FRAMES or pixels > most:
+                    raise BadDataError(
+                        f"more than {MOST_FRAMES:,} frames, or {most // 10**9} thousand million pixels in all"
+                    )
+                yield frame
+        except media_library("av").error.FFmpegError:
+            self.cut = True  # what was read before the damage is used
+        self.cut |= number < self.film.frames
 
 
-def _thinned(frames: Iterator[Pixels]) -> tuple[list[Pixels], int]:
-    """At most ``MOST_KEPT`` frames at equal distances, and that distance."""
+def _thinned(frames: Iterator[Any]) -> tuple[list[Pixels], int]:
+    """At most ``MOST_KEPT`` small frames in colour at equal distances, and that distance."""
     kept: list[Pixels] = []
     step = 1
     for number, frame in enumerate(frames):
         if number % step:
             continue
-        kept.append(frame)
+        kept.append(_small(frame.to_ndarray(format="rgb24")))
         if len(kept) > MOST_KEPT:
             kept, step = kept[::2], 2 * step
     return kept, step
@@ -77,7 +105,7 @@ def _thinned(frames: Iterator[Pixels]) -> tuple[list[Pixels], int]:
 
 def _small(pixels: Pixels) -> Pixels:
     height, width = pixels.shape[:2]
-    scale = LARGEST_SIDE / min(height, width)
+    scale = min(LARGEST_SIDE / min(height, width), LONGEST_SIDE / max(height, width))
     if scale >= 1.0:
         return pixels
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -77,6 +77,8 @@ def _of_file(source: Source, stream: BinaryIO, problems: Problems, label: str | 
         reason, _, detail = str(problem).partition(": ")
         problems.add(source.path, 1, reason, detail)
         return
+    if isinstance(content, Recording | Clip) and content.cut:
+        problems.add(source.path, 0, "cut short, used as far as it goes")
     yield Medium(content, label, source.path, 1)
 
 

@@ -1,5 +1,6 @@
 """Recordings of any common kind → samples of one channel. Shape letter: S samples."""
 
+import re
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -10,15 +11,22 @@ from headwater.errors import BadDataError
 
 Samples = NDArray[np.int16]
 LONGEST_SECONDS = 4 * 3600
-"""A recording that claims more is refused before it is unpacked."""
+MOST_SAMPLES = LONGEST_SECONDS * 48_000
+"""A recording that claims more is refused before it is unpacked, or where it turns out to be longer."""
+_BLOCK = 1 << 18
+"""Numbers, of all channels, that are unpacked at a time."""
 _FULL_SCALE = 32_767
+_CLAIM = re.compile(r": (\d+) \(should be (\d+)\)")
+_UNTOLD = 2**31 - 1
+"""Whoever writes to a pipe does not know how much will come, and claims at least this."""
 
 
 class Recording(NamedTuple):
-    """Samples (S,) of one channel, and how many of them make a second."""
+    """Samples (S,) of one channel, and how many of them make a second; ``cut`` where there should be more of them."""
 
     samples: Samples
     rate: int
+    cut: bool = False
 
 
 def decoded_sound(stream: BinaryIO) -> Recording:
@@ -26,10 +34,9 @@ def decoded_sound(stream: BinaryIO) -> Recording:
     soundfile = media_library("soundfile")
     try:
         with soundfile.SoundFile(stream) as file:
-            if file.frames > LONGEST_SECONDS * file.samplerate:
-                raise BadDataError(f"more than {LONGEST_SECONDS // 3600} hours")
-            channels = file.read(dtype="float32", always_2d=True)
-            rate = int(file.samplerate)
+            rate, claimed = int(file.samplerate), int(file.frames)
+            samples = _mixed(file, min(LONGEST_SECONDS * rate, MOST_SAMPLES))
+            cut = len(samples) < claimed or _claims_more(file.extra_info)
     except BadDataError:
         raise
     except Exception as problem:  # a decoder may raise anything on bytes that nobody meant as a sound
@@ -37,12 +44,35 @@ def decoded_sound(stream: BinaryIO) -> Recording:
             getattr(problem, "error_string", problem)
         ).splitlines()  # else it names an object of Python
         raise BadDataError(f"no sound: {told[0] if told else 'damaged'}") from problem
-    mixed = channels.mean(axis=1)
-    if not len(mixed):
+    if not len(samples):
         raise BadDataError("no sound: not one sample")
-    if not np.isfinite(mixed).all():
-        raise BadDataError("no sound: samples that are no numbers")
-    return Recording((mixed.clip(-1.0, 1.0) * _FULL_SCALE).round().astype(np.int16), rate)
+    return Recording(samples, rate, cut)
+
+
+def _mixed(file: Any, most: int) -> Samples:
+    """The mean of all channels, a block at a time: eight channels are unpacked in the room of one."""
+    if file.frames > most:
+        raise BadDataError(_TOO_LONG)
+    parts: list[Samples] = []
+    count = 0
+    while len(block := file.read(max(1, _BLOCK // file.channels), dtype="float32", always_2d=True)):
+        mixed = block.mean(axis=1)
+        if not np.isfinite(mixed).all():
+            raise BadDataError("no sound: samples that are no numbers")
+        parts.append((mixed.clip(-1.0, 1.0) * _FULL_SCALE).round().astype(np.int16))
+        count += len(block)
+        if count > most:
+            raise BadDataError(_TOO_LONG)
+    return np.concatenate(parts) if parts else np.zeros(0, np.int16)
+
+
+_TOO_LONG = f"more than {LONGEST_SECONDS // 3600} hours, or {MOST_SAMPLES // 10**6:,} million samples"
+
+
+def _claims_more(log: str) -> bool:
+    """Whether a header promises more bytes than there are, as the reader of such files noted."""
+    claims = [(int(said), int(there)) for said, there in _CLAIM.findall(log)]
+    return any(there < said < _UNTOLD for said, there in claims)
 
 
 def at_rate(recording: Recording, rate: int) -> Samples:
