@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers.patches import Patches
+from headwater.data.sound_views import varied
 from headwater.data.targets import Targets
 from headwater.errors import BadDataError
 from headwater.randomness import Draws, permute
@@ -22,16 +23,20 @@ _SHOWN_AT_ONCE = 256
 class Views:
     """How a picture may be changed each time it is shown: moved by up to ``shift`` of its side, mirrored.
 
-    With ``upright`` it moves to the sides alone; a strip of ``slices`` moves alike in each.
+    With ``upright`` it moves to the sides alone; a strip of ``slices`` moves alike in each. What is ``varied``, more
+    or less strongly, is a spectrogram.
     """
 
     shift: float = 0.0
     mirrored: bool = False
     upright: bool = False
     slices: int = 1
+    varied: float = 0.0
 
     def of(self, pixels: Pixels, draws: Draws) -> Pixels:
         """One view of each picture (B, H, W, K), drawn for its item; what moves in from outside is the border again."""
+        if self.varied:
+            pixels = varied(pixels, draws, self.varied)
         most = round(self.shift * pixels.shape[2])
         if not most and not self.mirrored:
             return pixels

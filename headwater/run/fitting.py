@@ -132,8 +132,8 @@ def labelled_batches(
 def views_of(training: TrainingSettings, patches: Patches) -> Views:
     """How pictures are shown in training: moved, and mirrored unless they are grey, as digits and letters are.
 
-    A spectrogram moves in time alone: one that is higher or turned round would be of another sound. Clips are not
-    mirrored: which way something goes may be what they are about.
+    A spectrogram moves in time alone, and is varied where the user asks for it. Clips are not mirrored: which way
+    something goes may be what they are about.
     """
     usual = patches.colour and patches.film is None
     return Views(
@@ -141,6 +141,7 @@ def views_of(training: TrainingSettings, patches: Patches) -> Views:
         mirrored=usual if training.mirrored is None else training.mirrored,
         upright=patches.mel is not None,
         slices=patches.slices,
+        varied=0.0 if patches.mel is None else training.varied or 0.0,
     )
 
 

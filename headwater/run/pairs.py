@@ -33,7 +33,7 @@ from headwater.run.held_out import HeldOut
 from headwater.run.matter import left_out_of
 from headwater.run.probing import Probe
 from headwater.run.resizing import asked_for, refuse_others_sizes
-from headwater.run.settings import RunSettings
+from headwater.run.settings import STACKED, RunSettings
 from headwater.run.shipping import Parent
 from headwater.training.plan import Learner
 from headwater.training.progress import Progress
@@ -276,7 +276,7 @@ def _refuse_overrides(settings: RunSettings) -> None:
         "backbone": model.backbone != "transformer",
         **{
             name: getattr(model, name) is not None
-            for name in ("layout", "depth", "width", "num_heads", "feed_forward_width", "dropout")
+            for name in ("layout", "depth", "width", "num_heads", "feed_forward_width", "dropout", *STACKED)
         },
     }
     if said := [f"model.{name}" for name, there in given.items() if there]:

@@ -65,6 +65,8 @@ def refuse_others_sizes(settings: RunSettings, *sides: Side) -> None:
     ]
     if settings.model.patch is not None and set(sides) == {"text"}:
         asked.append("model.patch")
+    if settings.training.varied and "audio" not in sides:
+        asked.append("training.varied")
     if asked:
         what = " and ".join(SIDES[side] for side in dict.fromkeys(sides))
         raise SettingsError(f"{asked[0]} says nothing of {what}; leave it out")

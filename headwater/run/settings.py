@@ -155,6 +155,9 @@ class TrainingSettings:
         None  # how far a picture may be shown moved, as a share of its side; None: an eighth
     )
     mirrored: bool | None = None  # whether pictures may be shown mirrored; None: those in colour
+    varied: float | None = (
+        None  # how strongly recordings are varied in pitch, tempo, colour and noise; 1: fully
+    )
     checkpoint_steps: int | None = None
     evaluation_steps: int | None = None
 
@@ -173,6 +176,8 @@ class TrainingSettings:
             checkpoint_steps=self.checkpoint_steps,
             evaluation_steps=self.evaluation_steps,
         )
+        if self.varied is not None and not 0.0 <= self.varied <= 1.0:
+            raise SettingsError(f"training.varied = {self.varied}; expected a strength from 0 to 1")
         if self.moved is not None and not 0.0 <= self.moved < 1.0:
             raise SettingsError(
                 f"training.moved = {self.moved}; expected a share of the side from 0 to below 1"

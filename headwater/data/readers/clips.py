@@ -1,5 +1,6 @@
 """Clips of any common kind → frames. Shape letters: T frames, H height, W width, K channels."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
@@ -20,6 +21,9 @@ MOST_PIXELS = 60_000_000_000
 """Of all frames: ten minutes of 1920 × 1080 are 37 thousand million."""
 MOST_PIXELS_OF_PICTURES = 2_000_000_000
 """Of a moving picture (GIF and its kin), a file of which can be a thousand times smaller than what it unpacks to."""
+CERTAIN = 0.9
+"""Of the frames that there should be: with fewer a clip is said to be cut short."""
+_END_OF_GIF = b";"
 _MOVING_PICTURES = ("gif", "apng", "webp", "png", "mjpeg")
 MOST_KEPT = 512
 """Frames that are kept of a clip; of a longer one every second, every fourth and so on."""
@@ -57,7 +61,16 @@ def decoded_clip(stream: BinaryIO) -> Clip:
         raise BadDataError(f"no clip: {str(told).splitlines()[0]}") from problem
     if frames is None:
         raise BadDataError("no clip: not one frame")
-    return Clip(frames, rate and rate / step, reel.cut)
+    return Clip(frames, rate and rate / step, reel.cut or _is_half_a_gif(stream))
+
+
+def _is_half_a_gif(stream: BinaryIO) -> bool:
+    """Whether a GIF lacks the byte that ends it: nothing else in it says how long it is."""
+    stream.seek(0)
+    if stream.read(3) != b"GIF":
+        return False
+    stream.seek(-1, io.SEEK_END)
+    return stream.read(1) != _END_OF_GIF
 
 
 @dataclass(slots=True)
@@ -82,12 +95,19 @@ class _Reel:
                     raise BadDataError(f"frames of more than {LARGEST_FRAME // 10**6} million pixels")
                 if number > MOST_FRAMES or pixels > most:
                     raise BadDataError(
-                        f"more than {MOST_FRAMES:,} frames, or {most // 10**9} thousand million pixels in all"
+                        f"more than {MOST_FRAMES:,} frames, or {most // 10**6:,} million pixels in all"
                     )
                 yield frame
         except media_library("av").error.FFmpegError:
             self.cut = True  # what was read before the damage is used
-        self.cut |= number < self.film.frames
+        self.cut |= number < CERTAIN * self._claimed()
+
+    def _claimed(self) -> float:
+        """How many frames there should be: as the clip says, or as its length does where it holds nothing else."""
+        if self.film.frames or len(self.container.streams) > 1:
+            return float(self.film.frames)
+        seconds = float(self.container.duration or 0) / media_library("av").time_base
+        return seconds * float(self.film.average_rate or 0)
 
 
 def _thinned(frames: Iterator[Any]) -> tuple[list[Pixels], int]:

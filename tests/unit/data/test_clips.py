@@ -15,6 +15,7 @@ from headwater.data import Problems
 from headwater.data.cutting import ClipCut, cut_like, cut_of
 from headwater.data.media_pool import build_media_pool
 from headwater.data.media_tables import find_media, modality_of
+from headwater.data.readers import clips as clips_reader
 from headwater.data.readers.clips import MOST_KEPT, Clip, decoded_clip
 from headwater.data.readers.media import read_media
 from headwater.data.sequencers.patches import Patches, film_strip, frames_of, side_by_side
@@ -72,6 +73,35 @@ def test_of_a_long_clip_frames_at_equal_distances_are_kept() -> None:
     assert len(found.frames) == len(film[::2])
     assert np.array_equal(found.frames[:, 0, 0, 0], film[::2, 0, 0, 0])
     assert found.rate == pytest.approx(5)
+
+
+def test_frames_larger_than_anyone_films_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clips_reader, "LARGEST_FRAME", 16 * 24 - 1)
+    with pytest.raises(BadDataError, match="frames of more than"):
+        decoded_clip(io.BytesIO(in_format(a_film(), "mp4")))
+
+
+@pytest.mark.parametrize(("kind", "limit"), [("gif", "MOST_PIXELS_OF_PICTURES"), ("mp4", "MOST_PIXELS")])
+def test_a_clip_that_unpacks_to_too_much_is_refused(
+    kind: str, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clips_reader, limit, 3 * 16 * 24)
+    with pytest.raises(BadDataError, match="million pixels in all"):
+        decoded_clip(io.BytesIO(in_format(a_film(), kind)))
+
+
+def test_a_ribbon_is_kept_small_too() -> None:
+    film = np.zeros((2, 16, 6000, 3), np.uint8)
+    assert decoded_clip(io.BytesIO(in_format(film, "mkv"))).frames.shape == (2, 3, 1024, 3)
+
+
+@pytest.mark.parametrize("kind", CODECS)
+def test_a_clip_that_ends_too_early_says_so(kind: str) -> None:
+    noise = np.random.default_rng(0).integers(256, size=(8, 32, 48, 3), dtype=np.uint8)
+    content = in_format(noise, kind)
+    assert not decoded_clip(io.BytesIO(content)).cut
+    if kind in ("gif", "avi", "mkv"):  # the index of an mp4 stands at its end: half of one is none
+        assert decoded_clip(io.BytesIO(content[: 2 * len(content) // 3])).cut
 
 
 @pytest.mark.parametrize("kind", CODECS)

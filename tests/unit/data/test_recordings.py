@@ -16,7 +16,8 @@ from headwater.data import Problems
 from headwater.data.cutting import SoundCut, cut_like, cut_of
 from headwater.data.kinds import SOUNDS
 from headwater.data.media_pool import build_media_pool
-from headwater.data.media_tables import modality_of
+from headwater.data.media_tables import find_media, modality_of
+from headwater.data.readers import sounds
 from headwater.data.readers.media import read_media
 from headwater.data.readers.sounds import Recording, at_rate, decoded_sound
 from headwater.data.sequencers import Patches
@@ -75,13 +76,53 @@ def test_what_is_no_sound_says_why(content: bytes, reason: str) -> None:
         decoded_sound(io.BytesIO(content))
 
 
-def test_a_file_of_silence_that_claims_days_is_refused() -> None:
-    content = bytearray(in_format(np.zeros(10), 1, "WAV"))
-    content[40:44] = (2**31 - 1).to_bytes(4, "little")
-    stream = io.BytesIO(bytes(content))
-    with pytest.raises(BadDataError):
-        found = decoded_sound(stream)
-        raise BadDataError(f"only what is there: {len(found.samples)} samples")
+def test_a_file_of_silence_that_goes_on_for_days_is_refused() -> None:
+    content = in_format(np.zeros(5 * 3600), 1, "FLAC")
+    with pytest.raises(BadDataError, match="more than 4 hours"):
+        decoded_sound(io.BytesIO(content))
+
+
+def test_more_samples_than_anyone_records_are_refused_before_they_are_unpacked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = in_format(np.zeros((1_000, 8)), 8_000, "FLAC")
+    monkeypatch.setattr(sounds, "MOST_SAMPLES", 999)
+    with pytest.raises(BadDataError, match="million samples"):
+        decoded_sound(io.BytesIO(content))
+
+
+def test_eight_channels_are_mixed_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    channels = np.random.default_rng(0).uniform(-0.5, 0.5, (1_000, 8))
+    content = in_format(channels, 8_000, "FLAC")
+    whole = decoded_sound(io.BytesIO(content)).samples
+    monkeypatch.setattr(sounds, "_BLOCK", 64)
+    assert np.array_equal(decoded_sound(io.BytesIO(content)).samples, whole)
+    assert np.abs(whole / 32_767 - channels.mean(axis=1)).max() < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AIFF", "MP3"])
+def test_a_recording_that_ends_too_early_says_so(kind: str) -> None:
+    content = in_format(a_tone(), 16_000, kind)
+    assert not decoded_sound(io.BytesIO(content)).cut
+    found = decoded_sound(io.BytesIO(content[: len(content) // 2]))
+    assert found.cut
+    assert len(found.samples) > 100
+
+
+def test_whoever_writes_to_a_pipe_does_not_know_the_length() -> None:
+    content = bytearray(in_format(a_tone(), 16_000, "WAV"))
+    content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
+    assert not decoded_sound(io.BytesIO(bytes(content))).cut
+
+
+def test_what_is_cut_short_is_used_and_named(tmp_path: Path) -> None:
+    content = in_format(a_tone(), 16_000, "WAV")
+    (tmp_path / "half.wav").write_bytes(content[: len(content) // 2])
+    problems = Problems()
+    found = list(read_media(find_media([tmp_path], modality="audio"), problems))
+    assert len(found) == 1
+    assert [problem.reason for problem in problems.first()] == ["cut short, used as far as it goes"]
+    assert problems.first()[0].path.endswith("half.wav")
 
 
 @pytest.mark.parametrize("kind", FORMATS)
