@@ -155,7 +155,8 @@ def continued_model(parent: str, pretext: Pretext, settings: RunSettings) -> Mod
     if pretext.head is not None and pretext.head not in model.heads:
         if model.heads:
             raise SettingsError(
-                f"{parent} was made for {', '.join(model.heads)}, not for {pretext.head}; continue a pre-trained run"
+                f"{parent} was made for {', '.join(model.heads)}, not for {pretext.head}; go on with that "
+                "(--objective), or continue a run that was only pre-trained"
             )
         model.add_head(pretext.head, seed=seed)
     return model

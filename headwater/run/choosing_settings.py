@@ -6,8 +6,10 @@ from typing import Any
 
 from headwater.data.media_tables import modality_of
 from headwater.errors import SettingsError, UsageError
+from headwater.models.weights import read_json
 from headwater.run.choosing_objective import USUAL
 from headwater.run.settings import RunSettings
+from headwater.run.starting import model_folder
 from headwater.run.tasks import task_kind
 from headwater.settings import assignments, merged, read_toml
 
@@ -86,6 +88,8 @@ def settings_of(
         raise UsageError(
             "no data were named; expected files or folders: headwater pretrain notes/ --out runs/notes"
         )
+    if kind == "pretrain" and values.get("start_from"):
+        values = _inherited(values, str(values["start_from"]))
     if kind == "finetune":
         task = values.setdefault("task", USUAL_TASK)
         values = merged({"model": {"size": task_kind(task).habits.size}}, values)
@@ -93,3 +97,18 @@ def settings_of(
         paths = values["data"]["paths"]
         values = merged(values, {"objective": {"name": USUAL[modality_of(paths)]}})
     return RunSettings.from_mapping(values)
+
+
+def _inherited(values: Mapping[str, Any], parent: str) -> dict[str, Any]:
+    """The settings of a run that goes on from another: as large as that, with its pretext task where none is named."""
+    path = model_folder(Path(parent)) / "headwater.json"
+    card = read_json(path) if path.is_file() else {}  # a model from elsewhere has no card
+    size, chosen = card.get("size"), values.get("model", {}).get("size")
+    if None not in (size, chosen) and size != chosen:
+        raise UsageError(
+            f"--size {chosen} does not fit: {parent} is {size}, and brings its size; leave it out"
+        )
+    inherited: dict[str, Any] = {} if size is None else {"model": {"size": size}}
+    if card.get("kind") == "pretrain":
+        inherited["objective"] = {"name": card["task"]}
+    return merged(inherited, values)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import headwater as hw
+from headwater.errors import UsageError
 
 SHORT = ["training.length=64", "training.batch_tokens=512"]
 
@@ -71,3 +72,40 @@ def test_without_the_old_documents_it_is_said_that_nothing_was_checked(
     )
     assert run.summary.forgetting is None
     assert "not checked for forgetting" in capsys.readouterr().err
+
+
+def test_a_run_that_goes_on_is_as_large_as_its_parent(
+    pretrained: hw.Run, workplace: Path, tmp_path: Path
+) -> None:
+    run = hw.pretrain(
+        workplace / "train.csv", out=tmp_path / "on", start_from=pretrained, steps=1, quiet=True
+    )
+    card = json.loads((run.path / "model" / "headwater.json").read_text(encoding="utf-8"))
+    assert (card["size"], card["task"]) == ("nano", "masked_tokens")
+    assert run.folder.settings().training.length == 128
+
+
+def test_another_size_than_that_of_the_parent_is_refused(
+    pretrained: hw.Run, workplace: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="is nano, and brings its size"):
+        hw.pretrain(
+            workplace / "train.csv", out=tmp_path / "on", start_from=pretrained, size="base", quiet=True
+        )
+    assert not (tmp_path / "on").exists()
+
+
+def test_a_run_that_goes_on_has_the_pretext_task_of_its_parent(workplace: Path, tmp_path: Path) -> None:
+    parent = hw.pretrain(
+        workplace / "notes.jsonl",
+        out=tmp_path / "parent",
+        size="nano",
+        objective="next_token",
+        steps=2,
+        assign=SHORT,
+        quiet=True,
+    )
+    run = hw.pretrain(
+        workplace / "train.csv", out=tmp_path / "on", start_from=parent, steps=1, assign=SHORT, quiet=True
+    )
+    assert run.folder.settings().objective.name == "next_token"
