@@ -22,6 +22,7 @@ from headwater.cli import (
     search,
     translate,
 )
+from headwater.cli.parsing import Verb, Verbs
 from headwater.errors import HeadwaterError, InterruptedRunError, StorageError, TrainingStoppedError
 
 VERBS = {
@@ -46,13 +47,14 @@ _memory_words = re.compile(r"can't allocate memory|out of memory", re.IGNORECASE
 
 app = typer.Typer(
     name="headwater",
+    cls=Verbs,
     help="Turn your own unlabelled data into a Transformer, fine-tune it on few labels, and measure the gain.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 for _name, _command in VERBS.items():
-    app.command(_name)(_command)
+    app.command(_name, cls=Verb)(_command)
 
 
 def _show_version(wanted: bool) -> None:

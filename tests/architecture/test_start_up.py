@@ -1,17 +1,39 @@
 """The command line starts at once: nothing heavy is imported before a verb runs."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
-HEAVY = ("torch", "numpy", "pyarrow", "sklearn", "matplotlib", "tokenizers", "transformers", "rich")
+HEAVY = (
+    *("torch", "numpy", "pyarrow", "sklearn", "matplotlib", "tokenizers", "transformers"),
+    *("rich", "pydantic"),
+)
 
 
-def modules_after(code: str) -> set[str]:
+def modules_after(code: str, **environment: str) -> set[str]:
     script = f"{code}\nimport sys\nprint('\\n'.join(sys.modules), file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
+    )
     return set(done.stderr.splitlines())
+
+
+def running(*arguments: str) -> str:
+    return f"""
+import sys
+sys.argv = ["headwater", *{arguments!r}]
+from headwater.cli.app import main
+try:
+    main()
+except SystemExit as end:
+    assert end.code == 0, end.code
+"""
 
 
 def test_importing_headwater_imports_nothing_heavy() -> None:
@@ -22,16 +44,26 @@ def test_importing_headwater_imports_nothing_heavy() -> None:
     "arguments", [["--help"], ["--version"], ["pretrain", "--help"], ["gain", "--help"], ["search", "--help"]]
 )
 def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
-    code = f"""
-import sys
-sys.argv = ["headwater", *{arguments!r}]
-from headwater.cli.app import main
-try:
-    main()
-except SystemExit as end:
-    assert end.code == 0, end.code
-"""
-    assert not modules_after(code) & set(HEAVY)
+    assert not modules_after(running(*arguments)) & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "headwater pre",
+        "headwater pretrain notes/ --objective masked_tokens=1,sent",
+        "headwater finetune runs/notes labels.csv --steps 5 --task ",
+        "headwater gain ru",
+    ],
+)
+def test_the_tab_key_imports_nothing_heavy(line: str) -> None:
+    words = line.split(" ")
+    shell = {
+        "_HEADWATER_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    assert not modules_after(running(), **shell) & set(HEAVY)
 
 
 def test_every_public_name_can_be_reached() -> None:
