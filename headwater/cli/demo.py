@@ -6,11 +6,15 @@ from typing import Annotated
 import typer
 
 from headwater.cli import options
+from headwater.cli.completing import DEMOS, in_words, one_of
 from headwater.cli.output import answer
 
 
 def command(
-    kind: Annotated[str, typer.Argument(help="Of which data: text, image, audio or video.")] = "text",
+    kind: Annotated[
+        str,
+        typer.Argument(help=f"Of which data: {in_words(DEMOS)}.", autocompletion=one_of(DEMOS)),
+    ] = "text",
     out: Annotated[
         Path | None, typer.Option("--out", help="Where the demo's runs and report go; runs/demo unless said.")
     ] = None,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from headwater.cli import options
+from headwater.cli.completing import ADAPTATIONS, TASKS, in_words, one_of
 from headwater.cli.output import answer
 
 
@@ -17,9 +18,8 @@ def command(
         str | None,
         typer.Option(
             "--task",
-            help="classification (the usual), multi_label_classification, pair_classification, regression, "
-            "pair_regression, similarity, tagging, question_answering, retrieval, translation, summarization, "
-            "generation, recommendation, captioning, speech_recognition or zero_shot.",
+            help=f"{in_words(TASKS)}; {TASKS[0]} unless said.",
+            autocompletion=one_of(TASKS),
         ),
     ] = None,
     text: options.Text = None,
@@ -41,6 +41,7 @@ def command(
         typer.Option(
             "--adapt",
             help="full; head: the backbone stays frozen; lora: small corrections; gradual: block by block.",
+            autocompletion=one_of(ADAPTATIONS),
         ),
     ] = None,
     seed: options.Seed = None,

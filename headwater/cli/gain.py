@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from headwater.cli import options
+from headwater.cli.completing import ARMS, BUDGETS, one_of, several_of
 from headwater.cli.output import answer
 
 
@@ -14,7 +15,10 @@ def command(
     train: options.Train,
     test: Annotated[Path, typer.Option("--test", help="The labelled test file.")],
     task: Annotated[
-        str, typer.Option("--task", help="What the labels mean: classification.")
+        str,
+        typer.Option(
+            "--task", help="What the labels mean: classification.", autocompletion=one_of(["classification"])
+        ),
     ] = "classification",
     text: options.Text = None,
     label: options.Label = None,
@@ -22,10 +26,17 @@ def command(
     shifted_test: Annotated[
         Path | None, typer.Option("--shifted-test", help="A test of other origin with the same labels.")
     ] = None,
-    budgets: Annotated[str, typer.Option("--budgets", help="Labels a class: 8,32,128,all.")] = "8,32,128,all",
+    budgets: Annotated[
+        str,
+        typer.Option("--budgets", help="Labels a class: 8,32,128,all.", autocompletion=several_of(BUDGETS)),
+    ] = "8,32,128,all",
     arms: Annotated[
         str | None,
-        typer.Option("--arms", help="Only these, as pretrained,scratch,floor; the first two always."),
+        typer.Option(
+            "--arms",
+            help="Only these, as pretrained,scratch,floor; the first two always.",
+            autocompletion=several_of(ARMS),
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", help="How often everything is repeated.")] = 3,
     minutes: options.Minutes = None,

@@ -5,14 +5,28 @@ from typing import Annotated
 
 import typer
 
+from headwater.cli.completing import (
+    ENGINES,
+    PRECISIONS,
+    SIZES,
+    WRITING_PRECISIONS,
+    in_words,
+    one_of,
+    runs,
+    runs_or_scratch,
+    settings_of_runs,
+)
 from headwater.errors import UsageError
 
 Data = Annotated[
     list[Path],
     typer.Argument(help="Files or folders: txt, jsonl, csv, tsv, parquet, arrow; .gz and .zip of them."),
 ]
-Run = Annotated[str, typer.Argument(help="A run folder, or 'scratch' for random weights.")]
-TrainedRun = Annotated[Path, typer.Argument(help="The folder of a run.")]
+Run = Annotated[
+    str,
+    typer.Argument(help="A run folder, or 'scratch' for random weights.", autocompletion=runs_or_scratch),
+]
+TrainedRun = Annotated[Path, typer.Argument(help="The folder of a run.", autocompletion=runs)]
 Rows = Annotated[str, typer.Argument(help="A file with one text a row, or - for standard input.")]
 Train = Annotated[Path, typer.Argument(help="The labelled training file or folder.")]
 Out = Annotated[Path, typer.Option("--out", help="The run folder to make.")]
@@ -21,18 +35,23 @@ Precision = Annotated[
     typer.Option(
         "--precision",
         help="fp32, bf16, or auto: bf16 where the processor has it, faster for many rows, less exact.",
+        autocompletion=one_of(PRECISIONS),
     ),
 ]
 WritingPrecision = Annotated[
     str,
-    typer.Option("--precision", help="fp32, bf16, auto, or int8 (with --engine ctranslate2)."),
+    typer.Option(
+        "--precision",
+        help="fp32, bf16, auto, or int8 (with --engine ctranslate2).",
+        autocompletion=one_of(WRITING_PRECISIONS),
+    ),
 ]
 Engine = Annotated[
     str,
     typer.Option(
         "--engine",
         help="Of texts: torch, or ctranslate2, which writes the same faster on a CPU.",
-        autocompletion=lambda: ["torch", "ctranslate2"],
+        autocompletion=one_of(ENGINES),
     ),
 ]
 Json = Annotated[
@@ -52,11 +71,19 @@ Minutes = Annotated[
     float | None, typer.Option("--minutes", help="Time to spend; turned into steps before step 0.")
 ]
 Seed = Annotated[int | None, typer.Option("--seed", help="The seed of everything random; else 0.")]
-Size = Annotated[str | None, typer.Option("--size", help="nano, tiny, small, base or large.")]
+Size = Annotated[
+    str | None,
+    typer.Option("--size", help=f"{in_words(SIZES)}.", autocompletion=one_of(SIZES)),
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Any setting: --set training.learning_rate=0.001")
 ]
-From = Annotated[Path | None, typer.Option("--from", help="Settings to start from: RUN/settings.toml.")]
+From = Annotated[
+    Path | None,
+    typer.Option(
+        "--from", help="Settings to start from: RUN/settings.toml.", autocompletion=settings_of_runs
+    ),
+]
 
 
 def numbers(name: str, text: str | None) -> tuple[float, ...] | None:

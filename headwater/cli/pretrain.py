@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from headwater.cli import options
+from headwater.cli.completing import PRETEXT_TASKS, runs, several_of
 from headwater.cli.output import answer
 
 
@@ -14,7 +15,11 @@ def command(
     out: options.Out = Path("runs/pretrained"),
     objective: Annotated[
         str | None,
-        typer.Option("--objective", help="The pretext task, or several: masked_tokens=1,sentence_order=0.3."),
+        typer.Option(
+            "--objective",
+            help="The pretext task, or several: masked_tokens=1,sentence_order=0.3.",
+            autocompletion=several_of(PRETEXT_TASKS),
+        ),
     ] = None,
     size: options.Size = None,
     steps: options.Steps = None,
@@ -36,7 +41,8 @@ def command(
         Path | None, typer.Option("--probe", help="Labelled rows to probe the model on as it learns.")
     ] = None,
     continue_run: Annotated[
-        Path | None, typer.Option("--continue", help="A run whose weights to go on from.")
+        Path | None,
+        typer.Option("--continue", help="A run whose weights to go on from.", autocompletion=runs),
     ] = None,
     stop_when_flat: Annotated[
         bool, typer.Option("--stop-when-flat", help="End when the held-out loss no longer falls.")
