@@ -39,7 +39,10 @@ def command(
         ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", help="How often everything is repeated.")] = 3,
-    minutes: options.Minutes = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", help="Time to spend: cuts seeds first, then budgets, never arms."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="The folder of the report; else RUN/reports.")
     ] = None,

@@ -18,7 +18,7 @@ def command(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Show files, columns, languages, sizes and problems; of media sizes, lengths and what is broken."""
+    """Show files, columns, scripts, sizes and problems; of media sizes, lengths and what is broken."""
     from headwater.data.media_tables import modality_of
     from headwater.errors import UsageError
 

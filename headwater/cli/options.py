@@ -20,7 +20,10 @@ from headwater.errors import UsageError
 
 Data = Annotated[
     list[Path],
-    typer.Argument(help="Files or folders: txt, jsonl, csv, tsv, parquet, arrow; .gz and .zip of them."),
+    typer.Argument(
+        help="Files or folders: txt, jsonl, csv, tsv, parquet, arrow, pictures, recordings, clips, and .gz, .zip and "
+        ".tar of them."
+    ),
 ]
 Run = Annotated[
     str,

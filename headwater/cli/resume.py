@@ -12,7 +12,8 @@ from headwater.errors import StorageError
 def command(
     run: options.TrainedRun,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Only prove that the last checkpoint is whole.")
+        bool,
+        typer.Option("--verify", help="Train nothing; read all checkpoints and say whether they are whole."),
     ] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
