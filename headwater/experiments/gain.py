@@ -15,7 +15,7 @@ from headwater.experiments.experiment import Experiment, Question
 from headwater.experiments.floor import FLOORS
 from headwater.experiments.frozen import ProbeScore, probe_table
 from headwater.experiments.judgement import Pretraining
-from headwater.experiments.judging import Gain, judge, refuse_leaks
+from headwater.experiments.judging import Gain, Shifted, judge, refuse_leaks
 from headwater.experiments.plan import (
     ARMS,
     Budget,
@@ -120,8 +120,9 @@ def gain(
         cells,
         rows.numbers(rows.test).tolist(),
         leaks=rows.leaks,
-        shifted_labels=None if rows.shifted is None else rows.numbers(rows.shifted).tolist(),
-        shifted_leaks=rows.shifted_leaks,
+        shifted=None
+        if rows.shifted is None
+        else Shifted(rows.numbers(rows.shifted).tolist(), rows.shifted_leaks),
         all_labels_per_class=len(rows.train) / len(rows.names),
         pretraining=_pretraining(run),
         floor=FLOORS[rows.modality].name,

@@ -5,7 +5,7 @@ Scores are accuracies between 0 and 1; shapes: S seeds, N test rows.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -262,14 +262,21 @@ def _leakage(scores: _Scores, leaks: Leaks, count: int, seed: int) -> dict[str, 
     }
 
 
+class Shifted(NamedTuple):
+    """A second test of another origin: the true label numbers of its rows, and those the model had seen."""
+
+    labels: Sequence[int]
+    leaks: Leaks = Leaks()
+
+
 def _shifted(
-    cells: Sequence[CellResult], labels: Sequence[int] | None, leaks: Leaks, seed: int
+    cells: Sequence[CellResult], test: Shifted | None, seed: int
 ) -> tuple[tuple[Summary, ...], tuple[Verdict, ...]]:
     """Summary and verdicts on a second test set, of the cells that answered it."""
     answers = {cell.cell: cell.shifted_predictions for cell in cells if cell.shifted_predictions is not None}
-    if labels is None or not answers:
+    if test is None or not answers:
         return (), ()
-    scores, rows = _Scores(answers, labels), _scored_rows(len(labels), leaks, "shifted test")
+    scores, rows = _Scores(answers, test.labels), _scored_rows(len(test.labels), test.leaks, "shifted test")
     verdicts = _compare(scores, ("pretrained", "scratch"), scores.budgets(), rows, seed)
     return _summarise(scores, rows, seed), verdicts
 
@@ -279,8 +286,7 @@ def judge(
     test_labels: Sequence[int],
     *,
     leaks: Leaks | None = None,
-    shifted_labels: Sequence[int] | None = None,
-    shifted_leaks: Leaks | None = None,
+    shifted: Shifted | None = None,
     all_labels_per_class: float | None = None,
     pretraining: Pretraining | None = None,
     floor: str = "bag-of-words",
@@ -308,7 +314,7 @@ def judge(
     equivalence = label_equivalence(summary, headline, all_labels_per_class)
     against_floor = _compare_once(scores, ("pretrained", "floor"), headline, rows, seed)
     against_parent = _compare_once(scores, ("pretrained", "parent"), headline, rows, seed)
-    shifted, shifted_verdicts = _shifted(cells, shifted_labels, shifted_leaks or Leaks(), seed)
+    shifted_summary, shifted_verdicts = _shifted(cells, shifted, seed)
     return Gain(
         sentence=gain_sentence(
             next(verdict for verdict in verdicts if verdict.budget == headline),
@@ -328,8 +334,8 @@ def judge(
         scored_rows=tuple(map(int, rows)),
         against_floor=against_floor,
         against_parent=against_parent,
-        shifted=shifted,
+        shifted=shifted_summary,
         shifted_verdicts=shifted_verdicts,
-        shifted_leaked=len(shifted_leaks.rows) if shifted_leaks else 0,
+        shifted_leaked=len(shifted.leaks.rows) if shifted else 0,
         pretraining=pretraining,
     )

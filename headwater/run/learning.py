@@ -18,7 +18,7 @@ from headwater.run.deriving import derive_machine
 from headwater.run.settings import MachineSettings, RunSettings, TrainingSettings
 from headwater.training.averaging import WeightAverage
 from headwater.training.distributed import World
-from headwater.training.optimizers import build_optimizer, depths, freeze_below
+from headwater.training.optimizers import build_optimizer, depths, freeze_below, fused_rows
 from headwater.training.plan import Learner, Plan
 from headwater.training.precision import (
     look_at_machine,
@@ -127,6 +127,7 @@ def build_learner(model: Model, objective: Objective, training: TrainingSettings
         learning_rate=training.learning_rate or 1e-3,
         weight_decay=training.weight_decay or 0.0,
         layer_decay=training.layer_decay,
+        fused_rows={f"model.{name}": rows for name, rows in fused_rows(model).items()},
     )
     return Learner(model, objective, optimizer)
 

@@ -91,11 +91,12 @@ def build_optimizer(
     depth = depths([parameter_name for parameter_name, _ in trainable])
     groups: dict[_Treatment, Group] = {}
     for parameter_name, parameter in trainable:
+        matrices = name == "muon" and _is_hidden_matrix(parameter_name, parameter)
         treatment = _Treatment(
             peak=learning_rate * layer_decay ** (max(depth.values()) - depth[parameter_name]),
             decay=weight_decay if parameter.ndim >= 2 else 0.0,
-            matrices=name == "muon" and _is_hidden_matrix(parameter_name, parameter),
-            row_splits=tuple((fused_rows or {}).get(parameter_name, ())),
+            matrices=matrices,
+            row_splits=tuple((fused_rows or {}).get(parameter_name, ())) if matrices else (),
         )
         groups.setdefault(treatment, treatment.group())["params"].append(parameter)
     return OPTIMIZERS[name](list(groups.values()), learning_rate, betas)

@@ -9,7 +9,7 @@ import pytest
 from headwater.errors import BadDataError, UsageError
 from headwater.evaluation.significance import hierarchical_bootstrap
 from headwater.experiments.judgement import LabelEquivalence, Leaks, Pretraining, Summary
-from headwater.experiments.judging import judge, label_equivalence
+from headwater.experiments.judging import Shifted, judge, label_equivalence
 from headwater.experiments.plan import Budget, CellResult, Cost
 
 ROWS = 400
@@ -163,7 +163,7 @@ def test_a_shifted_test_is_judged_by_its_own_labels():
         CellResult.from_dict({**cell.to_dict(), "shifted_predictions": list(cell.predictions[:100])})
         for cell in _cells(HELPED)
     ]
-    found = judge(cells, LABELS, shifted_labels=[(label + 1) % 4 for label in LABELS[:100]])
+    found = judge(cells, LABELS, shifted=Shifted([(label + 1) % 4 for label in LABELS[:100]]))
     # The shifted labels are exactly the mistakes: who was right before is wrong now.
     assert found.shifted_verdicts[1].difference < 0 < found.verdicts[1].difference
     assert set(found.to_dict()["shifted"]) == {"summary", "verdicts", "leaked_rows"}

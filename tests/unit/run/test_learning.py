@@ -111,3 +111,13 @@ def test_blocks_are_compiled_where_the_settings_say_so(tokenizer: Tokenizer) -> 
     compiled = [name for name, part in model.named_modules() if part._compiled_call_impl]
     assert compiled == ["backbone.blocks.0", "backbone.blocks.1"]
     assert set(model.state_dict()) == names
+
+
+def test_muon_makes_each_of_the_projections_in_one_matrix_orthogonal(tokenizer: Tokenizer) -> None:
+    _, objective = built(tokenizer, "text", "masked_tokens")
+    model = pretraining_model(
+        ModelSettings(size="nano"), tokenizer, Pretext.named("masked_tokens"), length=16, seed=0
+    )
+    optimizer = build_learner(model, objective, TrainingSettings(optimizer="muon")).optimizer
+    splits = {tuple(group["row_splits"]) for group in optimizer.param_groups if group.get("row_splits")}
+    assert splits == {(128, 128, 128), (320, 320)}
