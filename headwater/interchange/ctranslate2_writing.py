@@ -64,9 +64,11 @@ class CompiledPen:
             **_rules(search.rules),
         }
         found: dict[int, list[Hypothesis]] = {}
-        lengths = [len(prompt.tokens) for prompt in prompts]
-        for length in sorted(set(lengths)):  # beams of different prompts are not cut alike
-            items = [item for item, other in enumerate(lengths) if other == length]
+        sizes = [(len(prompt.tokens), prompt.room(ending.most)) for prompt in prompts]
+        for size in sorted(
+            set(sizes)
+        ):  # the engine knows one end for all, and beams would be cut by that of others
+            items = [item for item, other in enumerate(sizes) if other == size]
             found.update(
                 zip(items, self._found([prompts[item] for item in items], options, ending), strict=True)
             )
@@ -102,6 +104,7 @@ class CompiledPen:
     ) -> Iterator[Written]:
         """Tokens one by one; the engine works in a thread of its own."""
         given = self._given(prompts, options)
+        ends = [count + text.most for count, text in zip(given, texts, strict=True)]
         over = [False] * len(texts)
         left = threading.Event()
         news: SimpleQueue[tuple[int, int] | BaseException | None] = SimpleQueue()
@@ -109,7 +112,7 @@ class CompiledPen:
         def one(step: Any) -> bool:
             if step.step >= given[step.batch_id]:
                 news.put((step.batch_id, step.token_id))
-            return left.is_set() or over[step.batch_id] or step.step + 1 >= given[step.batch_id] + ending.most
+            return left.is_set() or over[step.batch_id] or step.step + 1 >= ends[step.batch_id]
 
         def work() -> None:
             try:
@@ -147,11 +150,10 @@ class CompiledPen:
 
     def _ask(self, prompts: Sequence[Prompt], ending: Ending, options: dict[str, Any]) -> list[Any]:
         """The engine's answers, in the order of the prompts."""
-        names = self._names
-        self._refuse_beyond(prompts, ending.most)
+        names, room = self._names, self._room(prompts, ending.most)
         begun = [[names[token] for token in prompt.tokens] for prompt in prompts]
         shared = {"end_token": [ending.end], "max_batch_size": self.rows, **options}
-        most = ending.most + max(self._told(prompts, options), default=0)
+        most = room + max(self._told(prompts, options), default=0)
         if not self._translates:
             return self._engine.generate_batch(
                 begun, max_length=most, include_prompt_in_result=_looks_back(options), **shared
@@ -171,17 +173,19 @@ class CompiledPen:
             return answer.sequences_ids
         return [[self._numbers[name] for name in text] for text in answer.hypotheses]
 
-    def _refuse_beyond(self, prompts: Sequence[Prompt], most: int) -> None:
+    def _room(self, prompts: Sequence[Prompt], most: int) -> int:
+        """How far the engine goes on behind the longest prompt: as far as any of them may, within its positions."""
+        room = max((prompt.room(most) for prompt in prompts), default=0)
         known = furthest_position(self.model)
-        longest = max(
-            (max(len(p.tokens) + most - 1, 0 if p.source is None else len(p.source)) for p in prompts),
-            default=0,
-        )
-        if known is not None and longest > known:
+        if known is None:
+            return room
+        ends = ((len(p.tokens) + p.room(most) - 1, 0 if p.source is None else len(p.source)) for p in prompts)
+        if (longest := max(map(max, ends), default=0)) > known:
             raise UsageError(
                 f"texts of up to {longest} tokens go beyond the {known} positions that the engine was given; ask for "
                 "fewer (--max-tokens), or leave --engine out"
             )
+        return min(room, known + 1 - max(len(prompt.tokens) for prompt in prompts))
 
     @property
     def _translates(self) -> bool:

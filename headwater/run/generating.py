@@ -18,6 +18,8 @@ from headwater.models.generation import (
     Pen,
     Prompt,
     Sampling,
+    Source,
+    Tokens,
     require_writer,
 )
 from headwater.run.folder import RunFolder
@@ -125,7 +127,8 @@ class Author:
     def remark(self, texts: Sequence[str], decoding: Decoding) -> str | None:
         """What a person should know before trusting what is written: texts longer than any it was trained on."""
         prompts = self._prompts(texts, decoding)
-        longest = max((len(prompt.tokens) for prompt in prompts), default=0) + self._most(prompts, decoding)
+        most = self._most(prompts, decoding)
+        longest = max((len(prompt.tokens) + prompt.room(most) for prompt in prompts), default=0)
         if longest <= self.reader.length:
             return None
         return (
@@ -158,7 +161,8 @@ class Author:
         begun = np.array([self.reader.tokenizer.cls], np.int64)
         for start in range(0, len(pictures), PROMPTS_A_STRETCH):
             some = np.stack(pictures[start : start + PROMPTS_A_STRETCH])
-            prompts = [Prompt(begun, source.numpy()) for source in patches.sequences(some)[0]]
+            sources = patches.sequences(some)[0]
+            prompts = [self._answered(begun, source.numpy(), decoding) for source in sources]
             yield from self._written(prompts, decoding, watch)
 
     def _written(
@@ -198,7 +202,10 @@ class Author:
     def _best(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[dict[str, Any]]:
         ending = self._ending(prompts, decoding)
         found = self._pen.search(prompts, decoding.search, ending)
-        return [self._told(hypotheses[0], ending.most, decoding) for hypotheses in found]
+        return [
+            self._told(hypotheses[0], prompt.room(ending.most), decoding)
+            for prompt, hypotheses in zip(prompts, found, strict=True)
+        ]
 
     def _told(self, best: Hypothesis, most: int, decoding: Decoding) -> dict[str, Any]:
         text = self.reader.tokenizer.decode(best.tokens)
@@ -218,24 +225,25 @@ class Author:
         prefix = self.reader.tokenizer.encode_batch([decoding.prefix])[0] if decoding.prefix else cls[:0]
         if not self._has_encoder:
             room = self.reader.length * 2 // 3 - 2  # the rest is for the answer
-            return [
-                Prompt(np.concatenate([cls, tokens[:room], sep, prefix]).astype(np.int64))
-                for tokens in encoded
-            ]
+            joined = (np.concatenate([cls, tokens[:room], sep, prefix]) for tokens in encoded)
+            return [self._answered(prompt.astype(np.int64), None, decoding) for prompt in joined]
         begun = np.concatenate([cls, prefix]).astype(np.int64)
-        return [
-            Prompt(begun, np.concatenate([cls, tokens[: self.reader.length - 2], sep]).astype(np.int64))
-            for tokens in encoded
-        ]
+        sources = (np.concatenate([cls, tokens[: self.reader.length - 2], sep]) for tokens in encoded)
+        return [self._answered(begun, source.astype(np.int64), decoding) for source in sources]
+
+    def _answered(self, begun: Tokens, source: Source | None, decoding: Decoding) -> Prompt:
+        """A source with the room of its own answer, whatever is asked beside it."""
+        if decoding.max_tokens is not None:
+            return Prompt(begun, source)
+        size = len(begun if source is None else source)
+        room = self.reader.length - (0 if self._has_encoder else size)
+        return Prompt(begun, source, max(1, min(room, size * 3 // 2 + 16)))
 
     def _most(self, prompts: Sequence[Prompt], decoding: Decoding) -> int:
+        """The most tokens that any of the texts may have."""
         if decoding.max_tokens is not None:
             return decoding.max_tokens
-        if not self.reads_sources:
-            return DEFAULT_TOKENS
-        longest = max((_size(prompt) for prompt in prompts), default=1)
-        room = self.reader.length - (0 if self._has_encoder else longest)
-        return min(room, longest * 3 // 2 + 16)
+        return max((prompt.most or DEFAULT_TOKENS for prompt in prompts), default=DEFAULT_TOKENS)
 
     def _ending(self, prompts: Sequence[Prompt], decoding: Decoding) -> Ending:
         return Ending(

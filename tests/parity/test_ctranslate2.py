@@ -148,6 +148,22 @@ def test_beams_find_the_same_texts(model: Model) -> None:
         assert len(other) == 3
 
 
+def test_every_prompt_has_its_own_room(model: Model) -> None:
+    rooms = (4, 17, 1, 9)
+    asked = [prompt._replace(most=room) for prompt, room in zip(prompts(model), rooms, strict=True)]
+    for sampling in (Sampling(), Sampling(no_repeat_ngram=2)):
+        assert written(pen_of(model), asked, sampling) == written(OwnPen(model), asked, sampling)
+    search = BeamSearch(beams=3, length_penalty=0.0)
+    ours, theirs = (pen.search(asked, search, ENDING) for pen in (OwnPen(model), pen_of(model)))
+    assert [found[0].tokens for found in theirs] == [found[0].tokens for found in ours]
+
+
+def test_a_short_prompt_goes_further_than_positions_leave_to_a_long_one() -> None:
+    model = spread(gpt2_settings("nano", SIZE, max_length=24))
+    asked = [prompt._replace(most=24 - len(prompt.tokens)) for prompt in prompts(model)]
+    assert written(pen_of(model), asked, Sampling()) == written(OwnPen(model), asked, Sampling())
+
+
 @pytest.mark.parametrize("rules", [Sampling(repetition_penalty=1.3), Sampling(no_repeat_ngram=2)])
 @pytest.mark.parametrize("case", ["llama", "m2m_100"])
 def test_rules_of_repetition_look_at_the_prompt_too(case: str, rules: Sampling) -> None:

@@ -4,7 +4,7 @@ from headwater.models.generation.beam import BeamSearch, Hypothesis
 from headwater.models.generation.drawing import Watch, draw
 from headwater.models.generation.sampling import Sampling
 from headwater.models.generation.streaming import TextStream
-from headwater.models.generation.writer import Prompt, Writer, require_writer, writer_for
+from headwater.models.generation.writer import Prompt, Source, Tokens, Writer, require_writer, writer_for
 from headwater.models.generation.writing import Ending, OpenText, OwnPen, Pen, Written, write
 
 __all__ = [
@@ -16,7 +16,9 @@ __all__ = [
     "Pen",
     "Prompt",
     "Sampling",
+    "Source",
     "TextStream",
+    "Tokens",
     "Watch",
     "Writer",
     "Written",

@@ -47,10 +47,12 @@ class BeamSearch:
     def search(
         self, model: Model, prompts: Sequence[Prompt], *, end: int, padding: int, most: int
     ) -> list[list[Hypothesis]]:
-        """At most ``beams`` texts for each prompt, the best first; a text that reaches ``most`` tokens ends there."""
+        """At most ``beams`` texts for each prompt, the best first.
+
+        A text that reaches ``most`` tokens, or as many as its prompt allows, ends there.
+        """
         writer, logits = writer_for(model, prompts, room=most, padding=padding)
-        texts = [prompt.tokens.tolist() for prompt in prompts]
-        searches = [_Search(self, text, most) for text in texts]
+        searches = [_Search(self, prompt.tokens.tolist(), prompt.room(most)) for prompt in prompts]
         each = torch.arange(len(prompts), device=logits.device).repeat_interleave(self.beams)
         writer.select(each, beams=self.beams)
         logits = logits.repeat_interleave(self.beams, dim=0)

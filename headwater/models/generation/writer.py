@@ -30,10 +30,18 @@ HEAD = "next_token"
 
 
 class Prompt(NamedTuple):
-    """What a text begins with, and the source that it is written from where there is one; special tokens included."""
+    """What a text begins with, and the source that it is written from where there is one; special tokens included.
+
+    ``most`` is how many tokens may be written to this one, where that is fewer than all may have.
+    """
 
     tokens: Tokens
     source: Source | None = None
+    most: int | None = None
+
+    def room(self, most: int) -> int:
+        """How many tokens may be written to it, where no text may have more than ``most``."""
+        return most if self.most is None else min(most, self.most)
 
 
 class Writer(ABC):
@@ -154,15 +162,18 @@ def writer_for(
 ) -> tuple[Writer, Tensor]:
     """A writer that has read these prompts and has room for ``room`` more tokens, and its first scores (B, V).
 
+    A prompt that says itself how many tokens may follow it has room for so many.
+
     Raises UsageError for a model that cannot write, for prompts without the source that it needs, and for texts that
     would reach beyond the last of its learnt positions.
     """
     device = _device(model)
     texts = [prompt.tokens for prompt in prompts]
-    longest = max(map(len, texts))
-    _refuse_beyond_positions(model.backbone, longest, room)
+    for prompt in prompts:
+        _refuse_beyond_positions(model.backbone, len(prompt.tokens), prompt.room(room))
     sources = [prompt.source for prompt in prompts if prompt.source is not None]
-    writer = _writer(model, sources, len(prompts), longest + room, padding, cached=cached)
+    capacity = max(map(len, texts)) + max(prompt.room(room) for prompt in prompts)
+    writer = _writer(model, sources, len(prompts), capacity, padding, cached=cached)
     inputs, layout = _padded(texts, padding, device)
     counts = None if layout.uniform else torch.tensor([len(text) for text in texts], device=device)
     return writer, writer.feed(inputs, counts)
@@ -195,12 +206,12 @@ def _writer(
     return RecomputingWriter(model, rows, padding)
 
 
-def _refuse_beyond_positions(backbone: Backbone, longest: int, room: int) -> None:
+def _refuse_beyond_positions(backbone: Backbone, begun: int, room: int) -> None:
     learnt = backbone.longest_row
-    if learnt is not None and longest + room - 1 > learnt:  # the last token that is written is never read
-        left = learnt + 1 - longest
+    if learnt is not None and begun + room - 1 > learnt:  # the last token that is written is never read
+        left = learnt + 1 - begun
         raise UsageError(
-            f"a prompt of {longest} tokens and {room} more go beyond the {learnt} positions that the model has learnt; "
+            f"a prompt of {begun} tokens and {room} more go beyond the {learnt} positions that the model has learnt; "
             + (f"ask for {left} or fewer (--max-tokens {left})" if left > 0 else "shorten the prompt")
         )
 

@@ -31,7 +31,8 @@ class Written(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ending:
-    """When a text ends: at the token ``end``, before one of ``stops``, or after ``most`` tokens.
+    """When a text ends: at the token ``end``, before one of ``stops``, or after ``most`` tokens, or as many as its
+    prompt allows where these are fewer.
 
     ``pieces`` are the bytes of every token; ``padding`` is the token that fills rows.
     """
@@ -45,7 +46,7 @@ class Ending:
 
 @dataclass(slots=True)
 class OpenText:
-    """A text that is being written to prompt number ``item``.
+    """A text of at most ``most`` tokens that is being written to prompt number ``item``.
 
     ``tokens`` are the prompt's and the written ones: what rules of repetition look at.
     """
@@ -53,12 +54,14 @@ class OpenText:
     item: int
     tokens: list[int]
     stream: TextStream
+    most: int
     written: int = 0
 
     @classmethod
     def of(cls, item: int, prompt: Prompt, ending: Ending) -> "OpenText":
         """Nothing is written yet."""
-        return cls(item, prompt.tokens.tolist(), TextStream(ending.pieces, ending.stops))
+        stream = TextStream(ending.pieces, ending.stops)
+        return cls(item, prompt.tokens.tolist(), stream, prompt.room(ending.most))
 
     def take(self, token: int, ending: Ending) -> Written:
         """Add the next token, or end with it."""
@@ -67,7 +70,7 @@ class OpenText:
             return Written(self.item, None, self.stream.end(), True)
         self.tokens.append(token)
         text = self.stream.add(token)
-        ended = self.stream.stopped or self.written >= ending.most
+        ended = self.stream.stopped or self.written >= self.most
         return Written(self.item, token, text + (self.stream.end() if ended else ""), ended)
 
 

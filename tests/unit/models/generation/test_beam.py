@@ -84,6 +84,16 @@ def test_beams_of_one_prompt_do_not_depend_on_the_others():
         assert scores == sorted(scores, reverse=True)
 
 
+def test_beams_of_a_prompt_end_where_its_own_room_ends():
+    made, rule = model(2), BeamSearch(beams=3)
+    prompts = [PROMPT._replace(most=1), Prompt(np.array([1])), Prompt(np.array([1, 4, 3, 3]), most=2)]
+    together = rule.search(made, prompts, end=VOCABULARY, padding=0, most=MOST)
+    assert [len(found[0].tokens) for found in together] == [1, MOST, 2]
+    for prompt, found in zip(prompts, together, strict=True):
+        (alone,) = rule.search(made, [prompt], end=VOCABULARY, padding=0, most=prompt.room(MOST))
+        assert [hypothesis.tokens for hypothesis in alone] == [hypothesis.tokens for hypothesis in found]
+
+
 def test_no_beam_repeats_what_it_must_not():
     rules = Sampling(no_repeat_ngram=1)
     found = BeamSearch(beams=3, rules=rules).search(model(0), [PROMPT], end=END, padding=0, most=MOST)[0]

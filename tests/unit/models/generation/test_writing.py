@@ -167,9 +167,28 @@ def test_a_model_that_reads_both_sides_says_that_it_cannot_write():
         writer_for(translator(), prompts([1]), room=1, padding=0)
 
 
+@pytest.mark.parametrize("make", [decoder, gpt2, translator])
+def test_a_prompt_has_its_own_room_alone_and_in_company(make: Callable[[], Model]):
+    rooms, sources = [5, 12, 1, 8], make is translator
+    bare = prompts([3, 0, 7, 1], sources=sources)
+    given = [prompt._replace(most=room) for prompt, room in zip(bare, rooms, strict=True)]
+    model, endless = make(), replace(ENDING, end=VOCABULARY)
+    for rows in (1, 2, 32):
+        written = [one.item for one in write(model, given, Sampling(), endless, rows=rows)]
+        assert [written.count(item) for item in range(len(rooms))] == rooms
+
+
 def test_a_text_goes_as_far_as_positions_were_learnt():
     model = decoder(gpt2_settings("nano", VOCABULARY, max_length=8))
     given, one_more = prompts([4]), Ending(end=END, padding=0, most=5, pieces=ENDING.pieces)
     assert len(list(write(model, given, Sampling(), replace(one_more, most=4)))) <= 4
     with pytest.raises(UsageError, match="a prompt of 5 tokens and 5 more go beyond the 8 positions"):
         list(write(model, given, Sampling(), one_more))
+
+
+def test_a_short_prompt_may_have_more_written_to_it_than_positions_leave_to_a_long_one():
+    model = decoder(gpt2_settings("nano", VOCABULARY, max_length=8))
+    short, long = prompts([0, 5])
+    given = [short._replace(most=8), long._replace(most=3)]
+    written = [one.item for one in write(model, given, Sampling(), replace(ENDING, end=VOCABULARY))]
+    assert (written.count(0), written.count(1)) == (8, 3)

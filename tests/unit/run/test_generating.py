@@ -1,0 +1,79 @@
+"""What an author writes to a text does not depend on what else is asked in the same call."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from headwater.data.tokenizer import Tokenizer
+from headwater.interchange import CompiledPen
+from headwater.models import Model, build_model, decoder_settings, encoder_decoder_settings, gpt2_settings
+from headwater.run.generating import Author, Decoding
+from headwater.run.reading import Reader
+
+LENGTH = 96
+SENTENCE = "the dog runs over a long green field and nobody knows where it has been all that time"
+TOKENIZER = Tokenizer.learn([SENTENCE] * 3, 300)
+SHORT, LONG = "a dog runs", " ".join([SENTENCE] * 4)
+GREEDY, BEAMS = Decoding(temperature=0.0), Decoding(beam=2, length_penalty=2.0)
+
+
+def made(settings: Any) -> Model:
+    """Random weights so large that no choice hangs on rounding, and that never come to an end by themselves."""
+    model = build_model(settings, head="next_token", seed=1)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return model.eval()
+
+
+def translator() -> Model:
+    return made(encoder_decoder_settings("nano", TOKENIZER.size, max_length=LENGTH))
+
+
+def decoder() -> Model:
+    return made(decoder_settings("nano", TOKENIZER.size))
+
+
+def learnt_positions() -> Model:
+    return made(gpt2_settings("nano", TOKENIZER.size, max_length=LENGTH))
+
+
+def author_of(model: Model, *, compiled: bool = False) -> Author:
+    pen = CompiledPen(model, TOKENIZER, "fp32", 1) if compiled else None
+    return Author(Reader(model=model, sequencer=TOKENIZER, length=LENGTH, pen=pen), answers=True)
+
+
+def told(author: Author, texts: list[str], decoding: Decoding) -> list[tuple[str, int, bool]]:
+    return [(one["text"], one["tokens"], one["ended"]) for one in author.answer(texts, decoding)]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("decoding", [GREEDY, BEAMS], ids=["greedy", "beams"])
+@pytest.mark.parametrize("make", [translator, decoder, learnt_positions])
+def test_a_row_is_answered_the_same_alone_and_beside_a_long_one(
+    make: Callable[[], Model], decoding: Decoding, compiled: bool
+) -> None:
+    author = author_of(make(), compiled=compiled)
+    texts = [SHORT, LONG, "nobody knows", SHORT]
+    together = told(author, texts, decoding)
+    assert together == [told(author, [text], decoding)[0] for text in texts]
+
+
+def test_the_room_of_an_answer_is_half_as_much_again_as_its_own_source() -> None:
+    author = author_of(translator())
+    ((_, tokens, ended), (_, more, _)) = told(author, [SHORT, LONG], GREEDY)
+    size = len(TOKENIZER.encode_batch([SHORT])[0]) + 2
+    assert not ended
+    assert tokens == size * 3 // 2 + 16
+    assert tokens < more <= LENGTH
+
+
+def test_a_decoder_has_what_its_own_source_leaves_of_the_window() -> None:
+    author = author_of(decoder())
+    ((_, tokens, ended), (_, less, _)) = told(author, [SHORT, LONG], GREEDY)
+    assert not ended
+    assert less == LENGTH - LENGTH * 2 // 3  # of a source that fills its part
+    assert tokens != less
