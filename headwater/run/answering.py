@@ -24,6 +24,7 @@ from headwater.data.readers.clips import Clip
 from headwater.data.readers.columns import listed
 from headwater.data.readers.histories import history_of
 from headwater.data.readers.json_rows import as_cell
+from headwater.data.readers.lines import file_of_lines, read_lines
 from headwater.data.readers.media import Decoded, decoded_medium
 from headwater.data.readers.pictures import Pixels
 from headwater.data.readers.questions import missing_part
@@ -52,11 +53,15 @@ Asked = str | Path | Sequence[str] | NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Which rows a model answers: of text, in which columns; of pictures, how they are cut."""
+    """Which rows a model answers: of text, in which columns; of pictures, how they are cut.
+
+    With ``every_line`` each line of plain text is a row, a blank one too.
+    """
 
     kind: RowKind = "texts"
     text: tuple[str, ...] | None = None
     cut: Cut | None = None
+    every_line: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +252,9 @@ def refuse_unanswered(problems: Problems) -> None:
 
 
 def _from_file(rows: str, asking: Asking, problems: Problems) -> Iterator[AskedRow]:
+    if asking.every_line and (lines := file_of_lines(rows, asking.text or ())) is not None:
+        yield from read_lines(lines, problems)
+        return
     if asking.cut is not None:
         found = read_labelled_media(rows, need_labels=False, cut=asking.cut, every_part=True)
     else:
@@ -260,9 +268,15 @@ def _from_standard_input(asking: Asking, problems: Problems) -> Iterator[AskedRo
     if isinstance(sys.stdin, io.TextIOWrapper):
         # Whatever the locale says; what is not UTF-8 is marked, so that one bad byte costs one line.
         sys.stdin.reconfigure(encoding="utf-8-sig", errors="headwater.mark")
+    plain = asking.every_line
     for number, line in enumerate(sys.stdin, 1):
         if not line.strip():
+            if plain:
+                yield Example(("",), None, "standard input", number)
             continue
+        plain = asking.every_line and not line.lstrip().startswith(
+            "{"
+        )  # blank lines between JSON are no rows
         problems.rows += 1
         row = _from_line(line.strip(), number, asking)
         if isinstance(row, Problem):

@@ -102,6 +102,8 @@ class Author:
     """Whether it was taught to write from sources; then a decoder ends a source before it writes."""
     text_columns: tuple[str, ...] | None = None
     """Those of the rows that it was trained on, where it knows them."""
+    line_by_line: bool = False
+    """Whether it translates plain text a line at a time: the answers stand beside the lines."""
 
     @classmethod
     def load(cls, folder: RunFolder) -> "Author":
@@ -109,7 +111,7 @@ class Author:
         reader, card = Reader.of_run(folder)
         require_writer(reader.model)
         columns = tuple(card["text"]) if card.get("text") else None
-        return cls(reader, card.get("task") in WRITING_TASKS, columns)
+        return cls(reader, card.get("task") in WRITING_TASKS, columns, card.get("task") == "translation")
 
     @property
     def reads_sources(self) -> bool:
@@ -124,23 +126,43 @@ class Author:
     def _has_encoder(self) -> bool:
         return isinstance(self.reader.model.backbone, EncoderDecoder)
 
-    def remark(self, texts: Sequence[str], decoding: Decoding) -> str | None:
-        """What a person should know before trusting what is written: texts longer than any it was trained on."""
+    def remarks(self, texts: Sequence[str], decoding: Decoding) -> Iterator[str]:
+        """What a person should know before trusting what is written: what is not read, or longer than any text that
+        it was trained on.
+        """
+        if unread := self.unread(texts):
+            yield unread
         prompts = self._prompts(texts, decoding)
         most = self._most(prompts, decoding)
         longest = max((len(prompt.tokens) + prompt.room(most) for prompt in prompts), default=0)
-        if longest <= self.reader.length:
-            return None
+        if longest > self.reader.length:
+            yield (
+                f"the model was trained on windows of {self.reader.length} tokens; what stands behind them, in texts "
+                f"of up to {longest}, is beyond anything it has read"
+            )
+
+    def unread(self, texts: Sequence[str]) -> str:
+        """How many sources lose their end, in one line; "" where none does."""
+        if not self.reads_sources:
+            return ""
+        sizes = [len(tokens) for tokens in self.reader.tokenizer.encode_batch(list(texts))]
+        if not (long := sum(size > self._source_room for size in sizes)):
+            return ""
         return (
-            f"the model was trained on windows of {self.reader.length} tokens; what stands behind them, in texts of up "
-            f"to {longest}, is beyond anything it has read"
+            f"{long:,} of {len(sizes):,} texts are longer than the {self._source_room} tokens that are read of each, "
+            f"and lose their end; the longest has {max(sizes):,}: break them into shorter ones"
         )
 
+    @property
+    def _source_room(self) -> int:
+        """Tokens read of a source; of a decoder's window the rest is for the answer."""
+        return (self.reader.length if self._has_encoder else self.reader.length * 2 // 3) - 2
+
     def stream(self, text: str, decoding: Decoding) -> Iterator[str]:
-        """What is written to one text, piece by piece, no character split."""
+        """What is written to one text, piece by piece, no character split; nothing to a source that is blank."""
         if decoding.beam is not None:
             raise UsageError("a beam search knows its text only at the end; leave --stream or --beam out")
-        prompts = self._prompts([text], decoding)
+        prompts = [] if self._is_blank(text) else self._prompts([text], decoding)
         for written in self._pen.write(prompts, decoding.sampling, self._ending(prompts, decoding)):
             if written.text:
                 yield written.text
@@ -148,10 +170,20 @@ class Author:
     def answer(
         self, texts: Sequence[str], decoding: Decoding, watch: Watch | None = None
     ) -> Iterator[dict[str, Any]]:
-        """What is written to every text, in their order; ``watch`` is told how many are written, in any order."""
-        prompts = self._prompts(texts, decoding)
-        for text, answer in zip(texts, self._written(prompts, decoding, watch), strict=True):
-            yield {"prompt": text, **answer}
+        """What is written to every text, in their order; ``watch`` is told how many are written, in any order.
+
+        A source that is blank has an empty text for its answer.
+        """
+        asked = [text for text in texts if not self._is_blank(text)]
+        written = self._written(self._prompts(asked, decoding), decoding, watch)
+        nothing = {
+            "text": "",
+            "tokens": 0,
+            "ended": True,
+            **({} if decoding.beam is None else {"score": 0.0}),
+        }
+        for text in texts:
+            yield {"prompt": text, **(nothing if self._is_blank(text) else next(written))}
 
     def describe(
         self, pictures: Sequence[Pixels], decoding: Decoding, watch: Watch | None = None
@@ -217,6 +249,9 @@ class Author:
             "score": round(best.score, 6),
         }
 
+    def _is_blank(self, text: str) -> bool:
+        return self.reads_sources and not text.strip()
+
     def _prompts(self, texts: Sequence[str], decoding: Decoding) -> list[Prompt]:
         cls, sep = np.array([self.reader.tokenizer.cls]), np.array([self.reader.tokenizer.sep])
         encoded = self.reader.tokenizer.encode_batch(list(texts))
@@ -224,11 +259,10 @@ class Author:
             return [Prompt(np.concatenate([cls, tokens]).astype(np.int64)) for tokens in encoded]
         prefix = self.reader.tokenizer.encode_batch([decoding.prefix])[0] if decoding.prefix else cls[:0]
         if not self._has_encoder:
-            room = self.reader.length * 2 // 3 - 2  # the rest is for the answer
-            joined = (np.concatenate([cls, tokens[:room], sep, prefix]) for tokens in encoded)
+            joined = (np.concatenate([cls, tokens[: self._source_room], sep, prefix]) for tokens in encoded)
             return [self._answered(prompt.astype(np.int64), None, decoding) for prompt in joined]
         begun = np.concatenate([cls, prefix]).astype(np.int64)
-        sources = (np.concatenate([cls, tokens[: self.reader.length - 2], sep]) for tokens in encoded)
+        sources = (np.concatenate([cls, tokens[: self._source_room], sep]) for tokens in encoded)
         return [self._answered(begun, source.astype(np.int64), decoding) for source in sources]
 
     def _answered(self, begun: Tokens, source: Source | None, decoding: Decoding) -> Prompt:

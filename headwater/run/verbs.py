@@ -157,7 +157,7 @@ class Run:
         """A continuation of each prompt: its text, how many tokens it has, and whether it came to its own end."""
         author, decoding = Author.load(self.folder), decoding or Decoding()
         with Progress(quiet=quiet) as progress:
-            if remark := author.remark(prompts, decoding):
+            for remark in author.remarks(prompts, decoding):
                 progress.say(remark)
             progress.stage("texts", len(prompts))
             return list(author.answer(prompts, decoding, progress.update))
@@ -196,18 +196,30 @@ class Run:
         text: Sequence[str] | None = None,
         quiet: bool = True,
     ) -> Iterator[dict[str, Any]]:
-        """A continuation of each row of a file, or of standard input."""
+        """A continuation of each row of a file, or of standard input.
+
+        What translates answers every line of plain text in its place, a blank one with an empty text.
+        """
         author, problems = Author.load(self.folder), Problems()
+        asking = Asking(text=tuple(text) if text else author.text_columns, every_line=author.line_by_line)
         with Progress(quiet=quiet) as progress:
             progress.stage("texts")
-            done = 0
-            for part in read_rows(rows, Asking(text=tuple(text) if text else author.text_columns), problems):
+            done = blank = 0
+            remarks: list[str] = []
+            for part in read_rows(rows, asking, problems):
                 prompts = ["\n".join(filter(None, row)) for row in texts_in(contents_of(part))]
+                blank += prompts.count("")
+                if not remarks:  # once is enough
+                    remarks = list(author.remarks(prompts, decoding))
+                    for remark in remarks:
+                        progress.say(f"in rows {done + 1:,} to {done + len(part):,}: {remark}")
                 written = author.answer(
                     prompts, decoding, lambda number, before=done: progress.update(before + number)
                 )
                 yield from with_errors(part, written)
-                done += len(prompts)
+                done += len(part)
+            if blank:
+                progress.say(f"{blank:,} of {done:,} lines are blank, and their answers empty texts")
         refuse_unanswered(problems)
 
     def _watched_rows(

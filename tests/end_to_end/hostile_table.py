@@ -27,6 +27,7 @@ the mended command works under the same name.
 `predict` and `embed` answer every row that can be answered. A line of standard input that cannot be used gives
 `{"row": 4, "error": "…"}` in its place; at the end the exit code is 65 and standard error counts what was left out.
 Blank lines are no rows. Rows of a file that cannot be used are left out and counted in the same way.
+Only `translate` answers every line of plain text in its place, a blank one with an empty text, in files too.
 
 The last column is the line that matters: the error, or the remark on what was found; "…" ends a long one.
 This page is made by `python tests/end_to_end/hostile_table.py` from the tests that assert what stands here.

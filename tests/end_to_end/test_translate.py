@@ -103,6 +103,35 @@ def test_python_and_the_command_line_write_the_same(
     assert json.loads(seen.out)["text"] == written[0]
 
 
+def test_every_line_has_its_answer_in_its_place_blank_ones_too(
+    translator: hw.Run, workplace: Path, told: Callable[..., Seen]
+) -> None:
+    lines = workplace / "aligned.txt"
+    lines.write_text("two red ships\n\none blue stones three green birds\n", encoding="utf-8")
+    wanted = ["zwei rote Schiffe", "", "eins blaue Steine drei grüne Vögel"]
+    for rows, stdin in ((lines, b""), ("-", lines.read_bytes())):
+        seen = told("", "translate", translator.path, rows, stdin=stdin)
+        assert [json.loads(line)["text"] for line in seen.out.splitlines()] == wanted
+        assert "1 of 3 lines are blank, and their answers empty texts" in seen.err
+    assert translator.translate(["two red ships", ""]) == wanted[:2]
+
+
+def test_blank_lines_between_json_are_no_rows(translator: hw.Run, told: Callable[..., Seen]) -> None:
+    seen = told("", "translate", translator.path, "-", "--quiet", stdin=b'{"en": "two red ships"}\n\n')
+    assert len(seen.out.splitlines()) == 1
+
+
+@pytest.mark.parametrize("verb", ["translate", "generate", "evaluate"])
+def test_sources_that_are_read_in_part_are_said_once(
+    translator: hw.Run, workplace: Path, told: Callable[..., Seen], verb: str
+) -> None:
+    rows = [("two red ships " * 200, "zwei"), ("two red ships", "zwei rote Schiffe")]
+    seen = told("", verb, translator.path, write(workplace / "long.tsv", rows))
+    assert seen.code == 0
+    assert seen.err.count("1 of 2 texts are longer than the") == 1
+    assert "lose their end" in seen.err
+
+
 def test_in_bf16_it_writes_the_same_where_the_words_are_sure(
     translator: hw.Run, workplace: Path, told: Callable[..., Seen]
 ) -> None:

@@ -117,8 +117,10 @@ class WritingTask(Task[Tokenizer]):
 
     def report(self, reader: Reader, given: LabelledSet, say: Say) -> TextReport:
         """Every test row is written with five beams."""
-        del say
-        texts = self._written(reader, [example.texts for example in given.examples], Decoding(beam=5))
+        sources = [example.texts for example in given.examples]
+        if unread := Author(reader, answers=True).unread(_joined(sources)):
+            say(unread)
+        texts = self._written(reader, sources, Decoding(beam=5))
         return text_report(texts, [example.label or "" for example in given.examples])
 
     def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:

@@ -77,3 +77,27 @@ def test_a_decoder_has_what_its_own_source_leaves_of_the_window() -> None:
     assert not ended
     assert less == LENGTH - LENGTH * 2 // 3  # of a source that fills its part
     assert tokens != less
+
+
+@pytest.mark.parametrize("decoding", [GREEDY, BEAMS], ids=["greedy", "beams"])
+def test_a_blank_source_is_answered_with_an_empty_text_in_its_place(decoding: Decoding) -> None:
+    author = author_of(translator())
+    first, blank, last = author.answer([SHORT, " ", LONG], decoding)
+    assert (blank["text"], blank["tokens"], blank["ended"]) == ("", 0, True)
+    assert set(blank) == set(first)
+    assert [first["tokens"], last["tokens"]] == [
+        tokens for _, tokens, _ in told(author, [SHORT, LONG], decoding)
+    ]
+    assert list(author.stream("", GREEDY)) == []
+
+
+@pytest.mark.parametrize("make", [translator, decoder])
+def test_sources_that_lose_their_end_are_counted_with_the_longest(make: Callable[[], Model]) -> None:
+    author = author_of(make())
+    size = len(TOKENIZER.encode_batch([LONG])[0])
+    assert f"1 of 2 texts are longer than the {LENGTH - 2 if make is translator else 62}" in author.unread(
+        [SHORT, LONG]
+    )
+    assert f"the longest has {size}" in author.unread([SHORT, LONG])
+    assert author.unread([SHORT]) == ""
+    assert list(author.remarks([SHORT, LONG], Decoding(max_tokens=5))) == [author.unread([SHORT, LONG])]
