@@ -2,7 +2,7 @@
 
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -77,6 +77,15 @@ def command(
         answer(drawn, f"{drawn['pictures']} pictures in {drawn['out']}", as_json=json)
         return
 
+    several = samples if samples != 1 else None
+    if rows is not None:
+        _refuse_for_rows({"--stream": stream or None, "--samples": several})
+    if stream:
+        _refuse_for_a_stream({"--json": json or None, "--samples": several, "--beam": beam})
+    if beam is not None and several is not None:
+        raise UsageError(
+            f"a beam search finds one text and would write it {several} times; leave --samples or --beam out"
+        )
     decoding = ways.decoding(
         max_tokens=max_tokens,
         beam=beam,
@@ -94,7 +103,9 @@ def command(
     if prompt is None:
         print_rows(opened.generate_rows(str(rows), decoding, text=options.columns(text), quiet=quiet))
     elif stream:
-        for part in chain([prompt], opened.stream(prompt, decoding), ["\n"]):
+        pieces = opened.stream(prompt, decoding)
+        begun = next(pieces, "")  # what cannot be written is known by now, and nothing is shown yet
+        for part in chain([prompt, begun], pieces, ["\n"]):
             piece(part)
     else:
         written = opened.generate([prompt] * (samples or 1), decoding, quiet=quiet)
@@ -103,3 +114,23 @@ def command(
             "\n\n".join(f"{one['prompt']}{one['text']}" for one in written),
             as_json=json,
         )
+
+
+def _refuse_for_rows(given: dict[str, Any]) -> None:
+    """A file of prompts is answered by one JSON line a row."""
+    if strange := [name for name, value in given.items() if value is not None]:
+        raise UsageError(
+            f"{strange[0]} goes with --prompt, and each row of a file is answered by one JSON line; leave "
+            f"{strange[0]} out, or ask with --prompt TEXT"
+        )
+
+
+def _refuse_for_a_stream(given: dict[str, Any]) -> None:
+    """One text is shown while it is written."""
+    reasons = {
+        "--json": "--stream shows the text as it is written, --json one object when all of it is",
+        "--samples": "--stream shows one text as it is written",
+        "--beam": "a beam search knows its text only at the end",
+    }
+    if strange := [name for name, value in given.items() if value is not None]:
+        raise UsageError(f"{reasons[strange[0]]}; leave --stream or {strange[0]} out")

@@ -12,26 +12,37 @@ def command(
     beam: ways.Beam = None,
     length_penalty: ways.LengthPenalty = 0.6,
     temperature: ways.Temperature = None,
+    top_k: ways.TopK = None,
+    top_p: ways.TopP = None,
+    min_p: ways.MinP = None,
     repetition_penalty: ways.RepetitionPenalty = 1.0,
     no_repeat_ngram: ways.NoRepeatNgram = 0,
+    stop: ways.Stop = None,
     prefix: ways.Prefix = "",
     text: options.Text = None,
+    seed: options.Seed = None,
     precision: options.WritingPrecision = "fp32",
     engine: options.Engine = "torch",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write a text from each row of a file, or of standard input, as JSON lines; with 5 beams where nothing is said."""
+    """Write a text from each row of a file, or of standard input, as JSON lines: with 5 beams, unless it is drawn."""
     from headwater.run.verbs import open_run
 
+    draws = any(choice is not None for choice in (temperature, top_k, top_p, min_p))
     decoding = ways.decoding(
         max_tokens=max_tokens,
-        beam=5 if beam is None and temperature is None else beam,
+        beam=5 if beam is None and not draws else beam,
         length_penalty=length_penalty,
         temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
         repetition_penalty=repetition_penalty,
         no_repeat_ngram=no_repeat_ngram,
+        stop=stop,
         prefix=prefix,
+        seed=seed or 0,
     )
     print_rows(
         open_run(run, precision=precision, engine=engine).generate_rows(

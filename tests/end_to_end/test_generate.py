@@ -125,6 +125,12 @@ def test_a_stop_string_ends_the_text_before_it(author: hw.Run) -> None:
         ((), "expected one of three: --prompt TEXT"),
         (("--prompt", "a", "--beam", "3", "--top-k", "4"), "beam search draws nothing"),
         (("--prompt", "a", "--beam", "3", "--stream"), "knows its text only at the end"),
+        (("--prompt", "a", "--stream", "--json"), "leave --stream or --json out"),
+        (("--prompt", "a", "--stream", "--samples", "3"), "leave --stream or --samples out"),
+        (("--prompt", "a", "--beam", "2", "--samples", "3"), "leave --samples or --beam out"),
+        (("prompts.jsonl", "--stream"), "leave --stream out, or ask with --prompt"),
+        (("prompts.jsonl", "--samples", "3"), "leave --samples out, or ask with --prompt"),
+        (("--prompt", "a", "--stream", "--engine", "ctranslate2", "--min-p", "0.1"), "knows no min_p"),
         (("--prompt", "a", "--temperature", "-1"), "temperature = -1"),
         (("--prompt", "a", "--max-tokens", "0"), "max_tokens = 0"),
         (("--prompt", "a", "--engine", "ctranslate2", "--min-p", "0.1"), "knows no min_p"),
@@ -135,7 +141,7 @@ def test_what_cannot_be_written_is_said_in_one_line(
     author: hw.Run, told: Callable[..., Seen], arguments: tuple[str, ...], words: str
 ) -> None:
     seen = told("", "generate", author.path, *arguments)
-    assert seen.code == 2
+    assert (seen.code, seen.out) == (2, "")
     assert words in seen.err
 
 

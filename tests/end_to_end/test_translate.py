@@ -116,6 +116,20 @@ def test_every_line_has_its_answer_in_its_place_blank_ones_too(
     assert translator.translate(["two red ships", ""]) == wanted[:2]
 
 
+def test_translations_are_drawn_by_their_seed_and_end_before_a_stop(
+    translator: hw.Run, told: Callable[..., Seen]
+) -> None:
+    def drawn(*options: object) -> dict[str, Any]:
+        seen = told("", "translate", translator.path, "-", "--quiet", *options, stdin=b"two red ships")
+        return json.loads(seen.out)
+
+    wild = ("--temperature", 5, "--top-k", 400, "--top-p", 1, "--min-p", 1e-9)
+    assert drawn(*wild, "--seed", 1) == drawn(*wild, "--seed", 1) != drawn(*wild, "--seed", 2)
+    assert drawn("--top-k", 1)["text"] == "zwei rote Schiffe"
+    assert "score" not in drawn("--top-k", 1)
+    assert drawn("--stop", " Schiffe", "--temperature", 0)["text"] == "zwei rote"
+
+
 def test_blank_lines_between_json_are_no_rows(translator: hw.Run, told: Callable[..., Seen]) -> None:
     seen = told("", "translate", translator.path, "-", "--quiet", stdin=b'{"en": "two red ships"}\n\n')
     assert len(seen.out.splitlines()) == 1
