@@ -55,7 +55,12 @@ class CompiledPen:
             yield from way(texts, some, options, ending)
 
     def search(self, prompts: Sequence[Prompt], search: BeamSearch, ending: Ending) -> list[list[Hypothesis]]:
-        """The texts that so many beams find, the best first."""
+        """The texts that so many beams find, the best first; UsageError where strings are to end them."""
+        if ending.stops:
+            raise UsageError(
+                f"CTranslate2 ends no beam at a text such as {ending.stops[0]!r}; draw (--temperature 0), or leave "
+                "--stop or --engine out"
+            )
         options = {
             "beam_size": search.beams,
             "num_hypotheses": search.beams,

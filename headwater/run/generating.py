@@ -241,11 +241,11 @@ class Author:
 
     def _told(self, best: Hypothesis, most: int, decoding: Decoding) -> dict[str, Any]:
         text = self.reader.tokenizer.decode(best.tokens)
-        cut = min((place for stop in decoding.stop if (place := text.find(stop)) >= 0), default=None)
+        cut = min((place for stop in decoding.stop if stop and (place := text.find(stop)) >= 0), default=None)
         return {
             "text": (decoding.prefix if self.reads_sources else "") + text[:cut],
             "tokens": len(best.tokens),
-            "ended": len(best.tokens) < most,
+            "ended": cut is None and len(best.tokens) < most,
             "score": round(best.score, 6),
         }
 

@@ -182,6 +182,12 @@ def test_a_text_ends_before_a_stop_string_and_nothing_of_it_is_given() -> None:
     assert "".join(text for _, text, _ in theirs[0]) == whole[: whole.find(whole[4:7])]
 
 
+def test_beams_that_a_string_is_to_end_are_refused() -> None:
+    model = spread(DECODER)
+    with pytest.raises(UsageError, match="ends no beam at a text such as 'x'"):
+        pen_of(model).search(prompts(model), BeamSearch(), replace(ENDING, stops=("x",)))
+
+
 def test_draws_are_repeated_by_their_seed_and_keep_to_their_list() -> None:
     model = spread(DECODER)
     pen, asked = pen_of(model), prompts(model)

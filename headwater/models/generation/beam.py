@@ -3,7 +3,7 @@
 Shape letters: N sources, K beams, V vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,10 +15,15 @@ from headwater.models.generation.writer import Prompt, writer_for
 from headwater.models.model import Model
 
 NEVER = float("-inf")
+Stops = Callable[[Sequence[int]], bool]
+"""Whether a text of these tokens, those of its prompt left out, holds a string that ends it."""
 
 
 class Hypothesis(NamedTuple):
-    """One finished text: its tokens without the prompt and without [SEP], and its normalised score."""
+    """One finished text: its tokens without the prompt and without [SEP], and its normalised score.
+
+    A text that a stop string ends has the tokens up to that which completes it, and their score.
+    """
 
     tokens: tuple[int, ...]
     score: float
@@ -45,14 +50,21 @@ class BeamSearch:
 
     @torch.no_grad()
     def search(
-        self, model: Model, prompts: Sequence[Prompt], *, end: int, padding: int, most: int
+        self,
+        model: Model,
+        prompts: Sequence[Prompt],
+        *,
+        end: int,
+        padding: int,
+        most: int,
+        stops: Stops | None = None,
     ) -> list[list[Hypothesis]]:
         """At most ``beams`` texts for each prompt, the best first.
 
         A text that reaches ``most`` tokens, or as many as its prompt allows, ends there.
         """
         writer, logits = writer_for(model, prompts, room=most, padding=padding)
-        searches = [_Search(self, prompt.tokens.tolist(), prompt.room(most)) for prompt in prompts]
+        searches = [_Search(self, prompt, prompt.room(most), stops or _never) for prompt in prompts]
         each = torch.arange(len(prompts), device=logits.device).repeat_interleave(self.beams)
         writer.select(each, beams=self.beams)
         logits = logits.repeat_interleave(self.beams, dim=0)
@@ -88,9 +100,9 @@ class BeamSearch:
 class _Search:
     """The beams of one prompt and the texts it has finished."""
 
-    def __init__(self, rule: BeamSearch, prompt: list[int], most: int) -> None:
-        self._rule, self._most, self._prompt = rule, most, len(prompt)
-        self.texts = [list(prompt) for _ in range(rule.beams)]
+    def __init__(self, rule: BeamSearch, prompt: Prompt, most: int, stops: Stops) -> None:
+        self._rule, self._most, self._prompt, self._stops = rule, most, len(prompt.tokens), stops
+        self.texts = [prompt.tokens.tolist() for _ in range(rule.beams)]
         self.scores = [0.0, *[NEVER] * (rule.beams - 1)]  # all beams begin alike: one of them is enough
         self.origins: list[int] = []
         self.over = False
@@ -103,11 +115,12 @@ class _Search:
         for rank, (value, (beam, token)) in enumerate(zip(values, places, strict=True)):
             if value == NEVER:
                 continue
-            if token == end:
+            text = self.texts[beam] if token == end else [*self.texts[beam], token]
+            if token == end or self._stops(text[self._prompt :]):
                 if rank < beams:  # what no beam would follow does not finish either
-                    self._finish(self.texts[beam], value, step)
+                    self._finish(text, value, step)
             elif len(texts) < beams:
-                texts.append([*self.texts[beam], token])
+                texts.append(text)
                 scores.append(value)
                 origins.append(beam)
         if step == self._most or not texts:
@@ -138,3 +151,9 @@ class _Search:
         attainable = max(max(self.scores) / self._penalty(n) for n in (step + 1, self._most))
         worst = self.best()[-1].score
         return worst >= attainable
+
+
+def _never(text: Sequence[int]) -> bool:
+    """No string ends a text."""
+    del text
+    return False

@@ -43,6 +43,11 @@ class Ending:
     pieces: Sequence[bytes]
     stops: tuple[str, ...] = ()
 
+    def stopped(self, tokens: Sequence[int]) -> bool:
+        """Whether one of ``stops`` stands in the text of these tokens."""
+        text = b"".join(self.pieces[token] for token in tokens).decode("utf-8", "replace")
+        return any(stop in text for stop in self.stops if stop)
+
 
 @dataclass(slots=True)
 class OpenText:
@@ -98,7 +103,14 @@ class OwnPen:
 
     def search(self, prompts: Sequence[Prompt], search: BeamSearch, ending: Ending) -> list[list[Hypothesis]]:
         """The texts that the beams find."""
-        return search.search(self.model, prompts, end=ending.end, padding=ending.padding, most=ending.most)
+        return search.search(
+            self.model,
+            prompts,
+            end=ending.end,
+            padding=ending.padding,
+            most=ending.most,
+            stops=ending.stopped if ending.stops else None,
+        )
 
 
 def write(

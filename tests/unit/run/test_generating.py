@@ -101,3 +101,18 @@ def test_sources_that_lose_their_end_are_counted_with_the_longest(make: Callable
     assert f"the longest has {size}" in author.unread([SHORT, LONG])
     assert author.unread([SHORT]) == ""
     assert list(author.remarks([SHORT, LONG], Decoding(max_tokens=5))) == [author.unread([SHORT, LONG])]
+
+
+@pytest.mark.parametrize("make", [decoder, learnt_positions])
+def test_a_beam_that_a_string_ends_counts_and_scores_what_stands_before_it(make: Callable[[], Model]) -> None:
+    author = author_of(make())
+    (whole,) = author.answer([SHORT], Decoding(beam=1))
+    stop = whole["text"][8:11]
+    drawn, searched = (
+        next(author.answer([SHORT], decoding))
+        for decoding in (Decoding(temperature=0.0, stop=(stop,)), Decoding(beam=1, stop=(stop,)))
+    )
+    assert {name: searched[name] for name in drawn} == drawn
+    assert searched["tokens"] < whole["tokens"]
+    assert not searched["ended"]
+    assert searched["score"] != whole["score"]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from headwater.errors import UsageError
 from headwater.models import Model, TransformerSettings, build_model
-from headwater.models.generation import BeamSearch, Ending, Prompt, Sampling, write
+from headwater.models.generation import BeamSearch, Ending, OwnPen, Prompt, Sampling, write
 from headwater.sequence import SequenceLayout
 
 VOCABULARY, END, MOST = 5, 2, 4
@@ -60,6 +60,26 @@ def test_with_beams_for_every_text_the_best_of_all_is_found(seed: int, alpha: fl
     tokens, score = best_of_all(made, alpha)
     assert found.tokens == tokens
     assert found.score == pytest.approx(score, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_text_that_a_string_ends_is_scored_to_there_and_the_best_of_all_is_found(seed: int):
+    made = model(seed)
+    pieces = [bytes([65 + token]) for token in range(VOCABULARY)]
+    likeliest = BeamSearch(beams=20).search(made, [PROMPT], end=END, padding=0, most=MOST)[0][0].tokens
+    stop = b"".join(pieces[token] for token in likeliest[:2]).decode()
+    ending = Ending(end=END, padding=0, most=MOST, pieces=pieces, stops=(stop,))
+    ended = {text for text in every_text() if not ending.stopped(text)}
+    begun = {text[:size] for text in every_text() for size in range(1, MOST + 1)}
+    ended |= {text for text in begun if ending.stopped(text) and not ending.stopped(text[:-1])}
+    scores = {text: log_probability(made, text) / ((5 + len(text)) / 6) ** 0.6 for text in ended}
+    best = max(scores, key=scores.__getitem__)
+    found = OwnPen(made).search([PROMPT], BeamSearch(beams=VOCABULARY**MOST), ending)[0][0]
+    assert found.tokens == tuple(token for token in best if token != END)
+    assert found.score == pytest.approx(scores[best], abs=1e-4)
+    assert all(
+        not ending.stopped(text[:-1]) for text, _ in OwnPen(made).search([PROMPT], BeamSearch(), ending)[0]
+    )
 
 
 def test_one_beam_is_the_greedy_choice():
