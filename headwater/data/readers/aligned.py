@@ -22,6 +22,8 @@ class AlignedTable(Table):
     sentences no longer belong together.
     """
 
+    all_text = True
+
     def __init__(self, source: Source) -> None:
         self._sources = (source, *source.beside)
         self.path = source.path

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from statistics import median
 from typing import Literal
@@ -95,7 +95,7 @@ def find_columns(
     repeat; several columns may be so. Label: a column with a label's name, else the only one of few values. Where
     ``labels`` are texts or passages: a column with such a name, else the second text column, and the first (for
     passages: a column with a query's name) is the text. Where they are answers, the question, its context and the
-    answers are known by their names alone.
+    answers are known by their names alone. Of a table that says itself that all is text, every filled column is one.
     Raises BadDataError for a name that is not there, with the nearest one.
     """
     wanted = _split_names(text)
@@ -107,6 +107,8 @@ def find_columns(
         )
     cells = _sample(table)
     understood = [_understand(name, column) for name, column in zip(table.columns, cells, strict=True)]
+    if table.all_text:
+        understood = [replace(column, role="text") if column.filled else column for column in understood]
     label_named = label is not None or any(_label_rank(column.name) is not None for column in understood)
     if labels == "passage":
         wanted = wanted or list(islice(_named(understood, _QUERY_NAMES, [label or ""]), 1))

@@ -19,8 +19,11 @@ class Row(NamedTuple):
 class Table(ABC):
     """One file of rows and columns.
 
-    ``facts`` say what was understood of the file (delimiter, quoting, header), in the user's words.
+    ``facts`` say what was understood of the file (delimiter, quoting, header), in the user's words. With
+    ``all_text`` it is the file that says that every column is text: none has to look like it.
     """
+
+    all_text: bool = False
 
     path: str
     columns: tuple[str, ...]

@@ -34,6 +34,13 @@ def test_a_folder_holds_one_set_whose_direction_can_be_named(tmp_path: Path) -> 
     assert found.examples[0].label == "a red boat"
 
 
+@pytest.mark.parametrize("lines", [["yes", "no"] * 10, ["a red boat"] * 20, ["1", "2", "3"]])
+def test_the_pairing_says_what_is_written_however_lines_repeat(tmp_path: Path, lines: list[str]) -> None:
+    write(tmp_path, en="\n".join(lines), de="\n".join(lines))
+    found = read_labelled(tmp_path / "train.en", labels="text")
+    assert (found.text_columns, found.label_column, len(found)) == (("en",), "de", len(lines))
+
+
 def test_a_change_in_either_file_is_another_source(tmp_path: Path) -> None:
     write(tmp_path, en="one\n", de="eins\n")
     before = find_sources(tmp_path)[0].digest
