@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from headwater.errors import HeadwaterError as HeadwaterError
     from headwater.experiments.demo import demo as demo
     from headwater.experiments.gain import gain as gain
+    from headwater.run.generating import Decoding as Decoding
     from headwater.run.verbs import Run as Run
     from headwater.run.verbs import finetune as finetune
     from headwater.run.verbs import open_run as open_run
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 _HOME = {
+    "Decoding": "headwater.run.generating",
     "HeadwaterError": "headwater.errors",
     "Run": "headwater.run.verbs",
     "demo": "headwater.experiments.demo",
@@ -36,6 +38,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Decoding",
     "HeadwaterError",
     "Run",
     "demo",
