@@ -128,3 +128,43 @@ def test_an_edited_card_is_named(tagger: hw.Run, workplace: Path, told: Callable
     seen = told("", "predict", copy, "-", "--quiet", stdin=b"Anna went\n")
     assert seen.code == 65
     assert "lacks what tagging needs" in seen.err
+
+
+def in_bioes(tags: list[str]) -> list[str]:
+    after = [*tags[1:], "O"]
+    ends = [not tag.startswith("I") for tag in after]
+    letters = {("B", True): "S", ("I", True): "E"}
+    return [
+        tag if tag == "O" else letters.get((tag[0], end), tag[0]) + tag[1:]
+        for tag, end in zip(tags, ends, strict=True)
+    ]
+
+
+def test_bioes_is_read_as_the_same_names(tagger: hw.Run, workplace: Path, told: Callable[..., Seen]) -> None:
+    rows = sentences(40, 3)
+    other = [list(zip([w for w, _ in row], in_bioes([tag for _, tag in row]), strict=True)) for row in rows]
+    path = write(workplace / "bioes.bio", other)
+    assert "S-PER" in path.read_text(encoding="utf-8")
+    plain = tagger.evaluate(write(workplace / "bio.bio", rows))
+    assert isinstance(plain, SpanReport)
+    assert tagger.evaluate(path).to_dict() == plain.to_dict()
+    out = workplace / "tagged" / "bioes"
+    seen = told(
+        "tags in BIOES", "finetune", tagger.path, path, "--task", "tagging", "--steps", "2", "--out", out
+    )
+    assert "tags read as BIOES; spans: LOC 40, PER 40" in seen.err
+    card = json.loads((out / "model" / "headwater.json").read_text(encoding="utf-8"))
+    assert card["labels"] == ["B-LOC", "B-PER", "I-LOC", "O"]
+
+
+def test_sentences_whose_names_overlap_are_left_out_and_said(
+    pretrained: hw.Run, workplace: Path, told: Callable[..., Seen]
+) -> None:
+    rows = [*sentences(30, 5), [("Paris", "B-PER|B-LOC"), ("sang", "O")]]
+    path, out = write(workplace / "nested.bio", rows), workplace / "tagged" / "nested"
+    seen = told(
+        *("tags that overlap", "finetune", pretrained.path, path, "--task", "tagging", "--steps", "2"),
+        *("--out", out),
+    )
+    assert seen.code == 0
+    assert "1 of 31 rows left out: 1 overlapping tags" in seen.err

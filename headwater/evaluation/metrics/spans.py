@@ -6,22 +6,15 @@ Every number has its 95 % interval over other test sentences.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from headwater.data.tags import spans_of
 from headwater.errors import BadDataError
 from headwater.evaluation.metrics.counts import estimated_ratios, resampled_sums
 from headwater.evaluation.significance import Estimate, interval
 from headwater.telling import Told
-
-
-class Span(NamedTuple):
-    """Words ``start`` … ``stop`` − 1 of a sentence."""
-
-    kind: str
-    start: int
-    stop: int
 
 
 @dataclass(frozen=True)
@@ -73,21 +66,6 @@ class SpanReport(Told):
         lines += [f"{name:<14}{value}" for name, value in named.items()]
         lines += [f"F1 of {score.kind}: {score.f1}, {score.spans} spans" for score in self.kinds]
         return "\n".join(lines)
-
-
-def spans_of(tags: Sequence[str]) -> list[Span]:
-    """The spans that BIO tags name; an I- without a span of its kind before it begins one, as in conlleval."""
-    found: list[Span] = []
-    kind, start = "", 0
-    for place, tag in enumerate([*tags, "O"]):
-        prefix, _, name = tag.partition("-")
-        goes_on = prefix == "I" and name == kind
-        if kind and not goes_on:
-            found.append(Span(kind, start, place))
-            kind = ""
-        if prefix in ("B", "I") and name and not goes_on:
-            kind, start = name, place
-    return found
 
 
 def span_report(

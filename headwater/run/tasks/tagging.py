@@ -1,8 +1,10 @@
 """Tagging as a run does it: one tag a word, spans with their place in the user's text, long sentences in windows."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -13,13 +15,16 @@ from headwater.data.batches import BatchStream
 from headwater.data.characters import WITHOUT_BLANKS
 from headwater.data.examples import Content, Example, LabelledSet, texts_in
 from headwater.data.kinds import Split
+from headwater.data.problems import Problems
 from headwater.data.readers import read_labelled
 from headwater.data.readers.cells import parts_of
+from headwater.data.readers.sources import MAX_BAD, refuse_mostly_bad
 from headwater.data.readers.tagged import TAGS, TOKENS
+from headwater.data.tags import Scheme, spans_of
 from headwater.data.targets import NO_LABEL, TokenLabels
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import BadDataError
-from headwater.evaluation.metrics.spans import SpanReport, span_report, spans_of
+from headwater.evaluation.metrics.spans import SpanReport, span_report
 from headwater.objectives import Tagging
 from headwater.run.fitting import labelled_batches
 from headwater.run.reading import Reader
@@ -54,25 +59,23 @@ class TaggingTask(Task[Tokenizer]):
     def read(
         cls, path: str | Path, *, text: Sequence[str] | None, label: str | None, split: Split
     ) -> LabelledSet:
-        """Sentences with as many tags as words; others are left out and reported."""
+        """Sentences with one tag a word, in BIO whatever scheme their file is written in.
+
+        Others are left out and reported. ``facts["tags"]`` are the schemes.
+        """
         found = read_labelled(
             path, text=text or (TOKENS,), label=label or TAGS, split=split, labels=cls.labels_are
         )
         kept: list[Example] = []
-        for example in found.examples:
-            words, tags = listed(example.text), listed(example.label or "")
-            if len(words) == len(tags):
-                kept.append(example)
-            else:
-                found.problems.add(
-                    example.path,
-                    example.row,
-                    "not as many tags as words",
-                    f"{len(words)} words, {len(tags)} tags",
-                )
-        if not kept:
-            raise BadDataError(f"{path}: no row has as many tags as words: {found.problems.summary()}")
-        return replace(found, examples=kept)
+        schemes: dict[str, None] = {}
+        for _, group in groupby(found.examples, key=lambda example: example.path):
+            rows = list(group)
+            scheme = Scheme.seen_in([listed(example.label or "") for example in rows])
+            schemes[scheme.name] = None
+            kept += _in_bio(rows, scheme, found.problems)
+        problems = found.problems
+        refuse_mostly_bad(str(path), problems.rows, problems.total, problems, max_bad=MAX_BAD)
+        return replace(found, examples=kept, facts={**found.facts, "tags": ", ".join(schemes)})
 
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
@@ -106,7 +109,8 @@ class TaggingTask(Task[Tokenizer]):
             for span in spans_of(listed(example.label or "")):
                 kinds[span.kind] = kinds.get(span.kind, 0) + 1
         counts = ", ".join(f"{kind} {count:,}" for kind, count in sorted(kinds.items()))
-        return f"{len(rows):,} sentences with {len(self.labels)} tags; spans: {counts or 'none'}"
+        of = f"{len(rows):,} sentences with {len(self.labels)} tags"
+        return f"{of}; tags read as {rows.facts['tags']}; spans: {counts or 'none'}"
 
     def objective(self, settings: ObjectiveSettings, tokenizer: Tokenizer) -> Tagging:
         """Cross-entropy over the tags."""
@@ -147,6 +151,8 @@ class TaggingTask(Task[Tokenizer]):
     def report(self, reader: Reader, given: LabelledSet, say: Say) -> SpanReport:
         """Spans as conlleval counts them; tags that the model never saw count as wrong, and are said."""
         true = [listed(example.label or "") for example in given.examples]
+        if given.facts["tags"] != "BIO":
+            say(f"tags read as {given.facts['tags']}")
         unknown = sorted({tag for tags in true for tag in tags} - set(self.labels))
         if unknown:
             say(f"the model never saw the tags {', '.join(unknown[:5])} in training; they count as wrong")
@@ -209,6 +215,26 @@ class TaggedRows:
         numbers = np.full(len(window.tokens), NO_LABEL)
         numbers[window.starts] = self.tags[window.sentence][window.first : window.first + len(window.starts)]
         return numbers
+
+
+def _in_bio(rows: Sequence[Example], scheme: Scheme, problems: Problems) -> Iterator[Example]:
+    """The rows of one file with their tags in BIO; those without one tag for each word are reported."""
+    for example in rows:
+        words, tags = listed(example.text), listed(example.label or "")
+        several = next(filter(scheme.overlap, tags), None)
+        if len(words) != len(tags):
+            detail = f"{len(words)} words, {len(tags)} tags"
+            problems.add(example.path, example.row, "not as many tags as words", detail)
+        elif several is not None:
+            problems.add(example.path, example.row, "overlapping tags", several[:40])
+        else:
+            yield example._replace(label=_cell(scheme.in_bio(tags)))
+
+
+def _cell(tags: Sequence[str]) -> str:
+    """The reverse of ``listed``."""
+    apart = " ".join(tags)
+    return apart if listed(apart) == list(tags) else json.dumps(tags, ensure_ascii=False)
 
 
 def listed(cell: str) -> list[str]:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headwater.data.tags import Span, spans_of
 from headwater.errors import BadDataError
-from headwater.evaluation.metrics.spans import Span, span_report, spans_of
+from headwater.evaluation.metrics.spans import span_report
 
 TAGS = st.lists(st.sampled_from(["O", "B-A", "I-A", "B-B", "I-B"]), max_size=12)
 
