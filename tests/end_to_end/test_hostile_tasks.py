@@ -83,6 +83,27 @@ CASES: dict[str, tuple[str, str, str, int, str]] = {
         0,
         "1 of 21 rows left out",
     ),
+    "tags in BIOES": (
+        "tagging",
+        "bioes.bio",
+        "Anna\tS-PER\nsaw\tO\nNew\tB-LOC\nYork\tE-LOC\n\n" * 20,
+        0,
+        "tags read as BIOES; spans: LOC 20, PER 20",
+    ),
+    "tags that overlap": (
+        "tagging",
+        "nested.bio",
+        "Anna\tB-PER\nsang\tO\n\n" * 20 + "Paris\tB-PER|B-LOC\nsang\tO\n\n",
+        0,
+        "1 of 21 rows left out: 1 overlapping tags",
+    ),
+    "tags before their words": (
+        "tagging",
+        "turned.bio",
+        "".join(f"B-PER\tAnna{n}\nO\tsang\n\n" for n in range(20)),
+        0,
+        "1 file(s) with the tag before its word",
+    ),
     "texts where words with tags belong": (
         "tagging",
         "texts.csv",

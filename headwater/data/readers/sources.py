@@ -62,6 +62,8 @@ def table_examples(
     """The usable rows of a table. A row is left out when all its texts, or a label it needs, are empty."""
     names = [*columns.text, *([columns.label] if use_label and columns.label else [])]
     width = len(columns.text)
+    if table.note:
+        problems.note(table.note)
     for row in table.rows(names):
         problems.rows += 1
         if row.problem:

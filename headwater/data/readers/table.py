@@ -19,15 +19,16 @@ class Row(NamedTuple):
 class Table(ABC):
     """One file of rows and columns.
 
-    ``facts`` say what was understood of the file (delimiter, quoting, header), in the user's words. With
-    ``all_text`` it is the file that says that every column is text: none has to look like it.
+    ``facts`` say what was understood of the file (delimiter, quoting, header), in the user's words; ``note`` what of it
+    is worth saying wherever it is read. With ``all_text`` it is the file that says that every column is text: none has
+    to look like it.
     """
-
-    all_text: bool = False
 
     path: str
     columns: tuple[str, ...]
     facts: dict[str, str]
+    note: str = ""
+    all_text: bool = False
 
     def places(self, columns: Sequence[str]) -> list[int]:
         """Where these columns stand."""
