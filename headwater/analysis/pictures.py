@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from headwater.data.readers.pictures import as_seen
 from headwater.errors import StorageError
 
 SMALLEST_SIDE = 96
@@ -89,5 +90,7 @@ def _scale(pixels: NDArray[np.uint8]) -> int:
 
 
 def _image(pixels: NDArray[np.uint8], scale: int) -> Image.Image:
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+    pixels = as_seen(pixels)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else np.ascontiguousarray(pixels))
+    image = image.convert("RGB")
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)

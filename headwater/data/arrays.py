@@ -1,8 +1,9 @@
 """Arrays of pictures or clips in npz files: which there are, without reading them, and which labels are theirs."""
 
+import re
 import zipfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +14,25 @@ from headwater.data.kinds import split_of_name
 MOST_BYTES = 8 << 30
 """Of one array: a header that claims more is not believed."""
 SMALLEST_SIDE = 4
-_CHANNELS = (1, 3, 4)
+EXPECTED = (
+    "(pictures, height, width), (pictures, height, width, channels), (clips, frames, height, width) or (clips, frames, "
+    f"height, width, 1, 3 or 4) of numbers, {SMALLEST_SIDE} pixels or more a side"
+)
+MOST_CHANNELS_GUESSED = 16
+"""Of a picture whose array is not named as one; a longer last axis is the width of grey frames."""
+COLOUR_AND_ALPHA = 4
+_CHANNELS_OF_CLIPS = ((), (1,), (3,), (COLOUR_AND_ALPHA,))
+_CLIP_WORDS = frozenset(("clip", "clips", "video", "videos", "frames", "film", "films", "movie", "movies"))
+_PICTURE_WORDS = frozenset(("image", "images", "img", "imgs", "picture", "pictures", "photo", "photos"))
 _LABEL_WORDS = ("y", "label", "labels", "target", "targets", "class", "classes", "digit")
 
 
 class ArrayHead(NamedTuple):
-    """What the header of an array says."""
+    """What the header of an array says, and the words of its name, or of its file's where it says nothing."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    words: frozenset[str] = frozenset()
 
     @property
     def size(self) -> int:
@@ -29,28 +40,45 @@ class ArrayHead(NamedTuple):
         return int(np.prod(self.shape, dtype=np.float64)) * self.dtype.itemsize
 
     @property
-    def holds_pictures(self) -> bool:
-        """(pictures, height, width) or (pictures, height, width, channels) of whole numbers or shares of 1."""
-        sides, channels = self.shape[1:3], self.shape[3:]
-        return (
-            len(self.shape) in (3, 4)
-            and self.dtype.kind in "uif"
-            and min(sides) >= SMALLEST_SIDE
-            and (not channels or channels[0] in _CHANNELS)
-            and self.size <= MOST_BYTES
-        )
+    def holds(self) -> Literal["pictures", "clips"] | None:
+        """What whole numbers or shares of 1 of this shape are: see docs/decisions/0021.
+
+        (pictures, height, width[, channels]) or (clips, frames, height, width[, channels]).
+        """
+        if self.dtype.kind not in "uif" or self.size > MOST_BYTES or len(self.shape) not in (3, 4, 5):
+            return None
+        if len(self.shape) == 5 or self._are_grey_clips():
+            able = min(self.shape[2:4]) >= SMALLEST_SIDE and self.shape[4:] in _CHANNELS_OF_CLIPS
+            return "clips" if able else None
+        able = min(self.shape[1:3]) >= SMALLEST_SIDE and all(self.shape[3:])
+        return "pictures" if able else None
 
     @property
-    def holds_clips(self) -> bool:
-        """(clips, frames, height, width, channels), or (clips, frames, height, width) in grey."""
-        sides, channels = self.shape[2:4], self.shape[4:]
-        return (
-            (len(self.shape) == 5 or (len(self.shape) == 4 and self.shape[3] not in _CHANNELS))
-            and self.dtype.kind in "uif"
-            and min(sides) >= SMALLEST_SIDE
-            and (not channels or channels[0] in _CHANNELS)
-            and self.size <= MOST_BYTES
-        )
+    def guess(self) -> str:
+        """What was decided though shape and name leave it open, and how to say otherwise; "" where nothing was."""
+        if len(self.shape) != 4 or self.holds is None:
+            return ""
+        last = self.shape[3]
+        if last == COLOUR_AND_ALPHA and not self.is_transparent:
+            return f"{self.shape} read as pictures of 4 channels; if the last is transparency, name the array rgba"
+        if self.words or not COLOUR_AND_ALPHA < last <= MOST_CHANNELS_GUESSED:
+            return ""
+        if self.holds == "clips":
+            return f"{self.shape} read as clips of {self.shape[1]} grey frames; if not, name the array images"
+        return f"{self.shape} read as pictures of {last} channels; if not, name the array clips"
+
+    @property
+    def is_transparent(self) -> bool:
+        """Whether the last of four channels is transparency: in clips, and where the name says rgba."""
+        return self.shape[-1] == COLOUR_AND_ALPHA and (len(self.shape) == 5 or "rgba" in self.words)
+
+    def _are_grey_clips(self) -> bool:
+        """Of four axes: whether the last is a side and not channels."""
+        if len(self.shape) != 4 or self.shape[3] <= COLOUR_AND_ALPHA or self.words & _PICTURE_WORDS:
+            return False
+        first, second, last = self.shape[1:]
+        square_frames = second == last != first
+        return bool(self.words & _CLIP_WORDS) or last > MOST_CHANNELS_GUESSED or square_frames
 
 
 def holds_array(path: Path, name: str) -> bool:
@@ -85,18 +113,28 @@ def heads(path: Path) -> dict[str, ArrayHead]:
                 except ValueError as problem:
                     raise zipfile.BadZipFile(f"{member} is no array: {problem}") from problem
             if not dtype.hasobject:
-                found[member.removesuffix(".npy")] = ArrayHead(shape, dtype)
+                name = member.removesuffix(".npy")
+                found[name] = ArrayHead(shape, dtype, _words_of(name) or _words_of(path.stem))
     return found
 
 
-def picture_arrays(path: Path) -> dict[str, int]:
-    """The arrays that hold pictures, and their bytes."""
-    return {name: head.size for name, head in heads(path).items() if head.holds_pictures}
+def _words_of(name: str) -> frozenset[str]:
+    """Those that say what an array holds."""
+    return frozenset(re.split(r"[^a-z]+", name.lower())) & (_CLIP_WORDS | _PICTURE_WORDS | {"rgba"})
 
 
-def clip_arrays(path: Path) -> dict[str, int]:
-    """The arrays that hold clips, and their bytes."""
-    return {name: head.size for name, head in heads(path).items() if head.holds_clips}
+def arrays_of(path: Path, what: Literal["pictures", "clips"]) -> dict[str, int]:
+    """The arrays that hold pictures, or clips, and their bytes."""
+    return {name: head.size for name, head in heads(path).items() if head.holds == what}
+
+
+def why_none(path: Path) -> str:
+    """What is in a file that holds neither pictures nor clips, and what would be read; "" where it holds some."""
+    known = heads(path)
+    if any(head.holds for head in known.values()):
+        return ""
+    there = ", ".join(f"{name} {head.shape} {head.dtype}" for name, head in list(known.items())[:5])
+    return f"{there or 'no arrays'}; expected {EXPECTED}"
 
 
 def read_array(path: Path, name: str) -> NDArray[Any]:

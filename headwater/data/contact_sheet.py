@@ -10,7 +10,7 @@ from PIL import Image
 
 from headwater.data.readers.clips import Clip
 from headwater.data.readers.media import Decoded
-from headwater.data.readers.pictures import Pixels
+from headwater.data.readers.pictures import Pixels, as_seen
 from headwater.data.readers.sounds import Recording
 from headwater.data.spectrogram import Mel
 from headwater.errors import StorageError
@@ -98,7 +98,8 @@ def _thumbnail(pixels: Pixels) -> Pixels:
 
 
 def _image(pixels: Pixels) -> Image.Image:
-    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    pixels = as_seen(pixels)
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else np.ascontiguousarray(pixels))
 
 
 def draw_sheet(pictures: Sequence[Pixels], path: Path) -> None:

@@ -19,7 +19,7 @@ from headwater.data.archives import (
     open_archive,
     until_damage,
 )
-from headwater.data.arrays import clip_arrays, picture_arrays
+from headwater.data.arrays import arrays_of, why_none
 from headwater.data.decoding import Encoding, sniff_encoding
 from headwater.data.kinds import (
     ABOUT_THE_DATA,
@@ -199,6 +199,8 @@ def _sources_of_file(
             return
         if kind in MANY:
             yield from _arrays(path, root, modality)
+            if reason := why_none(path):
+                problems.add(str(path), 0, "no array of pictures or clips", reason)
             return
     except READ_FAILURES as error:
         problems.add(str(path), 0, "file cannot be read", str(error))
@@ -230,8 +232,7 @@ def _beside(path: Path) -> list[Path]:
 
 def _arrays(path: Path, root: Path | None, modality: Modality) -> Iterator[Source]:
     """The arrays of an npz file that hold pictures or clips, the part that each belongs to told by its name."""
-    arrays = clip_arrays if modality == "video" else picture_arrays
-    for name, size in arrays(path).items():
+    for name, size in arrays_of(path, "clips" if modality == "video" else "pictures").items():
         yield Source(
             path=f"{_printable(path)}/{name}",
             file=path,

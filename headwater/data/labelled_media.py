@@ -89,7 +89,7 @@ def _keep(
     problems = Problems()
     rows: list[list[Any]] = []
     squares: list[Pixels] = []
-    for medium in watched(sources, problems, check, label=label):
+    for medium in watched(sources, problems, check, label=label, cut=cut):
         rows.append([medium.label, medium.path, medium.row, digest_of(medium.content)])
         squares.append(cut.array(medium.content))
     np.save(folder / "pixels.npy", np.stack(squares) if squares else np.zeros((0, 1, 1, 1), np.uint8))

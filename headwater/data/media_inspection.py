@@ -17,7 +17,7 @@ from headwater.data.problems import Problems
 from headwater.data.readers.clips import Clip
 from headwater.data.readers.columns import listed
 from headwater.data.readers.media import Medium, read_media
-from headwater.data.readers.pictures import Pixels
+from headwater.data.readers.pictures import Pixels, channels_in_words
 from headwater.data.readers.sounds import Recording
 from headwater.errors import HeadwaterError, MissingInputError
 from headwater.telling import Told
@@ -74,6 +74,8 @@ class PartReport:
             yield f"  {self.exact_duplicates:,} {what} equal an earlier one of this part"
         if self.also_in_train:
             yield f"  {self.also_in_train:,} {what} equal one of the train part"
+        for fact, count in self.problems.notes.items():
+            yield f"  {count:,} {shown(fact, 200)}"
         for problem in self.problems.first(5):
             yield f"  {shown(str(problem), 200)}"
         if more := self.problems.total + self.problems.files - 5:
@@ -247,7 +249,7 @@ class _Look:
     def _size(self, shape: tuple[int, ...]) -> None:
         height, width, channels = shape
         self.sizes.append((width, height))
-        self.channels["grey" if channels == 1 else "colour"] += 1
+        self.channels[channels_in_words(channels)] += 1
 
 
 def _three_lengths(seconds: list[float]) -> dict[str, float]:

@@ -190,7 +190,7 @@ class _Build:
         """The digests of what is held out, and what it looks like."""
         digests: set[int] = set()
         likenesses: list[Sketch] = []
-        for medium in watched(self.held_out, Problems(), self.check):
+        for medium in watched(self.held_out, Problems(), self.check, cut=cut):
             digests.add(digest_of(medium.content))
             if cut.modality == "image":
                 likenesses.extend(map(sketch_of, cut.arrays(medium.content)))

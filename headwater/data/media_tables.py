@@ -50,7 +50,7 @@ def modality_of(paths: PathLike | Iterable[PathLike]) -> Modality:
     """What the data behind ``paths`` are: pictures, recordings or clips where these are more files and more bytes.
 
     Texts that stand beside pictures of the same name (captions) do not make pictures text, and a table that names
-    files beside it stands for them. Else text.
+    files beside it stands for them. Else text; arrays that are neither pictures nor clips are told of as pictures.
     """
     texts = sources_of(paths, "text")
     if len(texts) == 1 and texts[0].named and texts[0].kind in TABLE_KINDS:
@@ -58,6 +58,8 @@ def modality_of(paths: PathLike | Iterable[PathLike]) -> Modality:
     seen = {modality: sources_of(paths, modality) for modality in MEDIA}
     modality = max(MEDIA, key=lambda other: len(seen[other]))
     media = seen[modality]
+    if not media and not texts and all(path.suffix.lower() == ".npz" for path in paths_in(paths)):
+        return "image"
     names = {PurePosixPath(source.path).with_suffix("") for source in media}
     if media and all(PurePosixPath(source.path).with_suffix("") in names for source in texts):
         return modality

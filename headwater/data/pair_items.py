@@ -77,7 +77,7 @@ def _items(
     arrays: list[Pixels] = []
     found: list[int] = []
     unread = Problems()
-    for medium in watched(pairs.sources(side), unread, check):
+    for medium in watched(pairs.sources(side), unread, check, cut=cut):
         place = Place(medium.path, medium.row)
         if place in wanted:
             places[place] = len(arrays)

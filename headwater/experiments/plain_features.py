@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from headwater.data.cutting import resized
 from headwater.data.examples import Content, texts_in
 from headwater.data.sequencers.patches import frames_of
 from headwater.errors import BadDataError
@@ -178,5 +179,4 @@ def _block_means(frames: NDArray[np.uint8], block: int) -> NDArray[np.float32]:
 
 
 def _smaller(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    return np.asarray(image.resize((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.BOX))
+    return resized(pixels, (LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.BOX)

@@ -22,8 +22,9 @@ class Colorization(Restoring):
 
     def __init__(self, patches: Patches, width: int, *, seed: int = 0) -> None:
         if patches.channels != len(_LUMINANCE):
+            these = "grey" if patches.channels == 1 else f"of {patches.channels} channels"
             raise SettingsError(
-                "colorization needs pictures in colour, and these are grey; choose another --objective"
+                f"colorization needs pictures in colour, and these are {these}; choose another --objective"
             )
         super().__init__(patches, width, seed=seed)
 

@@ -68,8 +68,9 @@ class ViewContrast(TwoViews, PictureObjective):
     def __init__(self, patches: Patches, width: int, *, temperature: float = 0.2, seed: int = 0) -> None:
         super().__init__()
         self.patches, self.temperature = patches, temperature
-        coloured_picture = patches.colour and patches.film is None
-        self.changes = Changes(mirrored=coloured_picture, grey=0.2 if coloured_picture else 0.0)
+        still = patches.film is None
+        in_three = still and patches.channels == 3  # what more channels measure has no grey
+        self.changes = Changes(mirrored=still and patches.colour, grey=0.2 if in_three else 0.0)
         self.pooling = MeanPooling()
         self.projection = Projection(width)
         initialize(self.projection, seed=seed, name="objective.projection")

@@ -88,9 +88,10 @@ class Pictures:
         """How many, of which size."""
         del settings
         facts, pieces = self.pool.facts, "" if self.pool.patches.mel is None else "pieces of "
+        notes = "".join(f"; {count:,} {fact}" for fact, count in facts["left_out"]["notes"].items())
         return (
             f"{facts['items']:,} {pieces}{facts['what']} ({cut_of(facts['cut']).told()}) to learn from, "
-            f"{facts['validation']['items']:,} to judge on{left_out_of(facts)}"
+            f"{facts['validation']['items']:,} to judge on{left_out_of(facts)}{notes}"
         )
 
     def derived(self, settings: RunSettings) -> RunSettings:

@@ -1,6 +1,7 @@
 """Pictures, recordings and clips that are not what they should be: what a user reads, and the exit code."""
 
 import io
+import struct
 import wave
 import zipfile
 from collections.abc import Callable
@@ -134,6 +135,36 @@ def test_patches_that_do_not_fill(told: Told, cache: object, tmp_path: Path) -> 
     )
     assert seen.code == 65
     assert "patches of 5 pixels do not fill a side of 16" in seen.err
+
+
+def tiff_of_five(seed: int) -> bytes:
+    """Five channels in one strip, and the directory behind it."""
+    values = np.random.default_rng(seed).integers(256, size=16 * 16 * 5, dtype=np.uint8).tobytes()
+    tags = {256: 16, 257: 16, 258: 8, 259: 1, 262: 2, 273: 8, 277: 5, 278: 16, 279: len(values)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(values))
+    return head + values + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def test_pictures_of_five_channels(told: Told, cache: object, tmp_path: Path) -> None:
+    place = folder(tmp_path / "media", {"a.tif": tiff_of_five(0), **{f"{n}.png": png(n) for n in range(6)}})
+    seen = told("a TIFF of five channels", "inspect", place, about="a.tif")
+    assert seen.code == 0
+    assert "a TIFF of 5 channels; expected grey, colour, or colour and transparency" in seen.out
+    assert "More samples" not in seen.err
+
+
+def test_an_array_whose_last_axis_may_be_channels(told: Told, cache: object, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.zeros((20, 16, 16, 5), np.uint8))
+    seen = told("an array (20, 16, 16, 5)", "inspect", tmp_path / "x.npz", about="array x")
+    assert "array x (20, 16, 16, 5) read as pictures of 5 channels; if not, name the array clips" in seen.out
+
+
+def test_an_array_that_is_neither_pictures_nor_clips(told: Told, cache: object, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.zeros((20, 8, 16, 16, 5), np.uint8))
+    seen = told("clips of five channels", "pretrain", tmp_path / "x.npz", "--out", tmp_path / "run", *SMALL)
+    assert seen.code == 66
+    assert "no array of pictures or clips (x (20, 8, 16, 16, 5) uint8; expected (pictures," in seen.err
 
 
 def test_frames_that_make_no_pairs(told: Told, cache: object, tmp_path: Path) -> None:

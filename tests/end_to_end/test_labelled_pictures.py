@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 import headwater as hw
 from headwater.models import ResidualSettings, load_bundle
+from tests.end_to_end.conftest import Seen
 
 ASSIGN = ["machine.threads=1", "training.batch_rows=16", "training.evaluation_steps=40"]
 CLASSES = {"disc": 0, "cross": 1}
@@ -251,6 +253,36 @@ def test_numbers_of_pictures_are_learnt(tmp_path: Path) -> None:
     )
     dark, bright = (answer["value"] for answer in run.predict([pictures[5], pictures[55]]))
     assert dark < 25 < bright
+
+
+def of_five_channels(path: Path, count: int, seed: int) -> Path:
+    """Noise in five channels; what a picture is called is told by the fourth and the fifth alone."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    values = rng.integers(100, 156, (count, 16, 16, 5))
+    values[..., 3:] += np.where(labels, 60, -60)[:, None, None, None] * np.array([1, -1])
+    np.savez(path, images=values.astype(np.uint8), labels=labels)
+    return path
+
+
+@pytest.mark.parametrize("objective", ["masked_autoencoding", "view_contrast"])
+def test_pictures_of_five_channels_take_the_whole_way(
+    objective: str, told: Callable[..., Seen], tmp_path: Path
+) -> None:
+    train, test = (of_five_channels(tmp_path / f"{seed}.npz", 120, seed) for seed in (1, 2))
+    options = ("--size", "nano", "--steps", "2", "--set", "machine.threads=1", "--objective", objective)
+    seen = told("", "pretrain", train, "--out", tmp_path / "first", *options)
+    assert "(16 × 16, 5 channels) to learn from" in seen.err
+    assert list((tmp_path / "first" / "reports").glob("*.png"))
+    run = hw.finetune(tmp_path / "first", train, out=tmp_path / "run", steps=60, assign=ASSIGN, quiet=True)
+    assert run.evaluate(test).to_dict()["accuracy"]["value"] > 0.95
+    with pytest.raises(hw.HeadwaterError, match="of other channels"):
+        run.evaluate(of_other_channels(tmp_path / "other.npz"))
+
+
+def of_other_channels(path: Path) -> Path:
+    np.savez(path, images=np.zeros((20, 16, 16, 3), np.uint8), labels=np.arange(20) % 2)
+    return path
 
 
 @pytest.mark.parametrize(

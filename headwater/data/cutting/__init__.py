@@ -6,7 +6,7 @@ from typing import Any
 from headwater.data.cutting.clips import ClipCut
 from headwater.data.cutting.cut import Cut, digest_of, watched
 from headwater.data.cutting.flow import FlowCut
-from headwater.data.cutting.pictures import PictureCut, fitted_patch, square
+from headwater.data.cutting.pictures import PictureCut, fitted_patch, resized, square
 from headwater.data.cutting.sounds import SoundCut
 from headwater.data.kinds import Side
 from headwater.data.sequencers.patches import TUBELET, Patches
@@ -21,6 +21,7 @@ __all__ = [
     "cut_of",
     "digest_of",
     "fitted_patch",
+    "resized",
     "square",
     "suggested",
     "watched",

@@ -46,6 +46,11 @@ class Cut(ABC):
     def fitted(self, sources: Sequence[Source], check: Check | None = None) -> Self:
         """Nothing left open: as a few files from all over say."""
 
+    def unfit(self, content: Decoded) -> str:
+        """Why it cannot be cut so, "reason: detail"; "" where it can."""
+        del content
+        return ""
+
     @abstractmethod
     def array(self, content: Decoded) -> Pixels:
         """What is read where there is one label for all of it: its middle."""
@@ -68,13 +73,25 @@ class Cut(ABC):
 
 
 def watched(
-    sources: Sequence[Source], problems: Problems, check: Check | None, *, label: str | None = None
+    sources: Sequence[Source],
+    problems: Problems,
+    check: Check | None,
+    *,
+    label: str | None = None,
+    cut: Cut | None = None,
 ) -> Iterator[Medium]:
-    """What these sources hold; ``check`` is asked now and then, and raises to stop."""
+    """What these sources hold; ``check`` is asked now and then, and raises to stop.
+
+    What a ``cut`` is unfit for is reported.
+    """
     for number, medium in enumerate(read_media(sources, problems, label=label)):
         if number % _A_GROUP == 0 and check is not None:
             check()
-        yield medium
+        reason, _, detail = ("" if cut is None else cut.unfit(medium.content)).partition(": ")
+        if reason:
+            problems.add(medium.path, medium.row, reason, detail)
+        else:
+            yield medium
 
 
 def some_of(sources: Sequence[Source], check: Check | None) -> list[Medium]:

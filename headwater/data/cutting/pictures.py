@@ -1,5 +1,6 @@
 """Pictures of any size become squares of one size. Shape letters: N pictures, H height, W width, K channels."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -12,7 +13,7 @@ from headwater.data.cutting.cut import LARGEST_PATCH, Check, Cut, measured, some
 from headwater.data.files import Source
 from headwater.data.kinds import Kind, Modality
 from headwater.data.readers.media import Decoded
-from headwater.data.readers.pictures import Pixels
+from headwater.data.readers.pictures import Pixels, channels_in_words
 from headwater.data.sequencers.patches import Patches
 from headwater.errors import BadDataError
 
@@ -23,7 +24,7 @@ _GREY = np.array([0.299, 0.587, 0.114])  # the luminance of ITU-R BT.601, as Pil
 
 @dataclass(frozen=True, slots=True)
 class PictureCut(Cut):
-    """The side of the squares that pictures become and of their patches, in pixels; 1 channel (grey) or 3."""
+    """The side of the squares that pictures become and of their patches, in pixels; 1 channel (grey), 3 or others."""
 
     side: int | None = None
     patch: int | None = None
@@ -34,11 +35,11 @@ class PictureCut(Cut):
     kind: ClassVar[Kind] = "picture"
 
     def fitted(self, sources: Sequence[Source], check: Check | None = None) -> "PictureCut":
-        """The median side, grey where all are grey."""
+        """The median side; grey where all are grey, colour where some are, else as many channels as most have."""
         if self.side is not None and self.channels is not None:
             return self._checked(self.side, self.channels)
         shapes = [_pixels(medium.content).shape for medium in some_of(sources, check)]
-        channels = self.channels or (1 if all(shape[2] == 1 for shape in shapes) else 3)
+        channels = self.channels or _usual_channels([shape[2] for shape in shapes])
         if self.side is not None:
             return self._checked(self.side, channels)
         usual = min(LARGEST_SIDE, int(median(min(shape[:2]) for shape in shapes)))
@@ -53,6 +54,12 @@ class PictureCut(Cut):
                 "so that one divides the other"
             )
         return PictureCut(side, patch, channels)
+
+    def unfit(self, content: Decoded) -> str:
+        """Of other channels, which nobody can convert."""
+        assert self.channels is not None
+        channels = _pixels(content).shape[2]
+        return "" if _convertible(channels, self.channels) else _of_others(channels, self.channels)
 
     def array(self, content: Decoded) -> Pixels:
         """The middle square."""
@@ -69,7 +76,8 @@ class PictureCut(Cut):
 
     def told(self) -> str:
         """Side and colour."""
-        return f"{self.side} × {self.side}, {'grey' if self.channels == 1 else 'colour'}"
+        assert self.channels is not None
+        return f"{self.side} × {self.side}, {channels_in_words(self.channels)}"
 
 
 def fitted_patch(side: int) -> int:
@@ -86,13 +94,34 @@ def square(pixels: Pixels, side: int, channels: int) -> Pixels:
     if (height, width) != (side, side):
         scale = side / min(height, width)
         size = (max(side, round(width * scale)), max(side, round(height * scale)))
-        image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels).resize(
-            size, Image.Resampling.BILINEAR
-        )
-        pixels = np.asarray(image).reshape(size[1], size[0], channels)
+        pixels = resized(pixels, size, Image.Resampling.BILINEAR)
         top, left = (size[1] - side) // 2, (size[0] - side) // 2
         pixels = pixels[top : top + side, left : left + side]
     return pixels
+
+
+def resized(pixels: Pixels, size: tuple[int, int], how: Image.Resampling) -> Pixels:
+    """A picture (H, W, K) at (width, height), channel by channel where it is neither grey nor colour."""
+    if pixels.shape[2] in (1, 3):
+        image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        return np.asarray(image.resize(size, how)).reshape(size[1], size[0], -1)
+    layers = [Image.fromarray(np.ascontiguousarray(layer)) for layer in np.moveaxis(pixels, 2, 0)]
+    return np.stack([np.asarray(layer.resize(size, how)) for layer in layers], axis=2)
+
+
+def _usual_channels(counts: Sequence[int]) -> int:
+    """Grey or colour where all are one of these, else the most frequent."""
+    if set(counts) <= {1, 3}:
+        return max(counts)
+    return Counter(counts).most_common(1)[0][0]
+
+
+def _convertible(there: int, wanted: int) -> bool:
+    return there == wanted or {there, wanted} == {1, 3}
+
+
+def _of_others(there: int, wanted: int) -> str:
+    return f"of other channels: {channels_in_words(there)}, and {channels_in_words(wanted)} is read"
 
 
 def _pixels(content: Decoded) -> Pixels:
@@ -103,6 +132,8 @@ def _pixels(content: Decoded) -> Pixels:
 def _in_channels(pixels: Pixels, channels: int) -> Pixels:
     if pixels.shape[-1] == channels:
         return pixels
+    if not _convertible(pixels.shape[-1], channels):
+        raise BadDataError(_of_others(pixels.shape[-1], channels))
     if channels == 3:
         return pixels.repeat(3, axis=-1)
     return (pixels @ _GREY).round().astype(np.uint8)[..., None]

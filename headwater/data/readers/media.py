@@ -6,12 +6,12 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, NamedTuple, cast
 
 from headwater.data.archives import READ_FAILURES, open_archive
-from headwater.data.arrays import labels_beside, read_array
+from headwater.data.arrays import heads, labels_beside, read_array
 from headwater.data.files import Source
 from headwater.data.kinds import MANY
 from headwater.data.problems import Problems
 from headwater.data.readers.clips import Clip, decoded_clip
-from headwater.data.readers.pictures import Pixels, as_pixels, decoded
+from headwater.data.readers.pictures import Pixels, as_pixels, decoded, on_white
 from headwater.data.readers.sounds import Recording, decoded_sound
 from headwater.data.tars import Tar, is_tar
 from headwater.errors import BadDataError
@@ -85,6 +85,7 @@ def _of_file(source: Source, stream: BinaryIO, problems: Problems, label: str | 
 def _of_array(source: Source, problems: Problems, wanted: str | None) -> Iterator[Medium]:
     assert source.member is not None
     try:
+        head = heads(source.file)[source.member]
         pictures = as_pixels(read_array(source.file, source.member))
         labels = labels_beside(source.file, source.member, wanted)
     except BadDataError as problem:
@@ -93,10 +94,12 @@ def _of_array(source: Source, problems: Problems, wanted: str | None) -> Iterato
     except (*READ_FAILURES, ValueError) as problem:
         problems.add(source.path, 0, "file damaged or unreadable", str(problem))
         return
+    if head.guess:
+        problems.note(f"array {source.member} {head.guess}")
     grey = pictures.ndim == 3 or (pictures.ndim == 4 and source.kind == "clips")
     for row, pixels in enumerate(pictures):
         problems.rows += 1
-        pixels = pixels[..., None] if grey else pixels[..., :3]
+        pixels = pixels[..., None] if grey else on_white(pixels) if head.is_transparent else pixels
         content = Clip(pixels, None) if source.kind == "clips" else pixels
         yield Medium(content, None if labels is None else str(labels[1][row]), source.path, row + 1)
 

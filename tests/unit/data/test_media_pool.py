@@ -83,7 +83,7 @@ def test_what_looks_different_somewhere_is_another_picture() -> None:
 
 def test_a_second_look_decodes_nothing(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = build_media_pool([photos], cache=tmp_path / "cache")
-    monkeypatch.setattr(module, "watched", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(module, "watched", lambda *_, **__: pytest.fail("read again"))
     second = build_media_pool([photos], cache=tmp_path / "cache")
     assert np.array_equal(first.train, second.train)
     assert first.facts == second.facts

@@ -15,7 +15,7 @@ from PIL import Image
 from headwater.data import Problems, find_sources
 from headwater.data.media_tables import modality_of
 from headwater.data.readers.media import Medium, read_media
-from headwater.data.readers.pictures import FORMATS, MOST_PIXELS, Pixels, as_pixels, decoded
+from headwater.data.readers.pictures import FORMATS, MOST_PIXELS, Pixels, as_pixels, as_seen, decoded
 from headwater.errors import BadDataError, MissingInputError
 
 SUFFIX = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif", "PPM": "ppm"}
@@ -84,6 +84,19 @@ def test_a_camera_that_was_held_upright_is_turned_back() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees to see it as it was
     assert pixels_of(in_format(image, "PNG", exif=exif.tobytes())).shape == (12, 8, 3)
+
+
+def a_tiff(values: np.ndarray) -> bytes:
+    """A TIFF of any number of channels, one strip, of which Pillow knows a few."""
+    height, width, channels = values.shape
+    entries = [
+        *((256, 3, 1, width), (257, 3, 1, height), (258, 3, 1, 8), (259, 3, 1, 1)),
+        *((262, 3, 1, 2 if channels > 2 else 1), (273, 4, 1, 8), (277, 3, 1, channels)),
+        *((278, 3, 1, height), (279, 4, 1, values.size)),
+    ]
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    head = struct.pack("<2sHI", b"II", 42, 8 + values.size)
+    return head + values.tobytes() + struct.pack("<H", len(entries)) + directory + bytes(4)
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -266,6 +279,30 @@ def test_numbers_that_are_no_brightness_are_refused(values: np.ndarray) -> None:
 def test_a_dark_scan_stays_darker_than_a_bright_one() -> None:
     dark, bright = (Image.fromarray(np.full((8, 8), level, np.uint16)) for level in (200, 40_000))
     assert pixels_of(in_format(dark, "PNG")).max() < pixels_of(in_format(bright, "PNG")).min()
+
+
+@pytest.mark.parametrize("channels", [2, 5, 8])
+def test_a_tiff_of_other_channels_says_where_they_are_read(
+    channels: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(
+        BadDataError, match=f"no picture: a TIFF of {channels} channels; expected .* npz array"
+    ):
+        pixels_of(a_tiff(np.zeros((8, 12, channels), np.uint8)))
+
+
+def test_what_is_seen_of_many_channels_is_grey_or_colour() -> None:
+    assert [as_seen(np.zeros((2, 4, 4, channels), np.uint8)).shape[-1] for channels in (1, 2, 3, 7)] == [
+        *(1, 3, 3, 3)
+    ]
+
+
+def test_an_array_named_rgba_is_laid_on_white_as_a_png_is(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(256, size=(3, 8, 8, 4), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", rgba=values)
+    found = [pixels(medium) for medium in read_media(find_sources(tmp_path, modality="image"), Problems())]
+    files = [pixels_of(in_format(Image.fromarray(picture), "PNG")) for picture in values]
+    assert np.abs(np.stack(found).astype(int) - np.stack(files)).max() <= 1
 
 
 def test_captions_beside_pictures_do_not_make_them_text(tmp_path: Path) -> None:
