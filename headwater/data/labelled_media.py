@@ -22,7 +22,7 @@ from headwater.data.readers.pictures import Pixels
 from headwater.data.store import cache_folder, store_key
 from headwater.errors import BadDataError
 
-FORMAT = 1
+FORMAT = 2
 _FILES = ("pixels.npy", "rows.json")
 
 

@@ -28,6 +28,8 @@ from headwater.data.tokenizer import Progress
 from headwater.errors import BadDataError, MissingInputError
 
 VALIDATION_SHARE = 0.02
+DECODED = 2
+"""Which numbers are made of a file; another one where a decoder makes others."""
 _A_GROUP = 512
 _FILES = ("train.npy", "validation.npy", "digests.npy", "facts.json")
 
@@ -73,6 +75,7 @@ def build_media_pool(
         validation=[VALIDATION_SHARE, seed],
         duplicates="kept" if keep_duplicates else "dropped",
         likeness=[GRID, MOST_APART],
+        decoded=DECODED,
     )
     folder = (cache_folder() if cache is None else Path(cache)) / "pictures" / key
     if not is_whole(folder, _FILES):

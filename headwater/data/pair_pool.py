@@ -27,7 +27,7 @@ from headwater.data.store import cache_folder, store_key
 from headwater.data.tokenizer import Progress
 from headwater.errors import BadDataError
 
-FORMAT = 1
+FORMAT = 2
 _FILES = ("facts.json", "pairs.npz")
 _NAMES = ("first", "second")
 _VOCABULARY = "tokenizer.json"

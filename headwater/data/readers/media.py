@@ -1,9 +1,12 @@
 """Files, members of archives and arrays → decoded pictures, recordings and clips, every one used or reported."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, cast
+
+import numpy as np
 
 from headwater.data.archives import READ_FAILURES, open_archive
 from headwater.data.arrays import heads, labels_beside, read_array
@@ -11,7 +14,7 @@ from headwater.data.files import Source
 from headwater.data.kinds import MANY
 from headwater.data.problems import Problems
 from headwater.data.readers.clips import Clip, decoded_clip
-from headwater.data.readers.pictures import Pixels, as_pixels, decoded, on_white
+from headwater.data.readers.pictures import EIGHT_BITS, Pixels, as_pixels, decoded, on_white, white_of
 from headwater.data.readers.sounds import Recording, decoded_sound
 from headwater.data.tars import Tar, is_tar
 from headwater.errors import BadDataError
@@ -62,17 +65,20 @@ def read_media(
                         yield from _of_file(source, cast(BinaryIO, stream), problems, label_of(source))
 
 
-def decoded_medium(stream: BinaryIO, kind: str) -> Decoded:
-    """A picture, or what ``kind`` says ("sound", "clip"); BadDataError with the reason where it is none."""
+def decoded_medium(stream: BinaryIO, kind: str, note: Callable[[str], None] = lambda _: None) -> Decoded:
+    """A picture, or what ``kind`` says ("sound", "clip"); BadDataError with the reason where it is none.
+
+    ``note`` is told what of a picture is worth saying.
+    """
     if kind == "sound":
         return decoded_sound(stream)
-    return decoded_clip(stream) if kind == "clip" else decoded(stream)
+    return decoded_clip(stream) if kind == "clip" else decoded(stream, note)
 
 
 def _of_file(source: Source, stream: BinaryIO, problems: Problems, label: str | None) -> Iterator[Medium]:
     problems.rows += 1
     try:
-        content = decoded_medium(stream, source.kind)
+        content = decoded_medium(stream, source.kind, problems.note)
     except BadDataError as problem:
         reason, _, detail = str(problem).partition(": ")
         problems.add(source.path, 1, reason, detail)
@@ -86,7 +92,11 @@ def _of_array(source: Source, problems: Problems, wanted: str | None) -> Iterato
     assert source.member is not None
     try:
         head = heads(source.file)[source.member]
-        pictures = as_pixels(read_array(source.file, source.member))
+        values = read_array(source.file, source.member)
+        white: float = EIGHT_BITS
+        if head.dtype != np.uint8:
+            white = max(white_of(values), _white_of_file(source.file, head.dtype.kind == "f"))
+        pictures = as_pixels(values, white)
         labels = labels_beside(source.file, source.member, wanted)
     except BadDataError as problem:
         problems.add(source.path, 0, "no pictures", str(problem))
@@ -94,6 +104,8 @@ def _of_array(source: Source, problems: Problems, wanted: str | None) -> Iterato
     except (*READ_FAILURES, ValueError) as problem:
         problems.add(source.path, 0, "file damaged or unreadable", str(problem))
         return
+    if head.dtype != np.uint8:
+        problems.note(f"array {source.member} of {head.dtype}, read from 0 to {white:,g}")
     if head.guess:
         problems.note(f"array {source.member} {head.guess}")
     grey = pictures.ndim == 3 or (pictures.ndim == 4 and source.kind == "clips")
@@ -102,6 +114,24 @@ def _of_array(source: Source, problems: Problems, wanted: str | None) -> Iterato
         pixels = pixels[..., None] if grey else on_white(pixels) if head.is_transparent else pixels
         content = Clip(pixels, None) if source.kind == "clips" else pixels
         yield Medium(content, None if labels is None else str(labels[1][row]), source.path, row + 1)
+
+
+def _white_of_file(path: Path, floats: bool) -> float:
+    """The one scale of all arrays of pictures or clips of a file, so that its parts can be compared."""
+    return _white_as_written(path, path.stat().st_mtime_ns, floats)
+
+
+@lru_cache(maxsize=16)
+def _white_as_written(path: Path, written: int, floats: bool) -> float:
+    del written  # a file that was written again is read again
+    most = 0.0
+    for name, head in heads(path).items():
+        if head.holds and head.dtype != np.uint8 and (head.dtype.kind == "f") == floats:
+            try:
+                most = max(most, white_of(read_array(path, name)))
+            except (BadDataError, *READ_FAILURES, ValueError):
+                continue  # it is told of where it is read
+    return most
 
 
 def _folder(source: Source) -> str:

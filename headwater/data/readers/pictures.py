@@ -5,6 +5,7 @@ Shape letters: H height, W width.
 
 import logging
 import warnings
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,6 +15,8 @@ from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from headwater.errors import BadDataError
 
 Pixels = NDArray[np.uint8]
+EIGHT_BITS, _TWELVE_BITS, _SIXTEEN_BITS = 255, 4_095, 65_535
+_HEAD_OF_PNG = 65_536  # bytes that what stands before its pixels is looked for in
 MOST_PIXELS = 64_000_000
 """A picture with more is refused before it is unpacked: a small file may claim any size."""
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")
@@ -27,10 +30,11 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it would prin
 Image.MAX_IMAGE_PIXELS = None  # MOST_PIXELS is checked for every file, and refuses instead of warning
 
 
-def decoded(stream: BinaryIO) -> Pixels:
+def decoded(stream: BinaryIO, note: Callable[[str], None] = lambda _: None) -> Pixels:
     """The values of one picture; BadDataError with the reason where there are none to be had.
 
-    Transparent parts are laid on white, a camera's orientation is applied, 16 bits become 8.
+    Transparent parts are laid on white, a camera's orientation is applied. Of 16 bits in grey, 12 become 8 where no
+    number needs more, else all 16, as where the file says that it fills them; ``note`` is told which.
     """
     try:
         with warnings.catch_warnings():
@@ -39,7 +43,8 @@ def decoded(stream: BinaryIO) -> Pixels:
                 if image.width * image.height > MOST_PIXELS:
                     raise BadDataError(f"more than {MOST_PIXELS // 1_000_000} million pixels")
                 _refuse_more_channels(image)
-                return _values(ImageOps.exif_transpose(image))
+                fills = image.format == "PPM" or (image.mode.startswith("I") and _says_its_bits(stream))
+                return _values(ImageOps.exif_transpose(image), note, fills)
     except BadDataError:
         raise
     except UnidentifiedImageError as problem:
@@ -52,24 +57,32 @@ def decoded(stream: BinaryIO) -> Pixels:
         ) from problem
 
 
-def as_pixels(values: NDArray[Any]) -> Pixels:
-    """A whole array of pictures as bytes, all on one scale: shares of 1, and 8 to 16 bits as far as they are used.
+def as_pixels(values: NDArray[Any], white: float | None = None) -> Pixels:
+    """A whole array of pictures as bytes, all on one scale: from 0 to ``white``, by default what they need themselves.
 
     BadDataError where numbers stand for no brightness: below 0, or beyond 16 bits.
     """
+    white = white_of(values) if white is None else white
+    if white == EIGHT_BITS and values.dtype.kind != "f":
+        return values.astype(np.uint8)
+    numbers = np.nan_to_num(values) if values.dtype.kind == "f" else values.astype(np.float32)
+    return (numbers * np.float32(EIGHT_BITS / white)).round().astype(np.uint8)
+
+
+def white_of(values: NDArray[Any]) -> float:
+    """The number that stands for white (docs/decisions/0021): 1 of shares, else that of 8, 10, 12, 14 or 16 bits.
+
+    BadDataError where numbers stand for no brightness.
+    """
     least, most = (float(np.nanmin(values)), float(np.nanmax(values))) if values.size else (0.0, 0.0)
-    if least < 0 or most > 65_535:
+    if least < 0 or most > _SIXTEEN_BITS:
         raise BadDataError(
             f"an array with numbers from {least:g} to {most:g}; expected brightness from 0, as shares of 1 or in 8 to "
             "16 bits"
         )
-    if values.dtype.kind == "f":
-        limit = 1.0 if most <= 1.0 else float(_bits(most))
-        return (np.nan_to_num(values) * (255.0 / limit)).round().astype(np.uint8)
-    limit = _bits(most)
-    if limit == 255:
-        return values.astype(np.uint8)
-    return (values.astype(np.float32) * (255.0 / limit)).round().astype(np.uint8)
+    if values.dtype.kind == "f" and most <= 1.0:
+        return 1.0
+    return next(float(white) for bits in (8, 10, 12, 14, 16) if most <= (white := (1 << bits) - 1))
 
 
 def as_seen(pixels: Pixels) -> Pixels:
@@ -101,6 +114,15 @@ def _refuse_more_channels(image: Image.Image) -> None:
             raise BadDataError(f"no picture: {_OF_CHANNELS.format(channels)}")
 
 
+def _says_its_bits(stream: BinaryIO) -> bool:
+    """Whether a PNG says how many bits were measured (sBIT): its numbers are then scaled to all bits that it has."""
+    place = stream.tell()
+    stream.seek(0)
+    head = stream.read(_HEAD_OF_PNG)
+    stream.seek(place)
+    return b"sBIT" in head[: max(0, head.find(b"IDAT"))]
+
+
 def _channels_of_tiff(stream: BinaryIO) -> int:
     """How many values a pixel has in a TIFF that Pillow cannot read; 0 where it is none."""
     try:
@@ -113,21 +135,14 @@ def _channels_of_tiff(stream: BinaryIO) -> int:
         return 0
 
 
-def _bits(most: float) -> int:
-    """The largest number of the fewest bits, 8 to 16, that hold ``most``."""
-    return next(limit for bits in range(8, 17) if most <= (limit := (1 << bits) - 1))
-
-
-def _values(image: Image.Image) -> Pixels:
+def _values(image: Image.Image, note: Callable[[str], None], fills_16_bits: bool) -> Pixels:
     if image.mode == "F":
         return as_pixels(np.asarray(image))[..., None]
-    if image.mode in (
-        "I;16",
-        "I;16B",
-        "I;16L",
-        "I",
-    ):  # always 16 bits: a dark scan stays darker than a bright one
-        return (np.clip(np.asarray(image.convert("I")), 0, 65_535) >> 8).astype(np.uint8)[..., None]
+    if image.mode in ("I;16", "I;16B", "I;16L", "I"):
+        numbers = np.clip(np.asarray(image.convert("I")), 0, _SIXTEEN_BITS)
+        white = _SIXTEEN_BITS if fills_16_bits or numbers.max() > _TWELVE_BITS else _TWELVE_BITS
+        note(f"pictures of 16 bits, read from 0 to {white:,}")
+        return as_pixels(numbers, white)[..., None]
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

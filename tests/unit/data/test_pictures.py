@@ -68,7 +68,7 @@ def test_every_mode_becomes_grey_or_colour(mode: str, channels: int) -> None:
     assert found.shape == (8, 12, channels)
     assert found.dtype == np.uint8
     if mode == "I;16":
-        assert found[..., 0].ravel()[-1] == 95 * 600 >> 8
+        assert found[..., 0].ravel()[-1] == round(95 * 600 * 255 / 65_535)
 
 
 def test_what_is_transparent_is_white() -> None:
@@ -303,6 +303,48 @@ def test_an_array_named_rgba_is_laid_on_white_as_a_png_is(tmp_path: Path) -> Non
     found = [pixels(medium) for medium in read_media(find_sources(tmp_path, modality="image"), Problems())]
     files = [pixels_of(in_format(Image.fromarray(picture), "PNG")) for picture in values]
     assert np.abs(np.stack(found).astype(int) - np.stack(files)).max() <= 1
+
+
+def sixteen_bits(most: int, kind: str = "PNG") -> bytes:
+    values = np.linspace(0, most, 64).round().astype(np.uint16).reshape(8, 8)
+    return in_format(Image.fromarray(values), kind)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize(("most", "white"), [(300, 4_095), (4_095, 4_095), (4_096, 65_535), (60_000, 65_535)])
+def test_twelve_bits_among_sixteen_keep_their_greys(kind: str, most: int, white: int) -> None:
+    said: list[str] = []
+    found = decoded(io.BytesIO(sixteen_bits(most, kind)), said.append)
+    assert found.max() == round(most * 255 / white)
+    assert said == [f"pictures of 16 bits, read from 0 to {white:,}"]
+
+
+def test_a_png_that_says_its_bits_fills_all_sixteen() -> None:
+    content = sixteen_bits(4_000)
+    said = b"sBIT" + bytes([12])
+    chunk = struct.pack(">I", 1) + said + struct.pack(">I", zlib.crc32(said))
+    assert pixels_of(content[:33] + chunk + content[33:]).max() == round(4_000 * 255 / 65_535)
+
+
+def test_a_pgm_tells_its_own_white() -> None:
+    values = np.linspace(0, 500, 64).round().astype(">u2").tobytes()
+    assert int(pixels_of(b"P5 8 8 1000\n" + values).max()) in (127, 128)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bright", "dark", "expected"),
+    [(np.uint16, 4_000, 900, 56), (np.float32, 200.0, 0.5, 0), (np.int64, 255, 3, 3)],
+)
+def test_the_parts_of_a_file_have_one_scale(
+    dtype: Any, bright: float, dark: float, expected: int, tmp_path: Path
+) -> None:
+    train, test = (np.full((3, 8, 8), value, dtype) for value in (bright, dark))
+    np.savez(tmp_path / "a.npz", x_train=train, x_test=test, vectors=np.full((3, 8, 8), -1.0, np.float32))
+    problems = Problems()
+    found = list(read_media(find_sources(tmp_path, modality="image"), problems))
+    assert pixels(found[-1]).max() == expected
+    assert problems.by_reason() == {"no pictures": 1}
+    assert any(fact.startswith("array x_test of ") for fact in problems.notes)
 
 
 def test_captions_beside_pictures_do_not_make_them_text(tmp_path: Path) -> None:
