@@ -42,6 +42,9 @@ COUNTED_SCALE = 3.5
 Shorter ones are lost: Adam's steps do not shrink with the vectors, and what is learnt first, what stands beside
 what, would be written over what was counted.
 """
+COUNTED_WIDTH = 256
+"""Of wider tables they begin shorter, so that the product of a state with a vector, which grows with the width, does not:
+else a fresh model of 768 numbers is sure of tokens that it knows nothing of, and loses 37 nats on each."""
 RANDOM_SHARE = 0.1
 """What is left of a token's random start beside its counted vector."""
 CONSTANT = 8 * SMALL_DEVIATION
@@ -90,9 +93,10 @@ def begin_with_company(table: Tensor, vectors: Tensor) -> None:
     The rows of ``vectors`` have a mean square of 1 together, and fill the features behind the first, which carries
     a constant; a row of zeros leaves its token as it was drawn. See ``headwater.data.token_vectors``.
     """
-    table *= COUNTED_SCALE
+    scale = COUNTED_SCALE * min(1.0, COUNTED_WIDTH / table.shape[1])
+    table *= scale
     known = vectors.abs().amax(dim=1) > 0
-    counted = COUNTED_SCALE * SMALL_DEVIATION * vectors[known]
+    counted = scale * SMALL_DEVIATION * vectors[known]
     table[known, 1:] = counted + RANDOM_SHARE * table[known, 1:]
 
 

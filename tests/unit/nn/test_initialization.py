@@ -16,7 +16,7 @@ from headwater.models import (
     encoder_settings,
 )
 from headwater.nn.attention import AttentionInputs, MultiHeadAttention, attention_with_weights
-from headwater.nn.initialization import begin_with_company, initialize
+from headwater.nn.initialization import SMALL_DEVIATION, begin_with_company, initialize
 from headwater.sequence import SequenceLayout
 
 SETTINGS = encoder_settings("nano", 4096)
@@ -134,3 +134,14 @@ def test_a_table_that_begins_with_company_points_where_it_was_counted_and_keeps_
 def test_a_parameter_without_a_row_in_the_table_is_an_error() -> None:
     with pytest.raises(TypeError, match="no row for Bilinear"):
         initialize(nn.Bilinear(2, 2, 2), seed=0)
+
+
+def test_counted_vectors_of_wide_tables_are_shorter_so_that_products_do_not_grow() -> None:
+    lengths: dict[int, float] = {}
+    for width in (128, 256, 1024):
+        table = torch.randn(50, width) * SMALL_DEVIATION
+        vectors = torch.randn(50, width - 1)
+        begin_with_company(table, vectors)
+        lengths[width] = float(table.std())
+    assert lengths[128] == pytest.approx(lengths[256], rel=0.05)
+    assert lengths[1024] == pytest.approx(lengths[256] / 4, rel=0.05)
