@@ -43,8 +43,8 @@ Shorter ones are lost: Adam's steps do not shrink with the vectors, and what is 
 what, would be written over what was counted.
 """
 COUNTED_WIDTH = 256
-"""Of wider tables they begin shorter, so that the product of a state with a vector, which grows with the width, does not:
-else a fresh model of 768 numbers is sure of tokens that it knows nothing of, and loses 37 nats on each."""
+"""Of wider tables they begin shorter, so that the product of a state with a vector does not grow with the width: else a
+fresh model of 768 numbers is sure of tokens that it knows nothing of, and loses 37 nats on each."""
 RANDOM_SHARE = 0.1
 """What is left of a token's random start beside its counted vector."""
 CONSTANT = 8 * SMALL_DEVIATION

@@ -7,7 +7,7 @@ from typing import Any
 from headwater.data.media_tables import modality_of
 from headwater.errors import SettingsError, UsageError
 from headwater.models.weights import read_json
-from headwater.run.choosing_objective import USUAL
+from headwater.run.choosing_objective import PRETEXT_OBJECTIVES, USUAL
 from headwater.run.settings import RunSettings
 from headwater.run.starting import model_folder
 from headwater.run.tasks import task_kind
@@ -101,6 +101,8 @@ def settings_of(
 
 def _inherited(values: Mapping[str, Any], parent: str) -> dict[str, Any]:
     """The settings of a run that goes on from another: as large as that, with its pretext task where none is named."""
+    if values.get("model", {}).get("layout") is not None:
+        return dict(values)  # refused by the settings themselves
     path = model_folder(Path(parent)) / "headwater.json"
     card = read_json(path) if path.is_file() else {}  # a model from elsewhere has no card
     size, chosen = card.get("size"), values.get("model", {}).get("size")
@@ -109,6 +111,12 @@ def _inherited(values: Mapping[str, Any], parent: str) -> dict[str, Any]:
             f"--size {chosen} does not fit: {parent} is {size}, and brings its size; leave it out"
         )
     inherited: dict[str, Any] = {} if size is None else {"model": {"size": size}}
-    if card.get("kind") == "pretrain":
+    if card.get("kind") == "pretrain" and _fits(str(card["task"]), values["data"]["paths"]):
         inherited["objective"] = {"name": card["task"]}
     return merged(inherited, values)
+
+
+def _fits(objective: str, paths: Sequence[str]) -> bool:
+    """Whether a pretext task, or a mixture of several, reads such data."""
+    names = {part.partition("=")[0].strip() for part in objective.split(",")}
+    return any(names <= PRETEXT_OBJECTIVES[kind].keys() for kind in (modality_of(paths), "pairs"))
