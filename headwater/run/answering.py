@@ -274,9 +274,8 @@ def _from_standard_input(asking: Asking, problems: Problems) -> Iterator[AskedRo
             if plain:
                 yield Example(("",), None, "standard input", number)
             continue
-        plain = asking.every_line and not line.lstrip().startswith(
-            "{"
-        )  # blank lines between JSON are no rows
+        # Blank lines between JSON are no rows.
+        plain = asking.every_line and not line.lstrip().startswith("{")
         problems.rows += 1
         row = _from_line(line.strip(), number, asking)
         if isinstance(row, Problem):

@@ -8,7 +8,7 @@ from headwater.data.media_tables import modality_of
 from headwater.errors import SettingsError, UsageError
 from headwater.models.weights import read_json
 from headwater.run.choosing_objective import PRETEXT_OBJECTIVES, USUAL
-from headwater.run.settings import RunSettings
+from headwater.run.settings import STACKED, RunSettings
 from headwater.run.starting import model_folder
 from headwater.run.tasks import task_kind
 from headwater.settings import assignments, merged, read_toml
@@ -111,9 +111,25 @@ def _inherited(values: Mapping[str, Any], parent: str) -> dict[str, Any]:
             f"--size {chosen} does not fit: {parent} is {size}, and brings its size; leave it out"
         )
     inherited: dict[str, Any] = {} if size is None else {"model": {"size": size}}
-    if card.get("kind") == "pretrain" and _fits(str(card["task"]), values["data"]["paths"]):
+    named = values.get("objective", {}).get("name")
+    if not named and card.get("kind") == "pretrain" and _fits(str(card["task"]), values["data"]["paths"]):
         inherited["objective"] = {"name": card["task"]}
     return merged(inherited, values)
+
+
+def refuse_other_shapes(settings: RunSettings) -> None:
+    """SettingsError for what a run that is begun from brings: it would be passed over."""
+    if settings.start_from is None:
+        return
+    asked = [name for name in _SHAPE if getattr(settings.model, name) is not None]
+    if asked:
+        raise SettingsError(
+            f"model.{asked[0]} does not fit: {settings.start_from} brings its model; leave it out, or begin with "
+            "random weights"
+        )
+
+
+_SHAPE = (*STACKED, "width", "depth", "num_heads", "feed_forward_width", "cell", "attention")
 
 
 def _fits(objective: str, paths: Sequence[str]) -> bool:

@@ -31,7 +31,7 @@ from headwater.run.answering import (
     refuse_unanswered,
     with_errors,
 )
-from headwater.run.choosing_settings import Paths, choices_of, paths_of, settings_of
+from headwater.run.choosing_settings import Paths, choices_of, paths_of, refuse_other_shapes, settings_of
 from headwater.run.drawing_pictures import draw_pictures
 from headwater.run.finetuning import carry_on_finetuning
 from headwater.run.folder import RunFolder, storage
@@ -325,6 +325,7 @@ def runs(folder: str | Path = "runs") -> RunsTable:
 
 
 def _begin(out: str | Path, settings: RunSettings, quiet: bool) -> Run:
+    refuse_other_shapes(settings)
     world = distributed.start()
     world.on_first(lambda: str(RunFolder.create(out, settings).path))
     folder = RunFolder(Path(out))

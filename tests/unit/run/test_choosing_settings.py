@@ -1,11 +1,12 @@
 """What a caller chose, what a file says, what is usual: in this order."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from headwater.errors import SettingsError
-from headwater.run.choosing_settings import choices_of, settings_of
+from headwater.run.choosing_settings import choices_of, refuse_other_shapes, settings_of
 
 
 @pytest.fixture
@@ -36,3 +37,17 @@ def test_rows_are_classified_where_nobody_says_more() -> None:
 def test_a_file_of_the_other_kind_is_refused(file: Path) -> None:
     with pytest.raises(SettingsError, match="use: headwater finetune"):
         settings_of("pretrain", file, {}, ())
+
+
+@pytest.mark.parametrize("name", ["width", "positions", "stochastic_depth"])
+def test_what_a_run_brings_cannot_be_set(name: str) -> None:
+    value = {"width": 64, "positions": "alibi", "stochastic_depth": 0.1}[name]
+    begun = settings_of(
+        "pretrain",
+        None,
+        choices_of({"paths": ["x.txt"], "objective": "masked_tokens"}),
+        [f"model.{name}={value}"],
+    )
+    refuse_other_shapes(begun)
+    with pytest.raises(SettingsError, match=rf"model\.{name} does not fit: runs/parent brings its model"):
+        refuse_other_shapes(replace(begun, start_from="runs/parent"))
