@@ -11,6 +11,7 @@ from headwater.objectives.frame_prediction import FutureFrames, PastFrames
 from headwater.objectives.geometric_transform import GeometricTransform
 from headwater.objectives.image_generation import ImageGeneration
 from headwater.objectives.jigsaw import Jigsaw
+from headwater.objectives.labelled_retrieval import LabelledRetrieval
 from headwater.objectives.masked_autoencoding import MaskedAutoencoding, MaskedSpectrogram
 from headwater.objectives.masked_patch import MaskedPatches
 from headwater.objectives.masked_patch_classes import MaskedPatchClasses
@@ -52,6 +53,7 @@ __all__ = [
     "ImageGeneration",
     "Jigsaw",
     "LabelledObjective",
+    "LabelledRetrieval",
     "LossTerm",
     "MaskedAutoencoding",
     "MaskedPatchClasses",

@@ -37,7 +37,7 @@ from headwater.run.foretelling import judge_foretelling
 from headwater.run.labelled import left_out
 from headwater.run.reading import Reader
 from headwater.run.starting import WORD_HEAD
-from headwater.run.tasks import TASKS, Task
+from headwater.run.tasks import TASKS, Task, task_kind
 from headwater.run.tasks.task import Report
 from headwater.training.progress import Progress
 
@@ -188,7 +188,7 @@ class Answerer:
                 f"headwater finetune {self.path} LABELS.csv"
             )
         try:
-            return TASKS[name].of_card(self.card)
+            return task_kind(name, media=self.cut is not None).of_card(self.card)
         except (KeyError, TypeError, ValueError) as problem:
             raise BadDataError(
                 f"{self.path / 'model' / 'headwater.json'} was edited: it lacks what {name} needs ({problem}); restore "

@@ -22,10 +22,11 @@ def begin_as_probe(reader: Reader, rows: EncodedRows) -> None:
     Random weights there send random gradients through a backbone that knows better. Source: Kumar et al. 2022,
     arXiv:2202.10054.
     """
-    head = _head(reader)
+    if (head := _head(reader)) is None:
+        return
     some = rows.some(MOST_ROWS)
     vectors = features_of(reader, some.inputs)
-    if head is None or vectors is None or some.labels.ndim != 1:  # several labels a row are no classes
+    if vectors is None or some.labels.ndim != 1:  # several labels a row are no classes
         return
     last = head.classifier
     biased = last.bias is not None  # pyright: ignore[reportUnnecessaryComparison]  # a decoder's layout has none
@@ -37,9 +38,15 @@ def begin_as_probe(reader: Reader, rows: EncodedRows) -> None:
 
 
 def features_of(reader: Reader, inputs: Sequence[Input]) -> NDArray[np.float32] | None:
-    """What reaches the last map of a classification head, for pictures: (rows, width); None where there is no such."""
-    head = _head(reader)
-    if head is None or not len(inputs):
+    """What reaches the last map of a classification head, for pictures: (rows, width); None where there is no such.
+
+    Where the model has no head at all, its vectors are what is trained.
+    """
+    if not len(inputs) or isinstance(reader.sequencer, Tokenizer):
+        return None
+    if not len(reader.model.heads):
+        return reader.vectors(inputs)
+    if (head := _head(reader)) is None:
         return None
     return reader.of_every_row(lambda batch: head.features(reader.model.encode(batch), batch.layout), inputs)
 

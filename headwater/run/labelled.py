@@ -33,7 +33,7 @@ class LabelledData:
             raise UsageError(
                 f"fine-tuning takes one training file or folder; found {len(data.paths)}: {', '.join(data.paths)}"
             )
-        kind = task_kind(task)
+        kind = task_kind(task, media=cut is not None)
         given = kind.read_rows(data.paths[0], text=data.text, label=data.label, split="train", cut=cut)
         train, validation, test = kind.parts(given, validate=data.validation is None)
         learnt = kind.learnt_from(task, train)

@@ -6,6 +6,7 @@ from headwater.errors import SettingsError
 from headwater.run.generating import WRITING_TASKS
 from headwater.run.tasks.classification import ClassificationTask, PairClassificationTask, ZeroShotTask
 from headwater.run.tasks.describing import DescribingTask
+from headwater.run.tasks.labelled_retrieval import LabelledRetrievalTask
 from headwater.run.tasks.multi_label import MultiLabelTask
 from headwater.run.tasks.question_answering import QuestionAnsweringTask
 from headwater.run.tasks.recommendation import RecommendationTask
@@ -36,11 +37,15 @@ TASKS: dict[str, type[Task[Any]]] = {
 }
 
 
-def task_kind(name: str) -> type[Task[Any]]:
-    """The kind of that name."""
+_OF_MEDIA: dict[str, type[Task[Any]]] = {"retrieval": LabelledRetrievalTask}
+"""What a task is of pictures, recordings and clips, where it is another than of texts."""
+
+
+def task_kind(name: str, *, media: bool = False) -> type[Task[Any]]:
+    """The kind of that name, of texts or of ``media``."""
     if name not in TASKS:
         raise SettingsError(unknown_choice("task", name, list(TASKS)))
-    return TASKS[name]
+    return _OF_MEDIA.get(name, TASKS[name]) if media else TASKS[name]
 
 
 __all__ = ["TASKS", "Task", "task_kind"]
