@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from headwater.data.sequencers import Patches, Sequencer
 from headwater.errors import SettingsError
-from headwater.run.settings import RunSettings
+from headwater.run.settings import RunSettings, TrainingSettings
 from headwater.run.starting import StartingPoint
 from headwater.settings import unknown_choice
 from headwater.training.precision import Machine, decide_precision
@@ -14,6 +14,8 @@ from headwater.training.precision import Machine, decide_precision
 DEFAULT_MINUTES = 10.0
 EVALUATIONS = 10
 """Held-out evaluations in one run, the last one included."""
+AVERAGED = 5
+"""Weights of which the mean is shipped, where a run averages its last ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ def finetuning_rate(size: str) -> float:
 
 
 def derive_rhythm(settings: RunSettings, *, evaluate: bool) -> RunSettings:
-    """Warm-up, evaluations and checkpoints, once the number of steps is known."""
+    """Warm-up, evaluations, checkpoints and what is averaged, once the number of steps is known."""
     mine = settings.training
     assert mine.steps is not None
     every = mine.evaluation_steps or (max(1, mine.steps // EVALUATIONS) if evaluate else None)
@@ -164,9 +166,18 @@ def derive_rhythm(settings: RunSettings, *, evaluate: bool) -> RunSettings:
             "warmup_steps": min(warmup, mine.steps),
             "decay_steps": decay,
             "evaluation_steps": every,
+            **(_averaging(mine.steps, mine) if mine.average == "last" else {}),
             "checkpoint_steps": mine.checkpoint_steps or max(1, min(mine.steps // 10, 500)),
         }
     )
+
+
+def _averaging(steps: int, mine: TrainingSettings) -> dict[str, int]:
+    """How many weights are averaged, and how far they are apart."""
+    return {
+        "average_last": mine.average_last or AVERAGED,
+        "average_steps": mine.average_steps or max(1, steps // 70),
+    }
 
 
 def _warmup_of(steps: int, schedule: str | None) -> int:

@@ -15,7 +15,7 @@ from headwater.run.journey import Journey
 from headwater.run.learning import named_parameters
 from headwater.run.settings import TrainingSettings
 from headwater.sequence import Batch
-from headwater.training.averaging import WeightAverage
+from headwater.training.averaging import Average
 from headwater.training.checkpoint import Checkpoint, CheckpointFolder, module_tensors, restore_module
 from headwater.training.events import EventLog
 from headwater.training.loop import StepRecord, train
@@ -44,7 +44,7 @@ class Drive:
     progress: Progress
     stop: StopRequests
     evaluate: Evaluate | None = None
-    average: WeightAverage | None = None
+    average: Average | None = None
 
     def __call__(self) -> Journey:
         """Train to the end; the model then holds the weights to ship.

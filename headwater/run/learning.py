@@ -16,7 +16,7 @@ from headwater.objectives import Objective
 from headwater.objectives.objective import Reads
 from headwater.run.deriving import derive_machine
 from headwater.run.settings import MachineSettings, RunSettings, TrainingSettings
-from headwater.training.averaging import WeightAverage
+from headwater.training.averaging import Average, LastWeights, WeightAverage
 from headwater.training.distributed import World
 from headwater.training.optimizers import build_optimizer, depths, freeze_below, fused_rows
 from headwater.training.plan import Learner, Plan
@@ -105,9 +105,21 @@ def refuse_long_rows(model: Model, training: TrainingSettings) -> None:
         )
 
 
-def weight_average(model: Model, training: TrainingSettings) -> WeightAverage | None:
+def weight_average(model: Model, training: TrainingSettings) -> Average | None:
     """The average of the weights that the settings ask for; what is thrown away later has no part in it."""
-    return WeightAverage(model.named_parameters()) if training.average == "exponential" else None
+    match training.average:
+        case "exponential":
+            return WeightAverage(model.named_parameters())
+        case "last":
+            assert training.steps and training.average_last and training.average_steps, "derived by then"
+            return LastWeights(
+                model.named_parameters(),
+                count=training.average_last,
+                every=training.average_steps,
+                steps=training.steps,
+            )
+        case "none" | None:
+            return None
 
 
 def _device(name: str) -> torch.device:

@@ -147,7 +147,9 @@ class TrainingSettings:
     decay_steps: int | None = None
     clip: float | None = 1.0
     adapt: Literal["full", "head", "lora", "gradual"] = "full"
-    average: Literal["none", "exponential"] | None = None
+    average: Literal["none", "exponential", "last"] | None = None
+    average_last: int | None = None  # of "last": how many weights
+    average_steps: int | None = None  # of "last": how far they are apart
     early_stopping: int | None = None
     stop_when_flat: bool = False
     activation_checkpointing: bool = False
@@ -172,10 +174,17 @@ class TrainingSettings:
             micro_batches=self.micro_batches,
             learning_rate=self.learning_rate,
             clip=self.clip,
+            average_last=self.average_last,
+            average_steps=self.average_steps,
             early_stopping=self.early_stopping,
             checkpoint_steps=self.checkpoint_steps,
             evaluation_steps=self.evaluation_steps,
         )
+        for name in ("average_last", "average_steps"):
+            if getattr(self, name) is not None and self.average != "last":
+                raise SettingsError(
+                    f"training.{name} belongs to training.average=last; give both, or leave it out"
+                )
         if self.varied is not None and not 0.0 <= self.varied <= 1.0:
             raise SettingsError(f"training.varied = {self.varied}; expected a strength from 0 to 1")
         if self.moved is not None and not 0.0 <= self.moved < 1.0:

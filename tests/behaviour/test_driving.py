@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -131,16 +132,76 @@ def test_evaluations_judge_the_average_and_training_goes_on_without_it(tmp_path:
     assert equal(seen[-1], weights(trip.learner))
 
 
-def test_an_average_that_was_stopped_goes_on_to_the_bit(tmp_path: Path) -> None:
-    straight = Trip(tmp_path / "straight", settings={"average": "exponential"})
+LAST_THREE = {"average": "last", "average_last": 3, "average_steps": 2, "steps": 12}
+
+
+@pytest.mark.parametrize("settings", [{"average": "exponential"}, LAST_THREE])
+@pytest.mark.parametrize("step", [1, 7, 10])
+def test_an_average_that_was_stopped_goes_on_to_the_bit(
+    tmp_path: Path, settings: dict[str, Any], step: int
+) -> None:
+    straight = Trip(tmp_path / "straight", settings=settings)
     straight()
-    stopped = Trip(tmp_path / "stopped", settings={"average": "exponential"})
-    stopped.batch_of = asked_at(7, stopped.stop)
+    stopped = Trip(tmp_path / "stopped", settings=settings)
+    stopped.batch_of = asked_at(step, stopped.stop)
     with pytest.raises(InterruptedRunError):
         stopped()
-    resumed = Trip(tmp_path / "stopped", settings={"average": "exponential"})
+    resumed = Trip(tmp_path / "stopped", settings=settings)
     resumed()
     assert equal(weights(resumed.learner), weights(straight.learner))
+
+
+def mean(some: list[Weights]) -> Weights:
+    """The mean as numpy finds it."""
+    stacked = {name: np.stack([weights[name].numpy() for weights in some]) for name in some[0]}
+    return {name: torch.from_numpy(rows.mean(axis=0, dtype=np.float64)) for name, rows in stacked.items()}
+
+
+def alike(one: Weights, other: Weights) -> bool:
+    return all(torch.allclose(one[name].double(), other[name].double(), atol=1e-7) for name in one)
+
+
+def test_what_is_shipped_is_the_mean_of_the_last_weights_at_their_distance(tmp_path: Path) -> None:
+    trip = Trip(tmp_path, settings=LAST_THREE)
+    trip()
+    plain = weights_after_each_step(12)
+    assert alike(weights(trip.learner), mean([plain[7], plain[9], plain[11]]))
+    assert not alike(weights(trip.learner), plain[11])
+    assert equal(trip.store.newest().tensors("model"), plain[11])  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_evaluations_judge_the_mean_of_the_weights_so_far(tmp_path: Path) -> None:
+    seen: list[Weights] = []
+
+    def evaluate() -> dict[str, float]:
+        seen.append(weights(trip.learner))
+        return {"loss": 1.0}
+
+    # Of 7 steps the first, third, fifth and seventh are kept.
+    settings = {**LAST_THREE, "steps": 7, "average_last": 2, "evaluation_steps": 1}
+    trip = Trip(tmp_path, 7, evaluate, settings)
+    trip()
+    plain = weights_after_each_step(7)
+    assert equal(seen[1], plain[0])
+    assert alike(seen[3], mean([plain[0], plain[2]]))
+    assert alike(seen[6], mean([plain[4], plain[6]]))
+    assert equal(trip.store.newest().tensors("model"), plain[6])  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_early_stopping_ships_the_mean_that_was_the_best(tmp_path: Path) -> None:
+    settings = {**LAST_THREE, "early_stopping": 1, "evaluation_steps": 4}
+    trip = Trip(tmp_path, 12, scripted([0.5, 0.7]), settings)
+    assert trip().shipped_step == 4
+    plain = weights_after_each_step(4)
+    assert alike(weights(trip.learner), mean([plain[1], plain[3]]))
+
+
+def test_no_more_weights_are_kept_than_are_averaged(tmp_path: Path) -> None:
+    trip = Trip(tmp_path, 40, settings={**LAST_THREE, "steps": 40})
+    trip()
+    newest = trip.store.newest()
+    assert newest is not None
+    assert {name.partition("/")[0] for name in newest.tensors("average")} == {"36", "38", "40"}
 
 
 def asked_at(step: int, stop: StopRequests) -> Callable[[int], Batch]:

@@ -26,6 +26,8 @@ CONFIGURATIONS: dict[str, tuple[str, ...]] = {
     "average and dropout": ("training.average=exponential", "model.dropout=0.1"),
     "fine-tuning": (
         "training.early_stopping=3",
+        "training.average=last",
+        "training.average_steps=2",
         "training.evaluation_steps=4",
         "training.checkpoint_steps=3",
         "training.learning_rate=0.003",

@@ -24,7 +24,7 @@ def test_without_steps_or_minutes_a_run_takes_ten_minutes() -> None:
 
 
 def test_deriving_twice_changes_nothing() -> None:
-    once = derive_rhythm(derive_pretraining(settings(steps=200)), evaluate=True)
+    once = derive_rhythm(derive_pretraining(settings(steps=200, average="last")), evaluate=True)
     assert derive_rhythm(derive_pretraining(once), evaluate=True) == once
 
 
@@ -50,6 +50,21 @@ def test_decay_steps_belong_to_the_schedule_that_has_them() -> None:
     )
     assert plain.training.decay_steps is None
     assert stable.training.decay_steps == 20
+
+
+def test_the_last_weights_are_five_and_span_a_small_part_of_the_run() -> None:
+    derived = derive_rhythm(derive_pretraining(settings(steps=700, average="last")), evaluate=False).training
+    assert (derived.average_last, derived.average_steps) == (5, 10)
+    plain = derive_rhythm(derive_pretraining(settings(steps=700)), evaluate=False).training
+    assert (plain.average_last, plain.average_steps) == (None, None)
+
+
+@pytest.mark.parametrize("average", [None, "none", "exponential"])
+@pytest.mark.parametrize("name", ["average_last", "average_steps"])
+def test_how_many_weights_are_averaged_is_said_of_the_last_ones_alone(average: Any, name: str) -> None:
+    changes: dict[str, Any] = {name: 3}
+    with pytest.raises(SettingsError, match=rf"training\.{name} belongs to training\.average=last"):
+        TrainingSettings(average=average, **changes)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from headwater.errors import SettingsError
-from headwater.training.averaging import WeightAverage, mean_of_weights
+from headwater.training.averaging import LastWeights, WeightAverage, mean_of_weights
 
 
 def _moved(model: nn.Module, step: int) -> None:
@@ -71,6 +71,13 @@ def test_the_average_of_another_model_is_refused() -> None:
     average = WeightAverage(nn.Linear(3, 3).named_parameters())
     with pytest.raises(SettingsError, match="other parameters than the model"):
         average.restore({"weight": torch.zeros(3, 3)})
+
+
+@pytest.mark.parametrize("saved", [{"4/weight": torch.zeros(3, 3)}, {"weight": torch.zeros(3, 3)}])
+def test_the_last_weights_of_another_model_are_refused(saved: dict[str, torch.Tensor]) -> None:
+    average = LastWeights(nn.Linear(3, 3).named_parameters(), count=2, every=1, steps=4)
+    with pytest.raises(SettingsError, match="other parameters than the model"):
+        average.restore(saved)
 
 
 def test_the_mean_of_checkpoints_is_the_mean_and_whole_numbers_are_the_last() -> None:
