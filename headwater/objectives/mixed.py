@@ -1,6 +1,6 @@
 """Several pretext tasks in one run: each makes its own task of every batch, and their losses are added by weight."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -68,6 +68,12 @@ class Mixed(Objective):
         for part in self._objectives.values():
             part.after_step(model)
 
+    def with_tasks(self, task: Task) -> Iterator[tuple[Objective, Task]]:
+        """Every objective, and the part of a task that it made."""
+        assert isinstance(task, MixedTask)
+        for name, part in self._objectives.items():
+            yield part, task.parts[name]
+
     @property
     def _objectives(self) -> dict[str, Objective]:
         return {name: part for name, part in self.parts.items() if isinstance(part, Objective)}
@@ -76,3 +82,11 @@ class Mixed(Objective):
     def _own(name: str, term: str) -> str:
         """Terms of one name in two objectives (the generator's masked tokens) stay apart."""
         return term if term == name else f"{name}/{term}"
+
+
+def parts_of(objective: Objective, task: Task) -> Iterator[tuple[Objective, Task]]:
+    """An objective and its task; where several train one model, each with its own."""
+    if isinstance(objective, Mixed):
+        yield from objective.with_tasks(task)
+    else:
+        yield objective, task

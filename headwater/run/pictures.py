@@ -17,6 +17,7 @@ from headwater.data.picture_batches import PictureBatches
 from headwater.data.sequencers import CodedPatches, Patches
 from headwater.errors import SettingsError
 from headwater.models import Model, begin_with_grid, build_model
+from headwater.objectives.mixed import parts_of
 from headwater.objectives.picture_objective import PictureObjective
 from headwater.run.choosing_model import chosen_picture_settings, chosen_settings
 from headwater.run.choosing_objective import Pretext
@@ -163,10 +164,11 @@ class Pictures:
 
     def look(self, learner: Learner, held_out: HeldOut, reports: Path) -> None:
         """Draw the lines of pictures that the pretext task has, one below the other."""
-        objective = learner.objective
-        if isinstance(objective, PictureObjective):
-            patches, found = self.pool.patches, objective.pictures(learner.model, held_out.tasks[0], DRAWN)
-            lines = [patches.pixels(line) for line in found]
+        patches = self.pool.patches
+        for objective, task in parts_of(learner.objective, held_out.tasks[0]):
+            if not isinstance(objective, PictureObjective):
+                continue
+            lines = [patches.pixels(line) for line in objective.pictures(learner.model, task, DRAWN)]
             draw_rows(
                 [patches.shown(line) for line in lines], reports / f"{objective.name}.png", objective.lines
             )

@@ -88,6 +88,14 @@ def test_every_pretext_task_of_pictures_learns(
     assert (run.path / "reports" / f"{objective}.png").is_file()
 
 
+def test_each_of_several_pretext_tasks_leaves_its_own_picture(photos: Path, tmp_path: Path) -> None:
+    both = "jigsaw=1,masked_patch=0.5"
+    run = hw.pretrain(
+        photos, out=tmp_path / "run", objective=both, size="nano", steps=2, assign=ASSIGN, quiet=True
+    )
+    assert {path.name for path in (run.path / "reports").iterdir()} == {"jigsaw.png", "masked_patch.png"}
+
+
 def test_a_run_that_draws_is_asked_for_pictures_and_classifies_as_any_other(
     photos: Path, drawer: hw.Run, painter: hw.Run, tmp_path: Path
 ) -> None:
