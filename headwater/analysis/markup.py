@@ -100,6 +100,7 @@ def page(title: str, content: Iterable[str]) -> str:
 
 
 def inline_picture(content: bytes, alt: str) -> str:
-    """A PNG file inside the page."""
+    """A PNG or GIF file inside the page."""
     data = base64.b64encode(content).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="{clean(alt)}">'
+    kind = "gif" if content.startswith(b"GIF8") else "png"
+    return f'<img src="data:image/{kind};base64,{data}" alt="{clean(alt)}">'

@@ -33,6 +33,9 @@ from headwater.telling import Told
 from headwater.training.progress import Progress
 from headwater.training.signals import StopRequests
 
+_PICTURES = {".png": "", ".gif": ", moving"}
+"""Files that pretext tasks leave, and what is told of them besides their name."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class GainResult(Told):
@@ -136,13 +139,21 @@ def gain(
         numbers = json.dumps(result.to_dict(), ensure_ascii=False, indent=1)
         (reports / "gain.json").write_text(numbers, encoding="utf-8")
     title = f"{run.path.name} on {Path(train).parent.name or Path(train).stem}"
-    shown = tuple(
-        (picture.stem, picture.read_bytes()) for picture in sorted(run.folder.reports.glob("*.png"))
-    )
+    shown = _pictures_in(run.folder.reports)
     write_gain_report(
         result.report, judgement, gain_facts(judgement, rows, plan, title, probes=probes, shown=shown)
     )
     return result
+
+
+def _pictures_in(reports: Path) -> tuple[tuple[str, bytes], ...]:
+    """What pretext tasks left to look at, by name; a clip that moves stands behind its still."""
+    named = [
+        (f"{path.stem}{_PICTURES[path.suffix]}", path)
+        for path in reports.glob("*")
+        if path.suffix in _PICTURES
+    ]
+    return tuple((name, path.read_bytes()) for name, path in sorted(named))
 
 
 def parsed_budgets(budgets: str | Sequence[Budget]) -> tuple[Budget, ...]:

@@ -179,7 +179,9 @@ def test_their_gain_is_measured(
     assert {cell["arm"] for cell in told["cells"]} >= {
         *("pretrained", "scratch", "recurrent", "convolutional", "floor"),
     }
-    assert floor in found.report.read_text()
+    page = found.report.read_text()
+    assert floor in page
+    assert ("data:image/gif;base64," in page) is (data == "walks")
     assert told["sentence"]
 
 

@@ -199,6 +199,13 @@ def test_a_shifted_test_has_its_own_section():
     assert "+10.0 points (95 % 5.0 … 15.0, p = 0.01)" in words
 
 
+def test_pictures_that_pre_training_left_are_inside_the_page_stills_and_moving_ones():
+    shown = (("painted", b"\x89PNG"), ("painted, moving", b"GIF89a"))
+    outline = Outline(gain_page(Judgement(), replace(_facts(), shown=shown)))
+    kinds = {(image["alt"], str(image["src"]).split(";")[0]) for image in outline.all("img")}
+    assert kinds == {("painted", "data:image/png"), ("painted, moving", "data:image/gif")}
+
+
 def test_what_is_not_known_is_left_out():
     words = " ".join(Outline(gain_page(Judgement(), GainFacts(title="bare"))).words)
     for title in ("Cost", "Examples", "What is taken for what", "How it was measured"):
