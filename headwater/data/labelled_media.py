@@ -14,7 +14,7 @@ from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import Source
 from headwater.data.kinds import MANY, PathLike, Split
 from headwater.data.media_pool import told_apart
-from headwater.data.media_tables import find_media, label_column
+from headwater.data.media_tables import find_media, known_columns, label_column
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import LabelKind
 from headwater.data.readers.labelled import sources_of_split, with_numbers
@@ -68,7 +68,11 @@ def read_labelled_media(
         text_columns=(),
         label_column=label or place,
         problems=problems,
-        facts={"cut": cut.to_dict(), "labels_in": place},
+        facts={
+            "cut": cut.to_dict(),
+            "labels_in": place,
+            "not_read": [name for name in known_columns(sources) if name != label],
+        },
     )
 
 

@@ -83,7 +83,7 @@ def label_column(sources: Sequence[Source], wanted: str | None) -> str | None:
     ``wanted``, else a column with a label's name, else the only one there is. Raises BadDataError where it is not
     there, or where there are several that might be meant.
     """
-    columns = list(dict.fromkeys(name for source in sources for name in source.row or ()))
+    columns = known_columns(sources)
     if not columns or wanted in columns:
         return wanted if columns else None
     if wanted is not None:
@@ -94,6 +94,11 @@ def label_column(sources: Sequence[Source], wanted: str | None) -> str | None:
             f"{listed(columns)} are known of each file; say which of them is the label with --label"
         )
     return (named or columns)[0]
+
+
+def known_columns(sources: Sequence[Source]) -> list[str]:
+    """What tables say of these sources besides which file and which part they are."""
+    return list(dict.fromkeys(name for source in sources for name in source.row or ()))
 
 
 def _named_in(table: Source) -> Modality | None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from headwater.data.cutting import cut_of
 from headwater.data.examples import Content, Example, LabelledSet
+from headwater.data.readers.columns import listed
 from headwater.data.sequencers import Sequencer, vocabulary_in
 from headwater.errors import BadDataError
 from headwater.evaluation.metrics import ClassificationReport, classification_report
@@ -162,11 +163,17 @@ def where_labels_stand(rows: LabelledSet) -> str:
 
 
 def texts_told(rows: LabelledSet) -> str:
-    """Which columns are read as text; of pictures and recordings, at which size they are read."""
+    """Which columns are read as text; of pictures and recordings, at which size they are read, and what is not."""
     if rows.text_columns:
         return f"; text: {', '.join(rows.text_columns)}"
     cut = cut_of(rows.facts["cut"])
-    return f"; {cut.what}: {cut.told()}"
+    return f"; {cut.what}: {cut.told()}{not_read(rows)}"
+
+
+def not_read(rows: LabelledSet) -> str:
+    """Which columns beside pictures and recordings say something that nothing is learnt from."""
+    others = rows.facts.get("not_read", [])
+    return f"; columns not read: {listed(others)}" if others else ""
 
 
 def require_pairs(rows: LabelledSet) -> None:

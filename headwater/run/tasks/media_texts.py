@@ -17,6 +17,7 @@ from headwater.run.deriving import Habits
 from headwater.run.fitting import encode, labelled_batches
 from headwater.run.settings import TrainingSettings
 from headwater.run.starting import DEFAULT_LENGTH, StartingPoint
+from headwater.run.tasks.classification import not_read
 from headwater.run.tasks.task import Task
 
 
@@ -50,7 +51,9 @@ class MediaTextTask(Task[Patches]):
     def remark(self, rows: LabelledSet) -> str:
         """How many texts, and the first of them."""
         first = (rows.examples[0].label or "")[:60]
-        return f"{len(rows):,} rows with a text each in {rows.label_column}, the first: {first}"
+        return (
+            f"{len(rows):,} rows with a text each in {rows.label_column}, the first: {first}{not_read(rows)}"
+        )
 
     def knowing_words(
         self, start: StartingPoint, rows: LabelledSet, check: Callable[[], None]

@@ -12,6 +12,7 @@ from headwater.data.cutting import PictureCut, cut_of, digest_of
 from headwater.data.labelled_media import read_labelled_media
 from headwater.data.problems import Problems
 from headwater.errors import BadDataError, MissingInputError
+from headwater.run.tasks.classification import not_read
 
 
 @pytest.fixture
@@ -40,6 +41,16 @@ def test_folders_are_labels_and_parts_are_kept_apart(pets: Path) -> None:
     assert first.pixels is not None
     assert (first.pixels.shape, first.label) == ((18, 18, 3), "cat")
     assert first.digest == digest_of(np.asarray(Image.open(pets / "train" / "cat" / "0.png")))
+
+
+def test_columns_that_nothing_is_learnt_from_are_named(pets: Path) -> None:
+    table = pets / "train" / "labels.tsv"
+    rows = [f"cat/{number}.png\t{number % 2}\ta title" for number in range(3)]
+    table.write_text("file\tgood\ttitle\n" + "\n".join(rows), encoding="utf-8")
+    found = read_labelled_media(table, label="good", cut=PictureCut())
+    assert found.facts["not_read"] == ["title"]
+    assert not_read(found) == "; columns not read: title"
+    assert not_read(read_labelled_media(pets, split="test", cut=PictureCut())) == ""
 
 
 def test_broken_ones_are_counted_again_without_being_decoded_again(
