@@ -36,6 +36,10 @@ class BatchStream(Protocol):
         """How many batches the epoch has."""
         ...
 
+    def example(self, item: int) -> int:
+        """The number, in its store, of the example or document that an item of a batch is of."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
@@ -116,6 +120,10 @@ class TokenBatches:
             while len(self._ends) < first + self._neighbourhoods:
                 self._count_next()
         return self._ends[first + self._neighbourhoods - 1] - (self._ends[first - 1] if first else 0)
+
+    def example(self, item: int) -> int:
+        """The number of the document that an item is of."""
+        return self._items.document(item)
 
     @property
     def efficiency(self) -> float:
@@ -223,6 +231,30 @@ class LabelledBatches:
         """How many batches the epoch has: the same in every epoch."""
         del epoch
         return len(self._examples) // self._rows * self._parts
+
+    def example(self, item: int) -> int:
+        """The item itself."""
+        return item
+
+
+@dataclass(frozen=True, slots=True)
+class WindowBatches:
+    """Batches of windows over examples; ``examples`` are the numbers of those that each window is of."""
+
+    stream: BatchStream
+    examples: Sequence[int]
+
+    def batch(self, number: int) -> Batch:
+        """The batch of this number, counted from 0 across epochs."""
+        return self.stream.batch(number)
+
+    def batches_per_epoch(self, epoch: int) -> int:
+        """How many batches the epoch has."""
+        return self.stream.batches_per_epoch(epoch)
+
+    def example(self, item: int) -> int:
+        """The number of the example that a window is of."""
+        return self.examples[self.stream.example(item)]
 
 
 def evaluation_batches(

@@ -18,7 +18,7 @@ from headwater.data.cutting import Cut, PictureCut, digest_of, watched
 from headwater.data.files import Source
 from headwater.data.likeness import GRID, MOST_APART, Sketch, nearly_equal, sketch_of
 from headwater.data.media_tables import find_media
-from headwater.data.problems import Problems
+from headwater.data.problems import Problems, place_of
 from headwater.data.readers.media import Medium
 from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers.patches import Patches
@@ -31,7 +31,7 @@ VALIDATION_SHARE = 0.02
 DECODED = 2
 """Which numbers are made of a file; another one where a decoder makes others."""
 _A_GROUP = 512
-_FILES = ("train.npy", "validation.npy", "digests.npy", "facts.json")
+_FILES = ("train.npy", "validation.npy", "digests.npy", "places.npy", "facts.json")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,8 +41,15 @@ class MediaPool:
     train: Pixels
     validation: Pixels
     digests: NDArray[np.int64]  # of the train pictures as they were decoded
+    places: NDArray[np.int64]  # of the train pictures: the number of the source, the row; (N, 2)
+    sources: Sequence[Source]  # that are learnt from
     patches: Patches
     facts: dict[str, Any]  # for data.json
+
+    def place(self, item: int) -> str:
+        """Where a train picture stands in the user's files."""
+        source, row = self.places[item].tolist()
+        return place_of(self.sources[source].path, row)
 
 
 def build_media_pool(
@@ -82,15 +89,17 @@ def build_media_pool(
         build = _Build(train, judging, held_out, cut, keep_duplicates, seed, progress, check)
         with made_in_cache(folder, _FILES, "the pool cannot be built") as aside:
             build.into(aside, key)
-    return _open(folder)
+    return _open(folder, train)
 
 
-def _open(folder: Path) -> MediaPool:
+def _open(folder: Path, sources: Sequence[Source]) -> MediaPool:
     facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
     return MediaPool(
         train=np.load(folder / "train.npy", mmap_mode="r"),
         validation=np.load(folder / "validation.npy", mmap_mode="r"),
         digests=np.load(folder / "digests.npy"),
+        places=np.load(folder / "places.npy"),
+        sources=sources,
         patches=Patches.from_dict(facts["patches"]),
         facts=facts,
     )
@@ -173,6 +182,9 @@ class _Build:
         np.save(folder / "train.npy", pixels)
         np.save(folder / "validation.npy", np.stack(judging) if judging else pixels[:0])
         np.save(folder / "digests.npy", np.array([learnt.digest for learnt in train], np.int64))
+        number = {source.path: place for place, source in enumerate(self.train)}
+        places = [(number[learnt.path], learnt.row) for learnt in train]
+        np.save(folder / "places.npy", np.array(places, np.int64))
         problems.absorb(repeated)
         facts = {
             "key": key,

@@ -86,6 +86,11 @@ class Mixture:
         found = [source.following(np.array([item])) for source, item in self._at_home(items)]
         return np.concatenate(found)
 
+    def document(self, item: int) -> int:
+        """The number of the document that an item is of."""
+        ((source, own),) = self._at_home(np.array([item]))
+        return source.document(own)
+
     def _at_home(self, items: Integers) -> Iterator[tuple[Items, int]]:
         """The source of each item, and its number there."""
         owners = np.searchsorted(self._firsts, items, side="right") - 1

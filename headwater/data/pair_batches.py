@@ -92,6 +92,10 @@ class PairBatches:
         del epoch
         return len(self._pairs) // self._rows
 
+    def example(self, item: int) -> int:
+        """The item itself."""
+        return item
+
     def once(self) -> Iterator[Batch]:
         """Every pair once and as it is."""
         for first in range(0, len(self._pairs), self._rows):

@@ -19,7 +19,7 @@ from headwater.data.media_pool import VALIDATION_SHARE, told_apart
 from headwater.data.pair_items import Cuts, Items, PairItems, pair_items
 from headwater.data.pairing import Pairing, PairRow, PairSet, find_pairs, modality_of_side
 from headwater.data.pool import vocabulary_size_for
-from headwater.data.problems import Problems
+from headwater.data.problems import Problems, place_of
 from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers import Patches, Sides, Tokenizer
 from headwater.data.splits import split_of
@@ -27,7 +27,7 @@ from headwater.data.store import cache_folder, store_key
 from headwater.data.tokenizer import Progress
 from headwater.errors import BadDataError
 
-FORMAT = 2
+FORMAT = 3
 _FILES = ("facts.json", "pairs.npz")
 _NAMES = ("first", "second")
 _VOCABULARY = "tokenizer.json"
@@ -45,8 +45,13 @@ class PairPool:
     digests: NDArray[
         np.int64
     ]  # of the pictures, recordings and clips of the train pairs as they were decoded
+    rows: Sequence[PairRow]  # that the train pairs are of
     sides: Sides
     facts: dict[str, Any]  # for data.json
+
+    def place(self, pair: int) -> str:
+        """Where it is said that a train pair belongs together."""
+        return place_of(self.rows[pair].path, self.rows[pair].row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,7 @@ def build_pair_pool(
         build = _Build(found, train, judging, never, asked, sides, vocabulary_size, seed, progress, check)
         with made_in_cache(folder, _FILES, "the pool cannot be built") as aside:
             build.into(aside, key, problems)
-    return _open(folder, sides)
+    return _open(folder, sides, train)
 
 
 def _told(row: PairRow) -> list[Any]:
@@ -158,7 +163,7 @@ class _Build:
         held = [pair_items(pairs, cuts, unread, self.check) for pairs in self.never if pairs.rows]
         if self.never[1:] and not len(held[-1].pairs):
             raise BadDataError(f"none of the held-out pairs can be read: {unread.summary()}")
-        train, validation = self._split(items, held, problems)
+        train, validation, rows = self._split(items, held, problems)
         if not len(train):
             raise BadDataError(f"no pair is left to learn from: {problems.summary()}")
         both = (items.first, items.second)
@@ -168,7 +173,9 @@ class _Build:
         digests = np.concatenate(
             [side.digests[train[:, place]] for place, side in enumerate(both) if cuts[place] is not None]
         )
-        np.savez(folder / "pairs.npz", train=train, validation=validation, digests=np.unique(digests))
+        np.savez(
+            folder / "pairs.npz", train=train, validation=validation, digests=np.unique(digests), rows=rows
+        )
         kept = {
             "key": key,
             "what": "pairs",
@@ -190,8 +197,8 @@ class _Build:
 
     def _split(
         self, items: PairItems, held: Sequence[PairItems], problems: Problems
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Which pairs are learnt from and which judge."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Which pairs are learnt from and which judge, and the number of the row of each that is learnt from."""
         media = [place for place, cut in enumerate(self.cuts) if cut is not None]
         never = {
             digest
@@ -209,6 +216,8 @@ class _Build:
         apart = never | judged
         seen: set[tuple[int, int]] = set()
         parts: tuple[list[list[int]], list[list[int]]] = ([], [])
+        number = {id(row): place for place, row in enumerate(self.train)}
+        learnt: list[int] = []
         for row, pair in zip(items.rows, items.pairs.tolist(), strict=True):
             digests = (int(items.first.digests[pair[0]]), int(items.second.digests[pair[1]]))
             kept_out = never if id(row) in judging else apart
@@ -221,9 +230,12 @@ class _Build:
                 by_content = not judging and split_of(
                     digests[media[0]], VALIDATION_SHARE, f"validation {self.seed}"
                 )
-                parts[id(row) in judging or by_content].append(pair)
+                judges = id(row) in judging or by_content
+                parts[judges].append(pair)
+                if not judges:
+                    learnt.append(number[id(row)])
         train, validation = (np.array(part, np.int64).reshape(-1, 2) for part in parts)
-        return train, validation
+        return train, validation, np.array(learnt, np.int64)
 
     def _keep(
         self, folder: Path, name: str, side: Items, cut: Cut | None, learnt: NDArray[np.int64]
@@ -242,7 +254,7 @@ class _Build:
         return {"patches": cut.patches(pixels[learnt]).to_dict()}
 
 
-def _open(folder: Path, sides: Sides | None) -> PairPool:
+def _open(folder: Path, sides: Sides | None, rows: Sequence[PairRow]) -> PairPool:
     facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
     items: list[SideItems] = []
     ways: list[Patches | Tokenizer] = []
@@ -257,11 +269,13 @@ def _open(folder: Path, sides: Sides | None) -> PairPool:
                 ways.append(Patches.from_dict(patches))
     with np.load(folder / "pairs.npz") as kept:
         train, validation, digests = kept["train"], kept["validation"], kept["digests"]
+        rows = [rows[number] for number in kept["rows"].tolist()]
     return PairPool(
         items=(items[0], items[1]),
         train=train,
         validation=validation,
         digests=digests,
+        rows=rows,
         sides=sides or Sides(ways[0], ways[1]),
         facts=facts,
     )

@@ -91,6 +91,10 @@ class PictureBatches:
         del epoch
         return len(self._pixels) // self._rows
 
+    def example(self, item: int) -> int:
+        """The item itself."""
+        return item
+
 
 def pictures_once(pixels: Sequence[Pixels], patches: Patches) -> Iterator[Batch]:
     """Every picture once and as it is; ``items`` of each batch are the numbers of its pictures."""

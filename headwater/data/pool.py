@@ -1,6 +1,7 @@
 """From files and folders to a pool ready for training: kept documents → vocabulary → stores, built once."""
 
 import json
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from headwater.data.files import find_sources
 from headwater.data.gathering import Gathering, Paths
 from headwater.data.mixture import Mixture
 from headwater.data.piece_cache import Tokens
+from headwater.data.problems import place_of
 from headwater.data.readers.sources import refuse_columns_of_plain_text
 from headwater.data.splits import Fingerprints, split_of, text_digest
 from headwater.data.spool import Spool
@@ -28,7 +30,14 @@ from headwater.errors import BadDataError
 VALIDATION_SHARE = 0.02
 _MOST_BYTES_TO_LEARN_FROM = 32 << 20
 _DOCUMENTS_A_GROUP = 1024
-_FILES = ("train.arrow", "validation.arrow", "fingerprints.arrow", "tokenizer.json", "facts.json")
+_FILES = (
+    "train.arrow",
+    "validation.arrow",
+    "fingerprints.arrow",
+    "tokenizer.json",
+    "places.npy",
+    "facts.json",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +48,7 @@ class Pool:
     train: Store
     validation: Store
     fingerprints: Fingerprints  # of the train documents
+    places: NDArray[np.int64]  # of the train documents: the number of the source, the row; (documents, 2)
     facts: dict[str, Any]  # for data.json
 
     def windows(self, length: int) -> Items:
@@ -49,6 +59,11 @@ class Pool:
         borders = pairwise([0, *accumulate(counts)])
         parts = [Windows(self.train, length, documents=range(*border)) for border in borders]
         return Mixture(parts, weights)
+
+    def place(self, document: int) -> str:
+        """Where a train document stands in the user's files."""
+        source, row = self.places[document].tolist()
+        return place_of(self.facts["sources"][source]["path"], row)
 
     def token_vectors(self, width: int, *, check: Callable[[], None] | None = None) -> NDArray[np.float32]:
         """What counting says of each token's company: (V, width); kept beside the train documents."""
@@ -137,6 +152,7 @@ def _open(folder: Path) -> Pool:
         train=Store.open(folder / "train.arrow"),
         validation=Store.open(folder / "validation.arrow"),
         fingerprints=Fingerprints.load(folder / "fingerprints.arrow"),
+        places=np.load(folder / "places.npy", mmap_mode="r"),
         facts=json.loads((folder / "facts.json").read_text(encoding="utf-8")),
     )
 
@@ -151,6 +167,7 @@ class _Build:
     split: tuple[float, int]  # share and seed
     watch: Watch
     documents_of_paths: Counter[int] = field(default_factory=Counter[int])
+    places: "array[int]" = field(default_factory=lambda: array("q"))
 
     def into(self, folder: Path, key: str) -> None:
         """Build everything and put it where the key says."""
@@ -160,6 +177,7 @@ class _Build:
     def _write(self, folder: Path, key: str) -> None:
         with Spool(folder / "train.texts") as train, Spool(folder / "validation.texts") as validation:
             self._gather(train, validation)
+            np.save(folder / "places.npy", np.frombuffer(self.places, np.int64).reshape(-1, 2))
             tokenizer = self.tokenizer or self._learn(train)
             tokenizer.save(folder / "tokenizer.json")
             train_store = self._encode(tokenizer, train, folder / "train.arrow")
@@ -179,6 +197,7 @@ class _Build:
         for example in self.gathering.validation():
             validation.add(example.text)
         named = len(validation) > 0
+        number = {source.path: place for place, source in enumerate(self.gathering.paths.sources)}
         share, seed = self.split
         for count, example in enumerate(self.gathering.train(list(validation.texts()))):
             if count % _DOCUMENTS_A_GROUP == 0:
@@ -188,6 +207,7 @@ class _Build:
                 validation.add(example.text)
             else:
                 train.add(example.text)
+                self.places.extend((number[example.path], example.row))
                 self.documents_of_paths[self.gathering.paths.owner[example.path]] += 1
         if not len(train):
             raise BadDataError(f"no document is left to learn from: {self.gathering.problems.summary()}")

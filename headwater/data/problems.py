@@ -7,6 +7,11 @@ from typing import Any, NamedTuple
 KEPT_PER_REASON = 20
 
 
+def place_of(path: str, row: int) -> str:
+    """A row as every message names it, ``a.csv row 17``; with ``row`` 0 the whole file."""
+    return f"{path} row {row}" if row else path
+
+
 class Problem(NamedTuple):
     """One row (or, with ``row`` 0, one whole file) that was left out, and why."""
 
@@ -16,8 +21,8 @@ class Problem(NamedTuple):
     detail: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.path} row {self.row}" if self.row else self.path
-        return f"{place}: {self.reason}{f' ({self.detail})' if self.detail else ''}"
+        detail = f" ({self.detail})" if self.detail else ""
+        return f"{place_of(self.path, self.row)}: {self.reason}{detail}"
 
 
 class Problems:
@@ -79,8 +84,7 @@ class Problems:
         if self.files:
             parts.append(f"{self.files:,} files not read to their end{_reasons(self._file_counts)}")
         if first := self.first(1):
-            place = f"{first[0].path} row {first[0].row}" if first[0].row else first[0].path
-            parts[-1] += f" (first: {place})"
+            parts[-1] += f" (first: {place_of(first[0].path, first[0].row)})"
         return "; ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:

@@ -40,6 +40,10 @@ class Items(Protocol):
         """The token that comes after each item in its document, -1 where the document ends with it."""
         ...
 
+    def document(self, item: int) -> int:
+        """The number of the document that an item is of."""
+        ...
+
 
 class Windows:
     """Item number ↔ (document, start, stop).
@@ -86,6 +90,10 @@ class Windows:
         found = np.full(len(items), -1)
         found[goes_on] = self.store.tokens[(self.store.offsets[documents] + stops)[goes_on]]
         return found
+
+    def document(self, item: int) -> int:
+        """The number of the document that a window is of."""
+        return int(self.documents[item])
 
 
 def cut(sizes: Integers, content: int) -> tuple[Integers, Integers, Integers]:

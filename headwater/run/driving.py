@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,8 @@ class Drive:
     stop: StopRequests
     evaluate: Evaluate | None = None
     average: Average | None = None
+    place_of: Callable[[int], str] | None = None
+    """Where an item of a batch stands in the user's files."""
 
     def __call__(self) -> Journey:
         """Train to the end; the model then holds the weights to ship.
@@ -63,7 +65,7 @@ class Drive:
             # A stop during an evaluation saves the step without it: what the step still owes comes first.
             owing = self._owes_evaluation(journey)
             over = self._step_done(store, log, journey) if owing else self._enough(journey)
-            for record in () if over else train(self.learner, self.batch_of, self.plan, start=start):
+            for record in () if over else self._steps(start):
                 if self.average is not None:
                     self.average.update(record.step - 1)
                 journey.add(record)
@@ -72,6 +74,9 @@ class Drive:
                     break
         self._take_weights_to_ship(store, journey)
         return journey
+
+    def _steps(self, start: int) -> Iterator[StepRecord]:
+        return train(self.learner, self.batch_of, self.plan, start=start, place_of=self.place_of)
 
     def _step_done(self, store: CheckpointFolder, log: EventLog | None, journey: Journey) -> bool:
         """Evaluate, save and stop as is due after a step; True when the run is over before its last step."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from headwater.data.cutting import Cut, cut_of
 from headwater.data.examples import LabelledSet
-from headwater.data.problems import Problems
+from headwater.data.problems import Problems, place_of
 from headwater.data.splits import content_digest
 from headwater.errors import UsageError
 from headwater.run.settings import DataSettings
@@ -61,6 +61,10 @@ class LabelledData:
                     "says nothing about new rows"
                 )
         return found
+
+    def place(self, example: int) -> str:
+        """Where a row to learn from stands."""
+        return place_of(self.train.examples[example].path, self.train.examples[example].row)
 
     def facts(self) -> dict[str, Any]:
         """What data.json says of them."""

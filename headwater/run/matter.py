@@ -67,6 +67,10 @@ class Matter(Protocol):
         """Positions of a usual sequence."""
         ...
 
+    def place(self, example: int) -> str:
+        """Where an example to learn from stands in the user's files."""
+        ...
+
     def sample(self) -> Tensor:
         """Some of what is learnt from, in the numbers that a model reads; SettingsError where it reads none."""
         ...

@@ -201,6 +201,10 @@ class Pairs:
         ]
         return sum(lengths) // 2
 
+    def place(self, example: int) -> str:
+        """Where a pair stands."""
+        return self.pool.place(example)
+
     def sample(self) -> Tensor:
         """No pretext task of pairs begins with patches."""
         raise SettingsError("pairs are no pictures; choose an --objective for pairs")

@@ -176,6 +176,10 @@ class Pictures:
                 moving = [patches.moving_pictures(line) for line in lines]
                 draw_moving(moving, reports / f"{objective.name}.gif", objective.lines)
 
+    def place(self, example: int) -> str:
+        """Where a picture, a recording or a clip stands."""
+        return self.pool.place(example)
+
     def sample(self) -> Tensor:
         """Patches of some pictures to learn from: (B, N, P)."""
         return _sampled(self.pool)

@@ -172,6 +172,10 @@ class Texts:
         assert settings.training.length is not None
         return round(float(self.pool.windows(settings.training.length).lengths.mean()))
 
+    def place(self, example: int) -> str:
+        """Where a document stands."""
+        return self.pool.place(example)
+
     def sample(self) -> Tensor:
         """Texts are no numbers."""
         raise SettingsError("texts have words, not patches; choose an --objective for texts")

@@ -121,8 +121,18 @@ def test_three_steps_in_a_row_that_are_not_finite_stop_the_run_and_name_its_exam
     chosen = learner()
     with torch.no_grad():
         chosen.model.backbone.token_embedding.weight.fill_(math.nan)
-    with pytest.raises(TrainingStoppedError, match=r"3 steps in a row .*step 3.*examples \[0, 1"):
+    with pytest.raises(TrainingStoppedError, match=r"3 steps in a row .*step 3, on example 0, example 1"):
         run(chosen, 9)
+
+
+def test_a_stopped_run_names_the_rows_of_its_examples_each_once_and_counts_the_many() -> None:
+    chosen = learner()
+    with torch.no_grad():
+        chosen.model.backbone.token_embedding.weight.fill_(math.nan)
+    many = replace(batch_of(0), items=torch.arange(24).repeat_interleave(2))
+    named = ", ".join(f"notes.csv row {row}" for row in range(1, 9))
+    with pytest.raises(TrainingStoppedError, match=rf"on {named} and 16 more\)"):
+        list(train(chosen, lambda _: many, plan(9), place_of=lambda item: f"notes.csv row {item + 1}"))
 
 
 def test_gradients_are_clipped_to_their_common_norm() -> None:

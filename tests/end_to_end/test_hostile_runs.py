@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import headwater as hw
+from headwater.errors import TrainingStoppedError
 
 WEIGHTS = "model/model.safetensors"
 CONFIG = "model/config.json"
@@ -233,3 +234,34 @@ def test_a_run_does_not_go_on_over_other_data(
     assert seen.code == 65
     assert "has begun to learn from other data than stand there now" in seen.err
     assert json.loads((run / "data.json").read_text(encoding="utf-8")) == facts
+
+
+@pytest.mark.parametrize("objective", ["masked_tokens", "sentence_order"])
+def test_a_run_whose_loss_is_no_number_names_the_rows(
+    workplace: Path, tmp_path: Path, objective: str
+) -> None:
+    with pytest.raises(TrainingStoppedError) as stopped:
+        hw.pretrain(
+            workplace / "notes.jsonl",
+            objective=objective,
+            size="nano",
+            steps=8,
+            out=tmp_path / "run",
+            assign=["training.length=64", "training.batch_tokens=128", "training.learning_rate=1e30"],
+            quiet=True,
+        )
+    assert f"on {workplace / 'notes.jsonl'} row " in str(stopped.value)
+
+
+def test_a_fine_tuning_whose_loss_is_no_number_names_the_rows(
+    workplace: Path, pretrained: hw.Run, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingStoppedError, match=r"train\.csv row \d+, .*train\.csv row"):
+        hw.finetune(
+            pretrained,
+            workplace / "train.csv",
+            out=tmp_path / "run",
+            steps=8,
+            assign=["training.learning_rate=1e30"],
+            quiet=True,
+        )

@@ -111,12 +111,14 @@ def test_a_table_without_tags_is_refused(
 def test_every_word_of_a_long_sentence_is_learnt_from(pretrained: hw.Run) -> None:
     tokenizer = Tokenizer.load(pretrained.path / "model" / "tokenizer.json")
     words = ["Anna", "went", "to", "Lima"] * 40
-    rows = TaggedRows([words], [list(range(len(words)))])
+    rows = TaggedRows([["Bruno"], words], [[0], list(range(len(words)))])
     training = TrainingSettings(length=32, batch_rows=1000, micro_batches=1)
-    batch = rows.batches(tokenizer, training).batch(0)
+    stream = rows.batches(tokenizer, training)
+    batch = stream.batch(0)
     assert batch.labels is not None
     assert batch.inputs.shape[1] <= 32
     assert set(range(len(words))) <= set(batch.labels.flatten().tolist())
+    assert sorted(stream.example(int(item)) for item in batch.items) == [0] + [1] * (len(batch.items) - 1)
 
 
 def test_an_edited_card_is_named(tagger: hw.Run, workplace: Path, told: Callable[..., Seen]) -> None:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headwater.data.batches import BatchStream
+from headwater.data.batches import BatchStream, WindowBatches
 from headwater.data.examples import Content, Example, LabelledSet, texts_in
 from headwater.data.question_windows import OVERLAP, QuestionWindows
 from headwater.data.readers.questions import answers_of, missing_part
@@ -226,7 +226,8 @@ class QuestionRows:
         learnable, targets = self.learnable(windows), windows.targets(self.borders)
         kept = [row for row, window in enumerate(windows.windows) if window.question in learnable]
         tokens = windows.tokens
-        return labelled_batches([tokens[row] for row in kept], Labels(targets[kept]), tokenizer, training)
+        stream = labelled_batches([tokens[row] for row in kept], Labels(targets[kept]), tokenizer, training)
+        return WindowBatches(stream, [windows.windows[row].question for row in kept])
 
     def learnable(self, windows: QuestionWindows) -> set[int]:
         """The questions whose answer is whole in some window; of the others every window would say "nothing"."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.batches import BatchStream
+from headwater.data.batches import BatchStream, WindowBatches
 from headwater.data.characters import WITHOUT_BLANKS
 from headwater.data.examples import Content, Example, LabelledSet, texts_in
 from headwater.data.kinds import Split
@@ -206,7 +206,8 @@ class TaggedRows:
         """Training batches over windows as long as the model reads; a word's tag stands at its first token."""
         found = windows(self.sentences, tokenizer, training.length or DEFAULT_LENGTH)
         labels = TokenLabels([self._labels(window) for window in found])
-        return labelled_batches([window.tokens for window in found], labels, tokenizer, training)
+        stream = labelled_batches([window.tokens for window in found], labels, tokenizer, training)
+        return WindowBatches(stream, [window.sentence for window in found])
 
     def __len__(self) -> int:
         return len(self.sentences)

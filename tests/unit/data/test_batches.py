@@ -50,6 +50,14 @@ def test_an_epoch_holds_every_window_once(
     assert {batch.epoch for batch in batches} == {epoch}
 
 
+def test_an_item_tells_its_document(windows: Windows, tokenizer: Tokenizer):
+    stream = TokenBatches(windows, tokenizer, tokens_per_batch=128, seed=1, length_grouping=False)
+    batch = stream.batch(3)
+    documents = [stream.example(int(item)) for item in batch.items]
+    assert documents == (batch.inputs[:, 1] - 10).tolist()
+    assert documents != batch.items.tolist()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_batch_exceeds_its_tokens_padding_counted(
     windows: Windows, tokenizer: Tokenizer, kind: dict[str, Any]

@@ -48,6 +48,15 @@ def test_pictures_become_squares_of_one_size_without_repetitions(photos: Path, t
     assert pool.patches.mean == pytest.approx([0.5] * 3, abs=0.03)
 
 
+def test_every_picture_knows_its_file(photos: Path, tmp_path: Path) -> None:
+    for _ in range(2):  # made, and found again
+        pool = build_media_pool([photos], cut=PictureCut(side=16), cache=tmp_path / "cache")
+        for item in (0, 3, len(pool.train) - 1):
+            path, _, row = pool.place(item).partition(" row ")
+            assert digest_of(np.atleast_3d(np.asarray(Image.open(path)))) == pool.digests[item]
+            assert row == "1"
+
+
 def photograph(seed: int, side: int = 96) -> Image.Image:
     """Soft shapes, as photographs have them."""
     rng = np.random.default_rng(seed)

@@ -62,6 +62,10 @@ def test_items_keep_their_tokens(mixture: Mixture):
     assert mixture.lengths[items].tolist() == [3, 3, 8, 6]
 
 
+def test_an_item_is_of_a_document_of_its_own_source(mixture: Mixture):
+    assert [mixture.document(item) for item in (0, 899, 900, 950)] == [0, 899, 900, 950]
+
+
 def test_what_follows_an_item_is_its_sources_to_say(store: Store):
     sources = [Windows(store, 8, documents=range(part * 100, part * 100 + 100)) for part in range(2)]
     mixture = Mixture(sources, [1, 1])

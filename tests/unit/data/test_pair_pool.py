@@ -56,6 +56,26 @@ def test_pairs_are_kept_and_found_again(tmp_path: Path) -> None:
         assert np.array_equal(first.items[0][picture], np.asarray(Image.open(tmp_path / "a" / f"{name}.png")))
 
 
+def test_every_pair_knows_its_row(tmp_path: Path) -> None:
+    table = made(tmp_path / "a", range(40), "train.tsv")
+    with table.open("a") as file:
+        file.write(
+            "3.png\tthe picture with the number 3\n9.png\tanother name of the picture with the number 9\n"
+        )
+    for _ in range(2):  # made, and found again
+        found = pool(tmp_path, table)
+        rows = {
+            str(found.items[1][text]): found.place(pair)
+            for pair, (_, text) in enumerate(found.train.tolist())
+        }
+        places = {
+            f"the picture with the number {number}": f"{table} row {number + 1}" for number in range(40)
+        }
+        places["another name of the picture with the number 9"] = f"{table} row 42"
+        assert rows == {text: places[text] for text in rows}
+        assert len(rows) > 30
+
+
 def test_pairs_of_held_out_pictures_are_left_out(tmp_path: Path) -> None:
     table = made(tmp_path / "a", range(40), "train.tsv")
     test = tmp_path / "a" / "test.tsv"

@@ -100,6 +100,21 @@ def test_a_folder_of_test_files_alone_is_refused(tmp_path: Path):
         built(tmp_path, tmp_path / "corpus")
 
 
+def test_every_document_knows_its_file_and_row(tmp_path: Path, corpus: Path):
+    rows = [
+        f'{{"note": "{text}"}}' for text in [*sentences(3, 1), *sentences(50, 4)]
+    ]  # the first stand in corpus
+    notes = written(tmp_path / "notes.jsonl", rows)
+    pool = built(tmp_path, corpus, notes, validation_share=0.2)
+    places = {text: f"{corpus} row {line}" for line, text in enumerate(sentences(200, 1), 1)}
+    places |= {text: f"{notes} row {row}" for row, text in enumerate(sentences(50, 4), 4)}
+    told = {
+        pool.tokenizer.decode(pool.train[number]): pool.place(number) for number in range(len(pool.train))
+    }
+    assert told == {text: places[text] for text in texts(pool)}
+    assert len(told) > 150
+
+
 def test_the_second_call_builds_nothing(tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch):
     first = built(tmp_path, corpus)
     monkeypatch.setattr(pool_module, "Gathering", None)
