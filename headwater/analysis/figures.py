@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.analysis.lettering import CJK_FONTS
 from headwater.analysis.markup import clean
 
 if TYPE_CHECKING:
@@ -47,19 +48,6 @@ STYLES = {
     "parent": LineStyle("#a07a18", "P", "-."),
 }
 _MORE = tuple(STYLES.values())
-_CJK_FONTS = (
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Noto Sans SC",
-    "Source Han Sans SC",
-    "WenQuanYi Zen Hei",
-    "WenQuanYi Micro Hei",
-    "PingFang SC",
-    "Hiragino Sans GB",
-    "Microsoft YaHei",
-    "SimHei",
-    "Droid Sans Fallback",
-)
 LONGEST_LABEL = 16
 LONGEST_QUANTITY = 60
 MAX_LABELLED_CLASSES = 24
@@ -97,7 +85,7 @@ def _fonts() -> list[str]:
     from matplotlib import font_manager
 
     installed = {font.name for font in font_manager.fontManager.ttflist}
-    return ["DejaVu Sans", *[name for name in _CJK_FONTS if name in installed][:1]]
+    return ["DejaVu Sans", *[name for name in CJK_FONTS if name in installed][:1]]
 
 
 @contextmanager

@@ -3,17 +3,21 @@
 import io
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from headwater.analysis.lettering import font_for, in_lines
 from headwater.data.readers.pictures import as_seen
 from headwater.errors import StorageError
 
 SMALLEST_SIDE = 96
 """Pixels of a drawn picture: small ones are drawn larger."""
+CAPTION_LETTERS = 13
+"""Pixels of the letters of a text under a picture."""
 SMALLEST_LETTERS = 15
 """Pixels; a wide sheet, which is looked at from further away, has larger ones."""
 WIDEST = 2400
@@ -24,15 +28,20 @@ _GAP = 4
 _INK = "#444"
 
 
-def draw_rows(rows: Sequence[NDArray[np.uint8]], path: Path, names: Sequence[str] = ()) -> None:
+def draw_rows(
+    rows: Sequence[NDArray[np.uint8]], path: Path, names: Sequence[str] = (), captions: Sequence[str] = ()
+) -> bool:
     """Draw each of ``rows`` (B, H, W, K) as a line of pictures, one line below the other, its name before it.
 
     Of pictures as wide as the frames of a clip, side by side, there are fewer in a line, and more lines below these.
-    Raises StorageError where the file cannot be written.
+    ``captions`` are texts that stand under all lines, one a column. False where no font of this machine can draw
+    them: then they are left out. Raises StorageError where the file cannot be written.
     """
-    sheet = _sheet(rows, names)
+    font = font_for(captions, CAPTION_LETTERS) if captions else None
+    sheet = _sheet(rows, names, _Captions(captions, font) if font else None)
     with _written(path):
         sheet.save(path)
+    return font is not None or not captions
 
 
 def draw_moving(rows: Sequence[NDArray[np.uint8]], path: Path, names: Sequence[str] = ()) -> None:
@@ -42,14 +51,37 @@ def draw_moving(rows: Sequence[NDArray[np.uint8]], path: Path, names: Sequence[s
         frames[0].save(path, save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0)
 
 
-def _sheet(rows: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> Image.Image:
+@dataclass(frozen=True, slots=True)
+class _Captions:
+    """Texts under columns."""
+
+    texts: Sequence[str]
+    font: ImageFont.FreeTypeFont
+
+    def in_lines(self, width: int) -> list[str]:
+        """Each as lines of a column that is so wide."""
+        return ["\n".join(in_lines(text, self.font, width - _GAP)) for text in self.texts]
+
+    def height(self, texts: Sequence[str]) -> int:
+        """Pixels of the longest."""
+        pen = ImageDraw.Draw(Image.new("L", (1, 1)))
+        return 2 * _GAP + max(
+            round(pen.multiline_textbbox((0, 0), text, font=self.font)[3]) for text in texts
+        )
+
+
+def _sheet(
+    rows: Sequence[NDArray[np.uint8]], names: Sequence[str], captions: _Captions | None = None
+) -> Image.Image:
     assert not names or len(rows) <= len(names), "every line has a name, or none"
     height, width = rows[0].shape[1:3]
     scale = _scale(rows[0][0])
     down, right = height * scale + _GAP, width * scale + _GAP
     columns = min(len(rows[0]), max(1, WIDEST // right))
     blocks = -(-len(rows[0]) // columns)
-    block = down * len(rows) + _GAP * (blocks > 1)
+    words = captions.in_lines(right - _GAP) if captions else []
+    under = captions.height(words) if captions else 0
+    block = down * len(rows) + under + _GAP * (blocks > 1)
     letters = max(SMALLEST_LETTERS, min(right * columns // 90, height * scale // 2))
     font = ImageFont.load_default(letters) if names else None
     margin = (
@@ -64,6 +96,10 @@ def _sheet(rows: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> Image.Ima
         for number, pixels in enumerate(pictures):
             place, column = divmod(number, columns)
             sheet.paste(_image(pixels, scale), (margin + column * right, _GAP + place * block + line * down))
+    for number, text in enumerate(words):
+        place, column = divmod(number, columns)
+        top = place * block + down * len(rows) + _GAP
+        pen.multiline_text((margin + column * right, top), text, fill=_INK, font=captions and captions.font)
     return sheet
 
 

@@ -1,6 +1,6 @@
 """Pairs as a pre-training run learns from them: two sides, each cut or tokenised in its own way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headwater.analysis.pictures import draw_rows
+from headwater.analysis.captioned import Captioned, write_captioned
+from headwater.analysis.pictures import draw_rows, png
 from headwater.data.cutting import Cut, cut_like
 from headwater.data.kinds import Learnt, Side
 from headwater.data.likeness import sketches_of
@@ -25,6 +26,7 @@ from headwater.data.splits import Fingerprints
 from headwater.errors import SettingsError
 from headwater.models import Model, PatchSettings, TwoTowers, begin_with_grid, build_model
 from headwater.models.tower_sizes import Shape, two_tower_settings
+from headwater.objectives.mixed import parts_of
 from headwater.run.choosing_objective import Pretext
 from headwater.run.deriving import size_rule
 from headwater.run.fitting import views_of
@@ -48,6 +50,7 @@ TEXT_LENGTH = 64
 DRAWN = 8
 FOUND = 3
 """Things drawn below each of these."""
+LINES = ("its own", "found first", "second", "third")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +213,10 @@ class Pairs:
         raise SettingsError("pairs are no pictures; choose an --objective for pairs")
 
     def look(self, learner: Learner, held_out: HeldOut, reports: Path) -> None:
-        """Draw pictures, and below each those that the other side of its pair finds: the best is the picture itself."""
+        """Draw pictures, and below each those that the other side of its pair finds: the best is the picture itself.
+
+        A text that asked stands under them; where no font can draw it, on a page beside the picture.
+        """
         if not held_out.tasks or not isinstance(learner.model.backbone, TwoTowers):
             return
         place = 0 if isinstance(self.pool.sides.first, Patches) else 1
@@ -224,11 +230,18 @@ class Pairs:
         asked, things = (vectors[side][torch.from_numpy(rows)] for side in (1 - place, place))
         found = (asked[:DRAWN] @ things.T).topk(min(FOUND, len(things)), dim=1).indices.cpu()
         shown = patches.shown(cast(Pixels, self.pool.items[place])[items])
-        draw_rows(
-            [shown[: len(found)], *(shown[line.numpy()] for line in found.T)],
-            reports / f"{learner.objective.name}.png",
-            ("its own", "found first", "second", "third"),
-        )
+        lines = [shown[: len(found)], *(shown[line.numpy()] for line in found.T)]
+        objective, _ = next(parts_of(learner.objective, held_out.tasks[0]))
+        others = self.pool.items[1 - place]
+        numbers = batch.labels[:, 1 - place].cpu()[torch.from_numpy(rows)][:DRAWN].tolist()
+        texts = [str(others[number]) for number in numbers] if self.pool.sides.text else []
+        path = reports / f"{objective.name}.png"
+        if not draw_rows(lines, path, LINES, texts):
+            write_captioned(
+                path.with_suffix(".html"),
+                objective.name,
+                list(map(_captioned, texts, zip(*lines, strict=True))),
+            )
 
     def _sides(self, settings: RunSettings) -> tuple[SideItems, SideItems]:
         first, second = (
@@ -238,6 +251,11 @@ class Pairs:
             )
         )
         return first, second
+
+
+def _captioned(text: str, pictures: Sequence[Pixels]) -> Captioned:
+    told = f"{', '.join(LINES[: len(pictures)])}, by"
+    return Captioned([png(pixels) for pixels in pictures], [(told, text)])
 
 
 def cuts_like(sides: Sides) -> Cuts:

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from headwater.analysis.lettering import font_for, in_lines
 from headwater.analysis.pictures import draw_moving, draw_rows
 
 
@@ -34,6 +36,36 @@ def test_names_come_again_with_every_block_of_wide_pictures(tmp_path: Path) -> N
     margin = drawn(tmp_path / "wide.png")[:, :40]
     written = [bool(margin[row : row + 96].min() < 200) for row in (4, 104, 208, 308)]
     assert written == [True] * 4
+
+
+def test_a_text_stands_under_its_column(tmp_path: Path) -> None:
+    lines = [np.zeros((2, 96, 96, 3), np.uint8)] * 2
+    draw_rows(lines, tmp_path / "bare.png")
+    assert draw_rows(lines, tmp_path / "told.png", captions=("straße " * 9, "a"))
+    bare, told = drawn(tmp_path / "bare.png"), drawn(tmp_path / "told.png")
+    assert np.array_equal(told[: len(bare)], bare)
+    under = told[len(bare) :]
+    assert [bool(under[:, 100 * side : 100 * side + 100].min() < 100) for side in (0, 1)] == [True, True]
+    assert under[60:, :100].min() < 100  # in several lines
+    assert under[60:, 100:].min() == 255
+    assert under[:, 96:104].min() == 255  # and none runs into the next column
+
+
+def test_what_no_font_can_draw_is_left_out_and_said(tmp_path: Path) -> None:
+    lines = [np.zeros((1, 96, 96, 3), np.uint8)]
+    draw_rows(lines, tmp_path / "bare.png")
+    assert not draw_rows(lines, tmp_path / "told.png", captions=("\U0010fffd",))
+    assert np.array_equal(drawn(tmp_path / "told.png"), drawn(tmp_path / "bare.png"))
+
+
+@pytest.mark.parametrize("text", ["one two three four five", "一个粉色刺头的人物面向右" * 2, "x" * 60, ""])
+def test_lines_are_as_wide_as_there_is_room_and_lose_nothing(text: str) -> None:
+    font = font_for(["a"], 13)
+    assert font is not None
+    lines = in_lines(text, font, 80)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(font.getlength(line) <= 80 for line in lines)
+    assert in_lines("word " * 200, font, 80)[-1] == "…"
 
 
 def test_a_moving_picture_has_names_too(tmp_path: Path) -> None:
