@@ -12,10 +12,12 @@ from headwater.models.transformer import TransformerBackbone, TransformerEncoder
 from headwater.nn.adapters import adapt
 from headwater.nn.attention import Attend
 from headwater.nn.block import Block
+from headwater.nn.heads import TiedDecoder
 from headwater.objectives import Objective
 from headwater.objectives.objective import Reads
 from headwater.run.deriving import derive_machine
 from headwater.run.settings import MachineSettings, RunSettings, TrainingSettings
+from headwater.run.starting import base_of
 from headwater.training.averaging import Average, LastWeights, WeightAverage
 from headwater.training.distributed import World
 from headwater.training.optimizers import build_optimizer, depths, freeze_below, fused_rows
@@ -146,15 +148,20 @@ def build_learner(model: Model, objective: Objective, training: TrainingSettings
 
 def adapted(model: Model, settings: RunSettings) -> None:
     """Where the settings ask for low-rank corrections, freeze the backbone and add them."""
-    if settings.training.adapt == "lora":
-        backbone = model.backbone
-        adapt(
-            backbone,
-            rank=settings.adapter.rank,
-            alpha=settings.adapter.alpha,
-            rows=published_rows(model),
-            seed=settings.training.seed,
-        )
+    if settings.training.adapt != "lora":
+        return
+    adapt(
+        model.backbone,
+        rank=settings.adapter.rank,
+        alpha=settings.adapter.alpha,
+        rows=published_rows(model, base_of(settings.start_from)),
+        seed=settings.training.seed,
+    )
+    for head in model.heads.modules():
+        if isinstance(
+            head, TiedDecoder
+        ):  # what stands beside the frozen table of tokens: peft has no module for it
+            head.requires_grad_(False)
 
 
 def thawing(learner: Learner, training: TrainingSettings) -> Learner:

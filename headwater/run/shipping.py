@@ -25,7 +25,7 @@ from headwater.run.folder import RunFolder
 from headwater.run.journey import Journey
 from headwater.run.labelled import LabelledData
 from headwater.run.settings import RunSettings
-from headwater.run.starting import StartingPoint, model_folder, sequencer_of
+from headwater.run.starting import StartingPoint, base_of, model_folder, sequencer_of
 from headwater.training.precision import peak_memory
 from headwater.version import VERSION
 
@@ -107,8 +107,7 @@ def ship_finetuned(
         **({} if test is None else {"test": test}),
     }
     if settings.training.adapt == "lora":
-        base = None if settings.start_from is None else str(model_folder(Path(settings.start_from)))
-        adapter = settings.adapter
+        base, adapter = base_of(settings.start_from), settings.adapter
         save_adapter(folder.path / "adapter", model, rank=adapter.rank, alpha=adapter.alpha, base=base)
         merge(model.backbone)
     save_bundle(folder.model, model, start.shipped, card)

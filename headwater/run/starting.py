@@ -216,3 +216,8 @@ def model_folder(path: Path) -> Path:
         f"finish it first: headwater resume {path}" if unfinished else "name a run folder or a model folder"
     )
     raise MissingInputError(f"there is no model in {path}: no config.json in it or in its model/; {remedy}")
+
+
+def base_of(start_from: str | None) -> Path | None:
+    """The model folder of what a run begins from, or None for random weights."""
+    return None if start_from is None else model_folder(Path(start_from))

@@ -135,4 +135,5 @@ LAYOUT = Layout(
     names=names,
     body_prefix="dinov2.",
     extras=extras,
+    modules=vit.ATTENTION_MODULES,
 )

@@ -141,7 +141,8 @@ class Layout:
     the head that config.json names by the names of the tensors in a file. ``repeated`` gives, of those names, the ones
     that repeat a tied tensor, and which; ``computed`` tensors (names, or patterns of names) may stand in a file too and
     are not read: they follow from the settings, or nobody ever read them. ``extras`` are the tensors that stand in
-    every file and in none of our models.
+    every file and in none of our models. ``modules`` are parts of names that transformers 5 replaces by others as it
+    reads a file, in this order.
     """
 
     model_type: str
@@ -156,6 +157,13 @@ class Layout:
     repeated: Repeated = no_ties
     computed: frozenset[str] = frozenset()
     extras: Callable[[Any, HeadSettings | None], list[Extra]] = no_extras
+    modules: tuple[tuple[str, str], ...] = ()
+
+    def in_memory(self, name: str) -> str:
+        """What transformers 5 calls a tensor that a file names so."""
+        for published, module in self.modules:
+            name = name.replace(published, module)
+        return name
 
     def passes_over(self, name: str, extras: Iterable[Extra]) -> bool:
         """True for a tensor that may stand in a file and is not read."""

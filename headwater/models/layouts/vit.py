@@ -37,6 +37,18 @@ ARCHITECTURES = {
 }
 SLICES = "headwater_slices"
 """How many slices of time a strip has, where it is one of a clip; ViT itself knows no time."""
+ATTENTION_MODULES = (
+    ("attention.attention.query", "attention.q_proj"),
+    ("attention.attention.key", "attention.k_proj"),
+    ("attention.attention.value", "attention.v_proj"),
+    ("attention.output.dense", "attention.o_proj"),
+)
+MODULES = (
+    ("encoder.layer.", "layers."),
+    *ATTENTION_MODULES,
+    ("intermediate.dense", "mlp.fc1"),
+    ("output.dense", "mlp.fc2"),
+)
 KNOWN = frozenset(
     [
         "hidden_size",
@@ -231,4 +243,5 @@ LAYOUT = Layout(
     names=names,
     body_prefix="vit.",
     extras=extras,
+    modules=MODULES,
 )

@@ -119,4 +119,5 @@ LAYOUT = Layout(
     names=names,
     body_prefix="vivit.",
     extras=partial(vit.extras, prefix="vivit."),
+    modules=vit.MODULES,
 )

@@ -43,7 +43,7 @@ def test_peft_loads_an_adapter_and_gives_the_same_logits(
         for up in correction.up:
             torch.nn.init.normal_(up, std=0.1)
     torch.nn.init.normal_(model.heads["classification"].get_parameter("classifier.weight"))
-    save_adapter(tmp_path / "adapter", model, rank=3, alpha=6.0, base=str(tmp_path / "model"))
+    save_adapter(tmp_path / "adapter", model, rank=3, alpha=6.0, base=tmp_path / "model")
 
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
     assert config["modules_to_save"] == MODULES[settings.layout or ""]
