@@ -2,8 +2,8 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -45,6 +45,8 @@ class Drive:
     stop: StopRequests
     evaluate: Evaluate | None = None
     average: Average | None = None
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What the run was told and derived, by full name: for whoever compares runs in TensorBoard."""
     place_of: Callable[[int], str] | None = None
     """Where an item of a batch stands in the user's files."""
 
@@ -128,7 +130,7 @@ class Drive:
         if not self.plan.world.first:
             yield None
             return
-        with EventLog(self.folder.path, resume_at=start) as log:
+        with EventLog(self.folder.path, resume_at=start, hyperparameters=self.hyperparameters) as log:
             yield log
 
     def _log(self, log: EventLog | None, record: StepRecord) -> None:

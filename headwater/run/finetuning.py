@@ -103,6 +103,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
             stop=stop,
             evaluate=task.judge(reader, data.validation.examples) if data.validation is not None else None,
             average=weight_average(model, settings.training),
+            hyperparameters=settings.by_full_name(),
             place_of=lambda item: data.place(batches.example(item)),
         )
         journey = drive()

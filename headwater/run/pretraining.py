@@ -104,6 +104,7 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
             stop=stop,
             evaluate=_evaluation(settings, matter, pretext, learner, folder, stop.check),
             average=weight_average(model, settings.training),
+            hyperparameters=settings.by_full_name(),
             place_of=lambda item: matter.place(batches.example(item)),
         )
         journey = drive()

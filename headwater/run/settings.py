@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -248,9 +249,25 @@ class RunSettings:
         """The same as TOML tables."""
         return to_mapping(self)
 
+    def by_full_name(self) -> dict[str, str | float]:
+        """The same in one level, ``training.learning_rate`` = 0.001; several values as one text."""
+        return {name: _one(value) for name, value in _flat(self.to_mapping())}
+
     def having(self, **tables: dict[str, Any]) -> "RunSettings":
         """These settings with some values of some tables replaced: ``having(training={"steps": 10})``."""
         changed = {
             name: dataclasses.replace(getattr(self, name), **values) for name, values in tables.items()
         }
         return dataclasses.replace(self, **changed)
+
+
+def _flat(values: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{where}{name}.")
+        else:
+            yield f"{where}{name}", value
+
+
+def _one(value: Any) -> str | float:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from headwater.errors import BadDataError, MissingInputError, StorageError
 
 FILE = "events.jsonl"
 RESUME = "resume"
+_GROUPS = {"evaluation": "eval"}
 _TAGS = {"train/learning_rate": "lr"}
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -31,17 +32,23 @@ Value = float | int | str | bool | None | list[Any] | dict[str, Any]
 class EventLog:
     """Appends to the events of a run; one process writes, any number may read.
 
-    Every line and every point of a curve (tags train/loss, evaluation/loss, lr …) is in its file when
+    Every line and every point of a curve (tags train/loss, eval/loss, lr …) is in its file when
     ``write`` returns, so a killed process loses nothing. ``resume_at`` is the step whose state the run goes
-    on from: what an earlier process wrote after it is taken back, in the file by a "resume" line. Raises
-    StorageError.
+    on from: what an earlier process wrote after it is taken back, in the file by a "resume" line.
+    ``hyperparameters`` stand beside the curves. Raises StorageError.
     """
 
     def __init__(
-        self, run_folder: str | Path, *, resume_at: int | None = None, tensorboard: bool = True
+        self,
+        run_folder: str | Path,
+        *,
+        resume_at: int | None = None,
+        tensorboard: bool = True,
+        hyperparameters: Mapping[str, Value] | None = None,
     ) -> None:
         self.path = Path(run_folder) / FILE
         self._resume_at = resume_at
+        self._hyperparameters = hyperparameters or {}
         self._curves_folder = self.path.parent / "tensorboard" if tensorboard else None
         self._curves: Curves | None = None
         self._file = -1
@@ -61,7 +68,7 @@ class EventLog:
         self.close()
 
     def write(self, kind: str, *, step: int, **values: Value) -> None:
-        """Add one line; numbers also become points of the curves "kind/name"."""
+        """Add one line; numbers also become points of the curves "kind/name", of evaluations "eval/name"."""
         event = {"kind": kind, "step": step, "time": round(time.time(), 3), **values}
         line = json.dumps(_spelled(event), ensure_ascii=False, allow_nan=False) + "\n"
         self._append(line.encode("utf-8", errors="surrogatepass"))
@@ -87,15 +94,17 @@ class EventLog:
                 raise
 
     def _draw(self, kind: str, step: int, values: dict[str, Value]) -> None:
-        tags = {name: _TAGS.get(f"{kind}/{name}", f"{kind}/{name}") for name in values}
+        tags = {name: f"{_GROUPS.get(kind, kind)}/{name}" for name in values}
         points = {
-            tags[name]: float(value) for name, value in values.items() if isinstance(value, (int, float))
+            _TAGS.get(tags[name], tags[name]): float(value)
+            for name, value in values.items()
+            if isinstance(value, (int, float))
         }
         if self._curves_folder is None or not points:
             return
         with self._plain_words():
             if self._curves is None:
-                self._curves = Curves(self._curves_folder, self._resume_at)
+                self._curves = Curves(self._curves_folder, self._resume_at, self._hyperparameters)
             self._curves.add(step, points)
 
     @contextmanager
@@ -110,13 +119,15 @@ class EventLog:
 
 
 class Curves:
-    """A TensorBoard event file.
+    """A TensorBoard event file: curves, and the hyperparameters that its table of runs shows.
 
     Why not tensorboardX's ``SummaryWriter``: its queue lives in another thread, and on a full disk that
     thread dies and training waits for it forever. Here the error comes back to whoever wrote.
     """
 
-    def __init__(self, folder: Path, resume_at: int | None) -> None:
+    def __init__(
+        self, folder: Path, resume_at: int | None, hyperparameters: Mapping[str, Value] | None = None
+    ) -> None:
         # Imported here: a run that logs no number need not load them.
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto import event_pb2, summary_pb2
@@ -132,6 +143,9 @@ class Curves:
             self._writer.write_event(
                 self._event(wall_time=time.time(), step=resume_at + 1, session_log=start)
             )
+        if hyperparameters:
+            summary = _session_of(hyperparameters)
+            self._writer.write_event(self._event(wall_time=time.time(), summary=summary))
         self._writer.flush()
 
     def add(self, step: int, points: dict[str, float]) -> None:
@@ -144,6 +158,29 @@ class Curves:
     def close(self) -> None:
         """Let the file go."""
         self._writer.close()
+
+
+def _session_of(hyperparameters: Mapping[str, Value]) -> Any:
+    """What TensorBoard's table of hyperparameters reads of a run."""
+    from tensorboardX.proto import plugin_hparams_pb2, summary_pb2
+
+    messages: Any = plugin_hparams_pb2
+    summaries: Any = summary_pb2
+    start = messages.SessionStartInfo(start_time_secs=time.time())
+    for name, value in hyperparameters.items():
+        match value:
+            case bool():
+                start.hparams[name].bool_value = value
+            case int() | float():
+                start.hparams[name].number_value = value
+            case _:
+                start.hparams[name].string_value = str(value)
+    content = messages.HParamsPluginData(session_start_info=start, version=0).SerializeToString()
+    told = summaries.SummaryMetadata.PluginData(plugin_name="hparams", content=content)
+    metadata = summaries.SummaryMetadata(plugin_data=told)
+    return summaries.Summary(
+        value=[summaries.Summary.Value(tag="_hparams_/session_start_info", metadata=metadata)]
+    )
 
 
 def read_events(path: str | Path, kind: str | None = None) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from headwater.run.starting import StartingPoint
 from headwater.sequence import SequenceLayout
 from headwater.settings import read_toml
 from headwater.training.precision import look_at_machine
+from tests.unit.training.test_events import curve_events
 
 
 def headwater(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -42,6 +43,15 @@ def test_a_run_folder_says_everything_about_its_run(pretrained: hw.Run) -> None:
     assert json.loads((pretrained.path / "environment.json").read_text(encoding="utf-8"))["packages"]["torch"]
     assert pretrained.summary.finished
     assert pretrained.summary.step == 12
+
+
+def test_tensorboard_has_curves_and_the_settings_of_a_run(pretrained: hw.Run) -> None:
+    values = [value for event in curve_events(pretrained.path) for value in event.summary.value]
+    tags = {value.tag for value in values}
+    assert {"train/loss", "eval/loss", "lr"} <= tags
+    (session,) = [value.metadata.plugin_data.content for value in values if value.tag.startswith("_hparams_")]
+    for name in (b"training.learning_rate", b"training.warmup_steps", b"model.size", b"data.paths"):
+        assert name in session
     assert "loss" in pretrained.summary.evaluation
 
 

@@ -5,14 +5,14 @@ import os
 from pathlib import Path
 
 import pytest
-from tensorboardX.proto import event_pb2
+from tensorboardX.proto import event_pb2, plugin_hparams_pb2
 from tensorboardX.record_writer import masked_crc32c
 
 from headwater.errors import BadDataError, MissingInputError, StorageError
 from headwater.training.events import EventLog, read_events
 
 
-def _curve_events(run: Path) -> list[event_pb2.Event]:  # pyright: ignore[reportAttributeAccessIssue]
+def curve_events(run: Path) -> list[event_pb2.Event]:  # pyright: ignore[reportAttributeAccessIssue]
     """Every record of every TensorBoard file: length, checksum, bytes, checksum."""
     events = []
     for file in sorted((run / "tensorboard").iterdir()):
@@ -141,9 +141,40 @@ def test_a_line_written_in_part_counts_as_a_full_disk(
 def test_numbers_become_curves_at_once_and_words_do_not(tmp_path: Path) -> None:
     log = EventLog(tmp_path)
     log.write("train", step=3, loss=0.5, learning_rate=0.125, note="text")
-    points = {v.tag: (e.step, v.simple_value) for e in _curve_events(tmp_path) for v in e.summary.value}
+    points = {v.tag: (e.step, v.simple_value) for e in curve_events(tmp_path) for v in e.summary.value}
     log.close()
     assert points == {"train/loss": (3, 0.5), "lr": (3, 0.125)}
+
+
+def test_evaluations_stand_in_tensorboards_usual_group_and_keep_their_name_in_the_file(
+    tmp_path: Path,
+) -> None:
+    with EventLog(tmp_path) as log:
+        log.write("evaluation", step=3, loss=0.5, accuracy=0.75)
+    points = {v.tag: v.simple_value for e in curve_events(tmp_path) for v in e.summary.value}
+    assert points == {"eval/loss": 0.5, "eval/accuracy": 0.75}
+    assert [event["kind"] for event in read_events(tmp_path)] == ["evaluation"]
+
+
+def test_hyperparameters_stand_where_tensorboards_table_looks_for_them(tmp_path: Path) -> None:
+    told = {
+        "model.size": "nano",
+        "training.steps": 8,
+        "training.learning_rate": 0.5,
+        "training.packed": False,
+    }
+    with EventLog(tmp_path, hyperparameters=told) as log:
+        log.write("train", step=1, loss=1.0)
+        log.write("train", step=2, loss=1.0)
+    values = [value for event in curve_events(tmp_path) for value in event.summary.value]
+    (first, *others) = [value for value in values if value.metadata.plugin_data.plugin_name == "hparams"]
+    assert not others
+    assert first.tag == "_hparams_/session_start_info"
+    data = plugin_hparams_pb2.HParamsPluginData()  # pyright: ignore[reportAttributeAccessIssue]
+    data.ParseFromString(first.metadata.plugin_data.content)
+    found = {name: getattr(v, v.WhichOneof("kind")) for name, v in data.session_start_info.hparams.items()}
+    assert found == told
+    assert found["training.packed"] is False
 
 
 def test_a_resumed_run_tells_tensorboard_which_points_to_hide(tmp_path: Path) -> None:
@@ -151,7 +182,7 @@ def test_a_resumed_run_tells_tensorboard_which_points_to_hide(tmp_path: Path) ->
         log.write("train", step=5, loss=1.0)
     with EventLog(tmp_path, resume_at=2) as log:
         log.write("train", step=3, loss=1.0)
-    starts = [event.step for event in _curve_events(tmp_path) if event.HasField("session_log")]
+    starts = [event.step for event in curve_events(tmp_path) if event.HasField("session_log")]
     assert starts == [3]
 
 
