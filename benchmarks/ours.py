@@ -93,7 +93,7 @@ def prepare_machine(way: Way) -> None:
     precision.use_threads(way.threads)
     torch.set_flush_denormal(way.flush_denormal)
     if way.deterministic:
-        precision.use_deterministic_algorithms()
+        precision.use_deterministic_algorithms(compiled=bool(way.compiled))
     _take_away(way)
 
 

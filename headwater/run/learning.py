@@ -41,7 +41,7 @@ def use_machine(settings: MachineSettings) -> torch.device:
         )
     tune_allocator()
     use_threads(settings.threads or 1)
-    use_deterministic_algorithms(device.type)
+    use_deterministic_algorithms(device.type, compiled=bool(settings.compile))
     return device
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from headwater.training.without_compiler import without_compiler
+
 # The odd quintic aX + b(XXᵀ)X + c(XXᵀ)²X that pulls singular values towards 1 fastest, not exactly to 1.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
@@ -53,7 +55,9 @@ class Muon(torch.optim.Optimizer):
         super().__init__(
             groups, {"lr": learning_rate, "weight_decay": 0.0, "matrices": False, "row_splits": ()}
         )
-        self._rest = torch.optim.AdamW([{"params": []}], lr=learning_rate, betas=betas, fused=True)
+        self._rest = without_compiler(torch.optim.AdamW)(
+            [{"params": []}], lr=learning_rate, betas=betas, fused=True
+        )
         for group in self._other_groups():
             for setting, value in self._rest.defaults.items():
                 group.setdefault(setting, value)

@@ -18,6 +18,7 @@ from headwater.errors import SettingsError
 from headwater.nn.attention import MultiHeadAttention
 from headwater.nn.feed_forward import GatedFeedForward
 from headwater.training.muon import Muon
+from headwater.training.without_compiler import without_compiler
 
 NamedParameters = Iterable[tuple[str, nn.Parameter]]
 Group = dict[str, Any]
@@ -29,23 +30,23 @@ _SGD_MOMENTUM = 0.9
 
 
 def _adamw(groups: list[Group], rate: float, betas: Betas) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(groups, lr=rate, betas=betas, fused=True)
+    return without_compiler(torch.optim.AdamW)(groups, lr=rate, betas=betas, fused=True)
 
 
 def _adam_l2(groups: list[Group], rate: float, betas: Betas) -> torch.optim.Optimizer:
-    return torch.optim.Adam(groups, lr=rate, betas=betas, fused=True)
+    return without_compiler(torch.optim.Adam)(groups, lr=rate, betas=betas, fused=True)
 
 
 def _sgd(groups: list[Group], rate: float, _betas: Betas) -> torch.optim.Optimizer:
-    return torch.optim.SGD(groups, lr=rate, momentum=_SGD_MOMENTUM, fused=True)
+    return without_compiler(torch.optim.SGD)(groups, lr=rate, momentum=_SGD_MOMENTUM, fused=True)
 
 
 def _muon(groups: list[Group], rate: float, betas: Betas) -> torch.optim.Optimizer:
-    return Muon(groups, learning_rate=rate, betas=betas)
+    return without_compiler(Muon)(groups, learning_rate=rate, betas=betas)
 
 
 def _adafactor(groups: list[Group], rate: float, _betas: Betas) -> torch.optim.Optimizer:
-    return torch.optim.Adafactor(groups, lr=rate)
+    return without_compiler(torch.optim.Adafactor)(groups, lr=rate)
 
 
 OPTIMIZERS: dict[str, Callable[[list[Group], float, Betas], torch.optim.Optimizer]] = {

@@ -109,12 +109,15 @@ def use_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def use_deterministic_algorithms(device: str = "cpu") -> None:
-    """From here on torch refuses what would give other bits the next time."""
+def use_deterministic_algorithms(device: str = "cpu", *, compiled: bool = False) -> None:
+    """From here on torch refuses what would give other bits the next time; what is ``compiled`` is made so, too."""
     if device.startswith("cuda"):
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
         torch.backends.cudnn.benchmark = False
-    torch.use_deterministic_algorithms(True)
+    if device.startswith("cuda") or compiled:
+        torch.use_deterministic_algorithms(True)
+    else:  # the same switch without the compiler's own, which would load all of the compiler
+        torch.set_deterministic_debug_mode("error")
     # By default this switch also fills every new tensor with NaN, which costs a pass over memory each.
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +65,16 @@ def test_the_tab_key_imports_nothing_heavy(line: str) -> None:
         "COMP_CWORD": str(len(words) - 1),
     }
     assert not modules_after(running(), **shell) & set(HEAVY)
+
+
+def test_a_run_does_not_load_the_compiler_that_it_does_not_use(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("one two three\n\nfour five six\n\n" * 20, encoding="utf-8")
+    begun = ("pretrain", str(tmp_path), "--out", str(tmp_path / "run"), "--size", "nano", "--steps", "2")
+    settings = ("--set", "training.length=16", "--set", "machine.threads=1", "--set", "machine.device=cpu")
+    code = running(*begun, *settings, "--quiet")
+    loaded = modules_after(code, HEADWATER_CACHE=str(tmp_path / "cache"))
+    assert "torch.optim" in loaded
+    assert "torch._dynamo" not in loaded
 
 
 def test_every_public_name_can_be_reached() -> None:

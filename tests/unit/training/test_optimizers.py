@@ -1,5 +1,6 @@
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from headwater.training.optimizers import (
     restore_optimizer,
     set_learning_rate,
 )
+from headwater.training.without_compiler import without_compiler
 
 RATE, DECAY, BETAS, EPSILON = 0.01, 0.1, (0.9, 0.98), 1e-8
 
@@ -245,3 +247,25 @@ def test_the_rows_of_an_attention_layers_three_projections_are_found() -> None:
         {"attention": MultiHeadAttention(8, 4, num_key_value_heads=2, mask=AttentionMask())}
     )
     assert fused_rows(model) == {"attention.qkv.weight": (8, 4, 4)}
+
+
+@pytest.mark.parametrize(
+    "kind", [torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD, torch.optim.Adafactor]
+)
+def test_without_the_guards_of_the_compiler_an_optimiser_does_the_same_bit_by_bit(
+    kind: type[torch.optim.Optimizer],
+) -> None:
+    torch.manual_seed(0)
+    start, gradients = torch.randn(7, 5), torch.randn(6, 7, 5)
+    found: list[torch.Tensor] = []
+    for made in (kind, without_compiler(kind)):
+        weight = torch.nn.Parameter(start.clone())
+        optimizer: Any = made([{"params": [weight]}])  # pyright: ignore[reportArgumentType, reportCallIssue]
+        for number, gradient in enumerate(gradients):
+            weight.grad = gradient.clone()
+            optimizer.step()
+            if number == 2:  # state goes out and comes back
+                optimizer.load_state_dict(optimizer.state_dict())
+            optimizer.zero_grad()
+        found.append(weight.detach())
+    assert torch.equal(*found)
