@@ -27,8 +27,8 @@ from headwater.data.store import cache_folder, store_key
 from headwater.data.tokenizer import Progress
 from headwater.errors import BadDataError
 
-FORMAT = 3
-_FILES = ("facts.json", "pairs.npz")
+FORMAT = 2
+_FILES = ("facts.json", "pairs.npz", "rows.npy")
 _NAMES = ("first", "second")
 _VOCABULARY = "tokenizer.json"
 SideItems = Pixels | Sequence[str]
@@ -173,9 +173,8 @@ class _Build:
         digests = np.concatenate(
             [side.digests[train[:, place]] for place, side in enumerate(both) if cuts[place] is not None]
         )
-        np.savez(
-            folder / "pairs.npz", train=train, validation=validation, digests=np.unique(digests), rows=rows
-        )
+        np.savez(folder / "pairs.npz", train=train, validation=validation, digests=np.unique(digests))
+        np.save(folder / "rows.npy", rows)
         kept = {
             "key": key,
             "what": "pairs",
@@ -269,13 +268,12 @@ def _open(folder: Path, sides: Sides | None, rows: Sequence[PairRow]) -> PairPoo
                 ways.append(Patches.from_dict(patches))
     with np.load(folder / "pairs.npz") as kept:
         train, validation, digests = kept["train"], kept["validation"], kept["digests"]
-        rows = [rows[number] for number in kept["rows"].tolist()]
     return PairPool(
         items=(items[0], items[1]),
         train=train,
         validation=validation,
         digests=digests,
-        rows=rows,
+        rows=[rows[number] for number in np.load(folder / "rows.npy").tolist()],
         sides=sides or Sides(ways[0], ways[1]),
         facts=facts,
     )
