@@ -271,11 +271,11 @@ def _boundary(leakage: Mapping[str, Any], sentences: Sequence[str]) -> str:
     if leaked:
         kinds = f"{leakage.get('exact', 0)} exactly, {leakage.get('near', 0)} nearly"
         told.append(
-            f"{leaked:,} test rows ({kinds}) were in what the model was pre-trained on. They are left out of "
+            f"{leaked:,} test rows ({kinds}) were in what the model was trained on before. They are left out of "
             "every score on this page."
         )
     else:
-        told.append("No test row was found in what the model was pre-trained on.")
+        told.append("No test row was found in what the model was trained on before.")
     comparison = with_leaked_words(leakage)
     shown = paragraph(comparison, quiet=True) if comparison else ""
     return section("Leakage and data boundary", bullets([*told, *sentences]), shown)

@@ -35,10 +35,10 @@ from headwater.experiments.plan import (
     draw_rows,
 )
 from headwater.experiments.rows import GainRows, digests_of, gain_rows
-from headwater.experiments.seen import Seen
 from headwater.run.deriving import derive_finetuning, derive_machine, derive_rhythm
 from headwater.run.fitting import EncodedRows
 from headwater.run.learning import use_machine
+from headwater.run.seen import Seen
 from headwater.run.settings import MachineSettings, RunSettings
 from headwater.run.starting import StartingPoint
 from headwater.settings import assignments, merged

@@ -5,7 +5,7 @@ Arms, data boundary, label budgets, fair effort, seeds and cost are described in
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ from headwater.experiments.plan import (
     short_classes,
 )
 from headwater.experiments.reporting import gain_facts, write_draws
-from headwater.experiments.rows import GainRows
-from headwater.experiments.seen import Seen
+from headwater.experiments.rows import GainRows, fine_tuned_on_note
 from headwater.experiments.workers import train_cells
 from headwater.run.folder import storage
+from headwater.run.seen import Seen
 from headwater.run.verbs import Run, open_run
 from headwater.telling import Told
 from headwater.training.progress import Progress
@@ -112,6 +112,7 @@ def gain(
         assign=tuple(assign),
     )
     rows = question.rows(Seen.of(run.path))
+    rows = replace(rows, notes=(*rows.notes, *fine_tuned_on_note(run.path, rows.train)))
     refuse_leaks(len(rows.test), rows.leaks)  # known before hours are spent on training
     refuse_leaks(len(rows.shifted or ()), rows.shifted_leaks, "shifted test")
     with Progress(quiet=quiet) as progress, StopRequests() as stop:

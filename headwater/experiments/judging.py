@@ -52,7 +52,7 @@ class Gain:
     shifted: tuple[Summary, ...] = ()
     shifted_verdicts: tuple[Verdict, ...] = ()
     shifted_leaked: int = 0
-    """Rows of the shifted test that were in what the model was pre-trained on; they are not scored."""
+    """Rows of the shifted test that were in what the model was trained on before; they are not scored."""
     pretraining: Pretraining
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class Gain:
             lines = [plain_table(self.shifted, "shifted test"), *map(verdict_sentence, self.shifted_verdicts)]
             if self.shifted_leaked:
                 lines.append(
-                    f"{self.shifted_leaked:,} rows of it were in what the model was pre-trained on: left out"
+                    f"{self.shifted_leaked:,} rows of it were in what the model was trained on before: left out"
                 )
             parts.append("\n".join(lines))
         return [part for part in parts if part]
@@ -236,7 +236,7 @@ def refuse_leaks(count: int, leaks: Leaks, part: str = "test") -> None:
     leaked = len(set(leaks.rows))
     if leaked > MAX_LEAKED_SHARE * count:
         raise BadDataError(
-            f"found {leaked} of {count} {part} rows in what the model was pre-trained on; expected at most half; "
+            f"found {leaked} of {count} {part} rows in what the model was trained on before; expected at most half; "
             f"pre-train again with --hold-out and the {part} file, or give another {part} file"
         )
 

@@ -15,8 +15,8 @@ from headwater.data.splits import content_digest
 from headwater.errors import BadDataError
 from headwater.experiments.judgement import Leaks
 from headwater.experiments.plan import rows_apart, take_validation
-from headwater.experiments.seen import Seen
 from headwater.run.labelled import left_out
+from headwater.run.seen import Seen, fine_tuned_on
 from headwater.run.tasks import ClassificationTask
 
 
@@ -107,8 +107,8 @@ def gain_rows(
     (exact, near), (other_exact, other_near) = among(judged), among(other or ())
     if known := sum(map(len, among(checked))) if validation is not None else 0:
         notes.append(
-            f"{known} of {len(checked)} validation rows were in what the model was pre-trained on: settings are chosen "
-            "on them all the same"
+            f"{known} of {len(checked)} validation rows were in what the model was trained on before: settings are "
+            "chosen on them all the same"
         )
     return GainRows(
         train=learnt,
@@ -122,6 +122,16 @@ def gain_rows(
         leaks=Leaks(exact=exact, near=near, dropped_train_rows=dropped),
         shifted_leaks=Leaks(exact=other_exact, near=other_near),
         notes=(*notes, *(seen.notes if seen is not None else ())),
+    )
+
+
+def fine_tuned_on_note(run: Path, rows: Sequence[Example]) -> tuple[str, ...]:
+    """What is to be said of training rows whose labels the run knows already; nothing where it knows none."""
+    if not (known := fine_tuned_on(run, rows)):
+        return ()
+    return (
+        f"{known:,} of {len(rows):,} training rows were fine-tuned on before, with their labels: the pre-trained arm "
+        "knows more labels than the budgets say",
     )
 
 

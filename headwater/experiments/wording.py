@@ -54,7 +54,7 @@ def leakage_words(leakage: Mapping[str, Any]) -> str:
         return ""
     return (
         f"{leakage['leaked_rows']:,} of {leakage['test_rows']:,} test rows ({leakage['exact']:,} exactly, "
-        f"{leakage['near']:,} nearly) were in what the model was pre-trained on. They are left out of every score. "
+        f"{leakage['near']:,} nearly) were in what the model was trained on before. They are left out of every score. "
         f"{with_leaked_words(leakage)}"
     )
 

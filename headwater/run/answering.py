@@ -36,6 +36,7 @@ from headwater.run.folder import RunFolder
 from headwater.run.foretelling import judge_foretelling
 from headwater.run.labelled import left_out
 from headwater.run.reading import Reader
+from headwater.run.seen import fine_tuned_on
 from headwater.run.starting import WORD_HEAD
 from headwater.run.tasks import TASKS, Task, task_kind
 from headwater.run.tasks.task import Report
@@ -157,6 +158,11 @@ class Answerer:
         )
         for line in left_out(given.problems):
             progress.say(line)
+        if again := fine_tuned_on(self.path, given.examples):
+            progress.say(
+                f"{again:,} of {len(given):,} rows stand among those that the run was fine-tuned on: their score says "
+                "nothing about new rows"
+            )
         progress.stage(f"judging {len(given):,} rows, parts of them")
         parts = count(1)
         watched = replace(self.reader, check=lambda: progress.update(next(parts)))

@@ -53,7 +53,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
         device = use_machine(settings.machine)
         known = _known(settings)
         data = LabelledData.read(settings.data, settings.task or "classification", _cut(settings, known))
-        world.on_first(lambda: folder.write_data(data.facts()))
+        world.on_first(lambda: data.write(folder))
         check = stop.for_all(world)
         check()
         progress.say("\n".join(data.remarks()))

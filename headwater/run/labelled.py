@@ -10,6 +10,8 @@ from headwater.data.examples import LabelledSet
 from headwater.data.problems import Problems, place_of
 from headwater.data.splits import content_digest
 from headwater.errors import UsageError
+from headwater.run.folder import RunFolder
+from headwater.run.seen import keep_marks
 from headwater.run.settings import DataSettings
 from headwater.run.tasks import Task, task_kind
 
@@ -61,6 +63,13 @@ class LabelledData:
                     "says nothing about new rows"
                 )
         return found
+
+    def write(self, folder: RunFolder) -> None:
+        """``data.json``, and what tells later whether a row was among these; of a task whose rows go on, none."""
+        folder.write_data(self.facts())
+        texts = [text for example in self.train.examples for text in self.task.known_by(example)]
+        if texts or self.train.examples[0].pixels is not None:
+            keep_marks(folder.path, self.train, texts)
 
     def place(self, example: int) -> str:
         """Where a row to learn from stands."""

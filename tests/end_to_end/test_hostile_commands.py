@@ -128,7 +128,7 @@ def test_a_test_that_the_model_has_read_is_refused_before_training(
     files = (tmp_path / "run", workplace / "train.csv", "--test", workplace / "test.csv")
     seen = told("a test that the model has read", "gain", *files)
     assert seen.code == 65
-    assert "test rows in what the model was pre-trained on" in seen.err
+    assert "test rows in what the model was trained on before" in seen.err
     assert "pre-train again with --hold-out" in seen.err
 
 

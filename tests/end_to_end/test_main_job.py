@@ -11,11 +11,15 @@ import transformers
 
 import headwater as hw
 from headwater.cli.app import main
+from headwater.errors import BadDataError
 from headwater.evaluation.metrics import ClassificationReport
 from headwater.experiments.arms import starting_points
+from headwater.experiments.experiment import Question
 from headwater.experiments.plan import ARMS
+from headwater.experiments.rows import fine_tuned_on_note
 from headwater.models import cost_of, decoder_settings, load_bundle
 from headwater.models.building import build_backbone
+from headwater.run.seen import Seen
 from headwater.run.starting import StartingPoint
 from headwater.sequence import SequenceLayout
 from headwater.settings import read_toml
@@ -43,6 +47,39 @@ def test_a_run_folder_says_everything_about_its_run(pretrained: hw.Run) -> None:
     assert json.loads((pretrained.path / "environment.json").read_text(encoding="utf-8"))["packages"]["torch"]
     assert pretrained.summary.finished
     assert pretrained.summary.step == 12
+
+
+def test_a_fine_tuned_run_knows_the_rows_that_it_learnt_from(
+    capsys: pytest.CaptureFixture[str], workplace: Path, finetuned: hw.Run, tmp_path: Path
+) -> None:
+    seen = Seen.of(finetuned.path)
+    assert seen.notes == ()
+    with pytest.raises(BadDataError, match="120 of 120 test rows in what the model was trained on before"):
+        hw.gain(finetuned, workplace / "test.csv", test=workplace / "train.csv", quiet=True)
+    asked = Question(
+        run=str(finetuned.path),
+        train=str(workplace / "train.csv"),
+        test=str(workplace / "test.csv"),
+        text=None,
+        label=None,
+        validation=None,
+        shifted_test=None,
+        budgets=(4,),
+        seeds=1,
+        assign=(),
+    )
+    rows = asked.rows(seen)
+    (note,) = fine_tuned_on_note(finetuned.path, rows.train)
+    assert f"{len(rows.train)} of {len(rows.train)} training rows were fine-tuned on before" in note
+    header, *lines = (workplace / "test.csv").read_text(encoding="utf-8").splitlines()
+    learnt = (workplace / "train.csv").read_text(encoding="utf-8").splitlines()[1:4]
+    mixed = tmp_path / "mixed.csv"
+    mixed.write_text("\n".join([header, *lines, *learnt]) + "\n", encoding="utf-8")
+    finetuned.evaluate(mixed, quiet=False)
+    assert (
+        f"3 of {len(lines) + 3} rows stand among those that the run was fine-tuned on"
+        in capsys.readouterr().err
+    )
 
 
 def test_tensorboard_has_curves_and_the_settings_of_a_run(pretrained: hw.Run) -> None:
@@ -202,10 +239,10 @@ def test_a_console_tells_leaks_verdicts_and_the_shifted_test(
             "--quiet",
         ),
     )
-    assert "1 of 61 test rows (1 exactly, 0 nearly) were in what the model was pre-trained on" in told
+    assert "1 of 61 test rows (1 exactly, 0 nearly) were in what the model was trained on before" in told
     assert "with the leaked rows: pretrained at 4 labels per class" in told
     assert "shifted test" in told
-    assert "1 rows of it were in what the model was pre-trained on" in told
+    assert "1 rows of it were in what the model was trained on before" in told
     assert "At 4 labels per class, 1 seed cannot say" in told
     assert {path.name for path in (tmp_path / "report").iterdir()} == {
         "gain.html",

@@ -117,6 +117,10 @@ class TaggingTask(Task[Tokenizer]):
         del tokenizer
         return Tagging(self.labels, label_smoothing=settings.label_smoothing or 0.0)
 
+    def known_by(self, example: Example) -> Sequence[str]:
+        """The sentence; its tags say nothing."""
+        return [example.text]
+
     def read_as_one(self, example: Example) -> Sequence[tuple[str, ...]]:
         """Long sentences are read in windows."""
         del example

@@ -153,6 +153,11 @@ class Task(ABC, Generic[S]):
     def remark(self, rows: LabelledSet) -> str:
         """What was understood of the training rows, in one line."""
 
+    def known_by(self, example: Example) -> Sequence[str]:
+        """The texts by which a row that was learnt from is known again; none where later rows go on with it."""
+        written = self.labels_are in ("text", "passage") and example.label
+        return [*dict.fromkeys([example.text, *example.texts]), *([example.label or ""] if written else [])]
+
     def vocabulary(
         self, examples: Sequence[Example], size: int | None, check: Callable[[], None]
     ) -> Tokenizer:

@@ -7,7 +7,7 @@ import pytest
 from headwater.data.splits import Fingerprints
 from headwater.errors import BadDataError
 from headwater.experiments.rows import digests_of, gain_rows
-from headwater.experiments.seen import Seen
+from headwater.run.seen import Seen
 
 NOUNS = ("harbour", "kitchen", "garden", "station", "library", "mountain", "bakery", "theatre")
 
@@ -96,6 +96,6 @@ def test_rows_of_other_parts_that_the_pool_holds_are_known_too(tmp_path: Path) -
     assert rows.leaks.rows == ()
     assert rows.shifted_leaks.rows == (0, 1)
     assert any(
-        note.startswith("1 of 2 validation rows were in what the model was pre-trained on")
+        note.startswith("1 of 2 validation rows were in what the model was trained on before")
         for note in rows.notes
     )

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from headwater.data.cutting import digest_of
-from headwater.data.examples import Example
+from headwater.data.examples import Example, LabelledSet
 from headwater.data.likeness import sketches_of
 from headwater.data.readers.pictures import Pixels
 from headwater.data.splits import Fingerprints
-from headwater.experiments.seen import Seen
 from headwater.run.folder import RunFolder
+from headwater.run.seen import Seen, fine_tuned_on, keep_marks
 from headwater.run.settings import RunSettings
 
 KNOWN = (
@@ -42,9 +42,9 @@ def text(content: str) -> Example:
     return Example((content,), "a", "test.csv", 1)
 
 
-def run(path: Path, *, start_from: Path | None = None) -> Path:
+def run(path: Path, *, start_from: Path | None = None, kind: str = "pretrain") -> Path:
     settings = RunSettings.from_mapping(
-        {"kind": "pretrain", "data": {"paths": ["x"]}}
+        {"kind": kind, "data": {"paths": ["x"]}}
         | ({} if start_from is None else {"start_from": str(start_from)})
     )
     return RunFolder.create(path, settings).path
@@ -99,3 +99,34 @@ def test_whoever_has_kept_no_marks_is_named(painted: Path, tmp_path: Path) -> No
     (note,) = Seen.of(child).notes
     assert str(gone) in note
     assert "not known" in note
+
+
+def labelled(*rows: Example, **facts: object) -> LabelledSet:
+    return LabelledSet(examples=list(rows), text_columns=("text",), label_column="label", facts=facts)
+
+
+def test_texts_that_a_run_was_fine_tuned_on_are_known_by_their_rows_and_by_nearly_the_same_text(
+    tmp_path: Path,
+) -> None:
+    tuned = run(tmp_path / "tuned", kind="finetune")
+    keep_marks(tuned, labelled(text(KNOWN), text("short")), [KNOWN, "short"])
+    child = run(tmp_path / "child", start_from=tuned, kind="finetune")
+    keep_marks(child, labelled(text("another")), ["another"])
+    test = [text("never read"), text(KNOWN.upper()), text(KNOWN + " indeed"), text("another")]
+    assert Seen.of(child).rows_among(test) == ((1, 3), (2,))
+    assert Seen.of(child).notes == ()
+    assert fine_tuned_on(child, test) == 2
+
+
+def test_pictures_that_a_run_was_fine_tuned_on_are_known(tmp_path: Path) -> None:
+    tuned = run(tmp_path / "tuned", kind="finetune")
+    rows = labelled(*(row(scene(seed)) for seed in range(8)), cut={"modality": "image"})
+    keep_marks(tuned, rows, [])
+    test = [row(scene(3)), row(scene(100)), row(compressed(scene(7)))]
+    assert Seen.of(tuned).rows_among(test) == ((0,), (0, 2))
+    assert fine_tuned_on(tuned, test) == 1
+
+
+def test_what_was_learnt_without_labels_was_not_fine_tuned_on(painted: Path, tmp_path: Path) -> None:
+    assert fine_tuned_on(painted, [row(scene(3))]) == 0
+    assert fine_tuned_on(tmp_path / "none", [row(scene(3))]) == 0

@@ -1,20 +1,23 @@
-"""What a run has seen in pre-training, and which test rows are among it.
+"""What a run has learnt from, and which other rows are among it.
 
 Shape letters: N pictures, D numbers of a sketch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from headwater.data.examples import Example
+from headwater.data.examples import Example, LabelledSet
 from headwater.data.likeness import Sketches, nearly_equal, sketches_of
 from headwater.data.splits import Fingerprints, content_digest
 from headwater.errors import HeadwaterError
 from headwater.run.folder import RunFolder
+
+TEXTS, DIGESTS, LIKENESS = "fingerprints.arrow", "digests.npy", "likeness.npy"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,20 +40,15 @@ class Seen:
         digests: set[int] = set()
         sketches: list[Sketches] = []
         notes: list[str] = []
-        been: set[Path] = set()
-        folder: Path | None = path
-        while folder is not None and folder not in been:
-            been.add(folder)
-            marks = {name: folder / name for name in ("fingerprints.arrow", "digests.npy", "likeness.npy")}
-            if marks["fingerprints.arrow"].is_file():
-                texts.append(Fingerprints.load(marks["fingerprints.arrow"]))
-            if marks["digests.npy"].is_file():
-                digests.update(np.load(marks["digests.npy"]).tolist())
-            if marks["likeness.npy"].is_file():
-                sketches.append(np.load(marks["likeness.npy"]))
-            if not any(mark.is_file() for mark in marks.values()):
+        for folder in _line_of(path):
+            if (folder / TEXTS).is_file():
+                texts.append(Fingerprints.load(folder / TEXTS))
+            if (folder / DIGESTS).is_file():
+                digests.update(np.load(folder / DIGESTS).tolist())
+            if (folder / LIKENESS).is_file():
+                sketches.append(np.load(folder / LIKENESS))
+            if not any((folder / name).is_file() for name in (TEXTS, DIGESTS, LIKENESS)):
                 notes.append(f"what {folder} learnt from is not known: test rows may be among it")
-            folder = _parent_of(folder)
         return cls(texts=texts, digests=frozenset(digests), sketches=sketches, notes=tuple(notes))
 
     def rows_among(self, test: Sequence[Example]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -69,6 +67,48 @@ class Seen:
             if known.shape[1] == own.shape[1]:  # else of other channels
                 near |= nearly_equal(own, known)
         return exact, tuple(np.flatnonzero(near).tolist())
+
+
+def keep_marks(folder: Path, rows: LabelledSet, texts: Sequence[str]) -> None:
+    """Leave in a run's folder what tells later whether a row was among these; ``texts`` are what they say."""
+    np.save(folder / DIGESTS, _digests(rows.examples))
+    if rows.examples[0].pixels is None:
+        known = Fingerprints()
+        known.add_many(texts)
+        known.save(folder / TEXTS)
+    elif (rows.facts.get("cut") or {}).get("modality") == "image":
+        pictures = [example.pixels for example in rows.examples if example.pixels is not None]
+        np.save(folder / LIKENESS, sketches_of(pictures))
+
+
+def fine_tuned_on(path: Path, rows: Sequence[Example]) -> int:
+    """How many of the rows the run, or one that it began from, has learnt from with their labels."""
+    known = [
+        np.load(folder / DIGESTS)
+        for folder in _line_of(path)
+        if (folder / DIGESTS).is_file() and _is_fine_tuned(folder)
+    ]
+    return int(np.isin(_digests(rows), np.concatenate(known)).sum()) if known else 0
+
+
+def _digests(rows: Sequence[Example]) -> NDArray[np.int64]:
+    """Of texts after folding, of pictures as they were decoded; either way 64 bits, with a sign as files hold them."""
+    unsigned = [content_digest(example) % (1 << 64) for example in rows]
+    return np.array(unsigned, np.uint64).view(np.int64)
+
+
+def _line_of(path: Path) -> Iterator[Path]:
+    """The folder of a run, of the one that it began from, and so on."""
+    been: set[Path] = set()
+    folder: Path | None = path
+    while folder is not None and folder not in been:
+        been.add(folder)
+        yield folder
+        folder = _parent_of(folder)
+
+
+def _is_fine_tuned(folder: Path) -> bool:
+    return RunFolder.open(folder).settings().kind == "finetune"
 
 
 def _parent_of(folder: Path) -> Path | None:
