@@ -155,9 +155,11 @@ def train_cell(cell: Cell, trial: Trial, rates: Sequence[float]) -> CellResult:
     """Fine-tune one arm on one draw of rows, once for each rate; the best on validation alone meets the test."""
     best: Attempt | None = None
     tried: list[tuple[str, float]] = []
+    costs: list[Cost] = []
     for rate in rates:
         attempt = _attempt(trial, rate, None if best is None else best.found)
         tried.append((f"{rate:g}", attempt.validation_score))
+        costs.append(attempt.cost)
         if best is None or attempt.rank > best.rank:
             best = attempt
     assert best is not None, "an arm tries at least one rate"
@@ -175,6 +177,7 @@ def train_cell(cell: Cell, trial: Trial, rates: Sequence[float]) -> CellResult:
         learning_rate=best.learning_rate,
         not_shown=tuple(harm.change for harm in best.found),
         tried=tuple(tried),
+        tried_costs=tuple(costs),
         probabilities=tuple(tuple(round(float(share), 5) for share in row) for row in test),
         shifted_predictions=None if shifted is None else tuple(shifted.argmax(axis=1).tolist()),
     )

@@ -227,8 +227,13 @@ class Experiment:
             seed=cell.seed,
             score=float((result.predictions == self.task.test.labels).mean()),
             predictions=tuple(result.predictions.tolist()),
-            cost=Cost(seconds=result.seconds, peak_memory=peak_memory()),
+            cost=Cost(
+                seconds=result.seconds,
+                flops=sum(fit.flops for fit in result.fits),
+                peak_memory=peak_memory(),
+            ),
             tried=result.tried,
+            tried_costs=tuple(Cost(seconds=fit.seconds, flops=fit.flops) for fit in result.fits),
             shifted_predictions=None if shifted is None else tuple(shifted.tolist()),
         )
 

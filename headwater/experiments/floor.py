@@ -53,6 +53,14 @@ class Labelled:
 
 
 @dataclass(frozen=True)
+class Fit:
+    """What one fit took; operations of products alone."""
+
+    seconds: float
+    flops: float
+
+
+@dataclass(frozen=True)
 class FloorResult:
     """The floor's answers on the test rows and what they took."""
 
@@ -64,6 +72,8 @@ class FloorResult:
     chosen: str
     tried: tuple[tuple[str, float], ...]
     """Each regularisation with its accuracy on the validation rows."""
+    fits: tuple[Fit, ...]
+    """What fitting with each of them took."""
     shifted_predictions: NDArray[np.int64] | None = None
 
 
@@ -87,11 +97,11 @@ def fit_floor(
     _check(train, validation)
     parts: list[Sequence[Content]] = [test, shifted or ()]
     if len(set(train.labels)) == 1:
-        chosen, tried = "the only class of the training rows", ()
+        chosen, tried, fits = "the only class of the training rows", (), ()
         tables = [_constant(train, contents, num_classes) for contents in parts]
     else:
         features = FLOORS[modality].features(train.contents)
-        fitted, scores = _sweep(features, train, validation, seed)
+        fitted, scores, fits = _sweep(features, train, validation, seed)
         names = {strength: f"{features.names}, C = {strength:g}" for strength in fitted}
         best = max(scores, key=scores.__getitem__)
         chosen, tried = names[best], tuple((names[strength], score) for strength, score in scores.items())
@@ -107,6 +117,7 @@ def fit_floor(
         seconds=time.perf_counter() - started,
         chosen=chosen,
         tried=tried,
+        fits=fits,
         shifted_predictions=None if shifted is None else tables[1].argmax(axis=1),
     )
 
@@ -122,18 +133,21 @@ def _check(train: Labelled, validation: Labelled) -> None:
 
 def _sweep(
     features: Features, train: Labelled, validation: Labelled, seed: int
-) -> tuple[dict[float, Any], dict[float, float]]:
-    """The classifier of every regularisation, and its accuracy on the validation rows."""
+) -> tuple[dict[float, Any], dict[float, float], tuple[Fit, ...]]:
+    """The classifier of every regularisation, its accuracy on the validation rows, and what fitting it took."""
     matrix, validation_matrix = features.matrix(train.contents), features.matrix(validation.contents)
     true = np.asarray(validation.labels)
-    fitted = {
-        strength: _fit(features.classifier(strength, seed), matrix, train.labels)
-        for strength in REGULARISATIONS
-    }
-    return fitted, {
+    fitted: dict[float, Any] = {}
+    fits: list[Fit] = []
+    for strength in REGULARISATIONS:
+        began = time.perf_counter()
+        fitted[strength] = _fit(features.classifier(strength, seed), matrix, train.labels)
+        fits.append(Fit(time.perf_counter() - began, features.fitting_flops(fitted[strength], matrix)))
+    scores = {
         strength: float(np.mean(classifier.predict(validation_matrix) == true))
         for strength, classifier in fitted.items()
     }
+    return fitted, scores, tuple(fits)
 
 
 def _fit(classifier: Any, matrix: Any, labels: Sequence[int]) -> Any:

@@ -5,6 +5,7 @@ Scores are accuracies between 0 and 1; shapes: S seeds, N test rows.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,6 +100,10 @@ def _cell_row(cell: CellResult, score: float) -> dict[str, Any]:
         "learning_rate": cell.learning_rate,
         **({"not_shown": list(cell.not_shown)} if cell.not_shown else {}),
         "cost": asdict(cell.cost),
+        "tried": [
+            {"choice": choice, "validation_score": found, "cost": cost and asdict(cost)}
+            for (choice, found), cost in zip_longest(cell.tried, cell.tried_costs)
+        ],
     }
 
 

@@ -227,7 +227,7 @@ def _what_was_cut(whole: Plan, kept: Plan, minutes: float) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one training run took; None where it does not apply (the floor has no tokens)."""
+    """What one training run took, or all fits of a floor; None where it does not apply (the floor has no tokens)."""
 
     seconds: float
     tokens: int | None = None
@@ -255,6 +255,8 @@ class CellResult:
     not_shown: tuple[str, ...] = ()
     """Changes that pictures were not shown with, because they harm."""
     tried: tuple[tuple[str, float], ...] = ()
+    tried_costs: tuple[Cost, ...] = ()
+    """What each of those took; none where a cell was kept before this was counted."""
     probabilities: tuple[tuple[float, ...], ...] | None = None
     shifted_predictions: tuple[int, ...] | None = None
 
@@ -278,6 +280,7 @@ class CellResult:
             if fields.get(name) is not None:
                 fields[name] = tuple(tuple(row) for row in fields[name])
         fields["cost"] = Cost(**fields["cost"])
+        fields["tried_costs"] = tuple(Cost(**cost) for cost in fields.get("tried_costs", ()))
         return cls(**fields)
 
 

@@ -11,7 +11,7 @@ from headwater.analysis.gain_facts import Confusion, CostRow, Example, GainFacts
 from headwater.experiments.floor import FLOORS
 from headwater.experiments.judgement import Pretraining
 from headwater.experiments.judging import Gain
-from headwater.experiments.plan import Budget, CellResult, Plan, short_classes
+from headwater.experiments.plan import Budget, CellResult, Cost, Plan, short_classes
 from headwater.experiments.rows import GainRows
 
 EXAMPLES_A_SIDE = 4
@@ -65,7 +65,7 @@ def gain_facts(
 
 
 def _costs(cells: Sequence[CellResult], headline: Budget, pretraining: Pretraining) -> tuple[CostRow, ...]:
-    """Pre-training once, then the mean cell of each arm at the headline budget."""
+    """Pre-training once, then the mean cell of each arm at the headline budget, and what it tried before."""
     found = [
         CostRow(
             what="pre-training",
@@ -89,7 +89,21 @@ def _costs(cells: Sequence[CellResult], headline: Budget, pretraining: Pretraini
                     steps=_mean([cost.steps for cost in costs]),
                 )
             )
+        sweeps = [cell.tried_costs for cell in cells if cell.arm == arm and cell.budget == headline]
+        found += [_sweep_cost(arm, costs) for costs in sweeps if len(costs) > 1 and arm != "floor"]
     return tuple(found)
+
+
+def _sweep_cost(arm: str, costs: Sequence[Cost]) -> CostRow:
+    """All learning rates that an arm tried: once a budget, on the first seed."""
+    return CostRow(
+        what=f"{arm}, choosing among {len(costs)} learning rates",
+        seconds=sum(cost.seconds for cost in costs),
+        tokens=sum(cost.tokens or 0 for cost in costs),
+        flops=sum(cost.flops or 0.0 for cost in costs),
+        peak_memory=max(cost.peak_memory or 0 for cost in costs),
+        steps=sum(cost.steps or 0 for cost in costs),
+    )
 
 
 def _mean(numbers: Sequence[float | None]) -> float | None:

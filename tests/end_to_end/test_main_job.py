@@ -203,7 +203,13 @@ def test_gain_judges_every_arm_and_keeps_its_cells(
     assert found["pretraining"]["steps"] == 12
     peaks = [cell["cost"]["peak_memory"] for cell in found["cells"]]
     assert all(30 << 20 < peak < 8 << 30 for peak in peaks)
+    for cell in found["cells"]:
+        assert len(cell["tried"]) == 3
+        assert all(choice["cost"]["flops"] > 0.0 for choice in cell["tried"])
+        steps = [choice["cost"]["steps"] for choice in cell["tried"]]
+        assert steps == ([None] * 3 if cell["arm"] == "floor" else [3, 3, 3])
     page = (pretrained.path / "reports" / "gain.html").read_text(encoding="utf-8")
+    assert "pretrained, choosing among 3 learning rates" in page
     assert "<svg" in page
     assert "Frozen vectors" in page
     drawn = (pretrained.path / "reports" / "gain-rows.tsv").read_text(encoding="utf-8").splitlines()

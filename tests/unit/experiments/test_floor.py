@@ -4,15 +4,18 @@ import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model._linear_loss import LinearModelLoss
 
 from headwater.data.examples import Content
 from headwater.data.splits import text_digest
 from headwater.errors import BadDataError
-from headwater.experiments.floor import FloorResult, Labelled, fit_floor
-from headwater.experiments.plain_features import is_unspaced
+from headwater.experiments.floor import REGULARISATIONS, FloorResult, Labelled, fit_floor
+from headwater.experiments.plain_features import WordFeatures, is_unspaced
 from headwater.experiments.plan import Budget, draw_rows
 
 ENGLISH = ["good fine lovely film", "a lovely story", "dull bad acting", "bad and boring plot"]
@@ -72,6 +75,42 @@ def test_the_regularisation_is_chosen_on_the_validation_rows():
     found = _fit(ENGLISH, LABELS, ENGLISH)
     assert len(found.tried) == 3
     assert dict(found.tried)[found.chosen] == max(score for _, score in found.tried)
+
+
+def test_the_operations_of_a_floor_of_words_are_those_of_the_passes_that_were_made():
+    texts, labels = [f"{text} {number}" for number in range(8) for text in ENGLISH], LABELS * 8
+    found = _fit(texts, labels, texts[:1])
+    matrix = WordFeatures(_contents(texts)).matrix(_contents(texts))
+    for strength, fit in zip(REGULARISATIONS, found.fits, strict=True):
+        alone = LogisticRegression(C=strength, solver="liblinear", dual=True, max_iter=200, random_state=0)
+        (passes,) = alone.fit(matrix, labels).n_iter_
+        with_bias = matrix.nnz + len(texts)
+        assert fit.flops == passes * (2 * with_bias + 2 * with_bias)  # a product and a step for every row
+        assert 0.0 < fit.seconds < found.seconds
+
+
+def test_the_operations_of_a_floor_of_pixels_are_within_a_quarter_of_those_counted(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    evaluations = 0
+    plain = LinearModelLoss.loss_gradient
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        nonlocal evaluations
+        evaluations += 1
+        return plain(*arguments, **named)
+
+    monkeypatch.setattr(LinearModelLoss, "loss_gradient", counted)
+    rng = np.random.default_rng(0)
+    pictures: list[Content] = [rng.integers(0, 256, (8, 8, 3), dtype=np.uint8) for _ in range(200)]
+    rows = Labelled(pictures, rng.integers(0, 4, 200).tolist())
+    found = fit_floor(rows, rows, pictures[:1], num_classes=4, modality="image")
+    written_out = evaluations * 2 * (2 * 200 * (8 * 8 * 3 + 1) * 4)  # logits and gradient
+    assert 0.75 < sum(fit.flops for fit in found.fits) / written_out <= 1.0
+
+
+def test_a_floor_that_learns_nothing_takes_no_operation():
+    assert _fit(ENGLISH, [1, 1, 1, 1], ENGLISH).fits == ()
 
 
 def test_a_second_test_set_is_answered_too():

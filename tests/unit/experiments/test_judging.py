@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -156,6 +157,21 @@ def test_the_json_has_exactly_the_keys_that_were_promised():
     assert {"arm", "budget", "seed", "score", "cost"} <= set(found["cells"][0])
     assert set(found["summary"][0]) == {"arm", "budget", "mean", "low", "high"}
     assert set(found["verdicts"][0]) == {"budget", "verdict", "difference", "low", "high", "p"}
+
+
+def test_the_json_tells_what_each_choice_cost_as_far_as_that_was_counted():
+    cells = [
+        CellResult.from_dict({**cell.to_dict(), "tried": [["0.001", 0.5], ["0.01", 0.25]], **more})
+        for cell, more in zip(
+            _cells(HELPED), cycle([{"tried_costs": [{"seconds": 2.0}, {"seconds": 3.0}]}, {}]), strict=False
+        )
+    ]
+    counted, uncounted = judge(cells, LABELS).to_dict()["cells"][:2]
+    assert [(choice["choice"], choice["cost"]["seconds"]) for choice in counted["tried"]] == [
+        ("0.001", 2.0),
+        ("0.01", 3.0),
+    ]
+    assert uncounted["tried"][1] == {"choice": "0.01", "validation_score": 0.25, "cost": None}
 
 
 def test_a_shifted_test_is_judged_by_its_own_labels():

@@ -219,6 +219,7 @@ def result() -> CellResult:
         cost=Cost(seconds=1.5, tokens=100, flops=1e12, steps=7),
         learning_rate=1e-3,
         tried=(("0.001", 0.5), ("0.01", 0.25)),
+        tried_costs=(Cost(seconds=1.5, tokens=100, flops=1e12, steps=7), Cost(seconds=2.0)),
         probabilities=((0.75, 0.25), (0.1, 0.9)),
     )
 
@@ -229,6 +230,11 @@ def test_a_kept_cell_comes_back_equal(tmp_path: Path, result: CellResult):
     store.save("k", result)
     assert store.load("k") == result
     assert [path.name for path in store.folder.iterdir()] == ["k.json"]
+
+
+def test_a_cell_that_was_kept_before_sweeps_were_counted_comes_back_without(result: CellResult):
+    before = {name: value for name, value in result.to_dict().items() if name != "tried_costs"}
+    assert CellResult.from_dict(before) == dataclasses.replace(result, tried_costs=())
 
 
 def test_a_torn_cell_is_named_and_never_taken_for_finished(tmp_path: Path, result: CellResult):
