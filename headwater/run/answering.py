@@ -31,6 +31,10 @@ from headwater.data.readers.questions import missing_part
 from headwater.data.readers.sounds import Recording
 from headwater.data.sequencers import Patches
 from headwater.errors import BadDataError, UsageError
+from headwater.evaluation.metrics.recognition import RecognitionReport
+from headwater.evaluation.metrics.text import TextReport
+from headwater.evaluation.metrics.written import spread
+from headwater.run.captions_page import write_captions
 from headwater.run.fitting import inputs_of
 from headwater.run.folder import RunFolder
 from headwater.run.foretelling import judge_foretelling
@@ -166,7 +170,13 @@ class Answerer:
         progress.stage(f"judging {len(given):,} rows, parts of them")
         parts = count(1)
         watched = replace(self.reader, check=lambda: progress.update(next(parts)))
-        return task.report(watched, given, progress.say)
+        report = task.report(watched, given, progress.say)
+        if isinstance(self.reader.sequencer, Patches) and isinstance(report, TextReport | RecognitionReport):
+            some = [given.examples[number] for number in spread(len(given))]
+            reports = RunFolder(self.path).reports
+            page = write_captions(reports, some, report.examples, self.reader.sequencer)
+            progress.say(f"what was written, each below its picture: {page}")
+        return report
 
     def _label_name(self, test: Path) -> str | None:
         """The column that held the labels it was trained on, or the array, if ``test`` has one of that name.

@@ -1,6 +1,6 @@
 """Fine-tuning a run on the user's labelled rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -8,10 +8,13 @@ import numpy as np
 import torch
 
 from headwater.data.cutting import Cut, cut_like, cut_of
+from headwater.data.examples import Example
 from headwater.data.media_tables import modality_of
 from headwater.data.sequencers import Patches
 from headwater.errors import SettingsError
+from headwater.evaluation.metrics.written import spread
 from headwater.run.beginning import begin_as_probe
+from headwater.run.captions_page import write_captions
 from headwater.run.choosing_model import chosen_picture_settings, chosen_settings
 from headwater.run.deriving import derive_finetuning, derive_rhythm, habits_of, size_rule
 from headwater.run.driving import Drive
@@ -207,4 +210,16 @@ def _finish(
         progress.say(str(report))
         found = report.to_dict()
         data.task.keep(folder, data.test)
+    if data.validation is not None:
+        _keep_written(folder, reader, data.task, data.validation.examples)
     ship_finetuned(folder, reader.model, start, settings, journey, data, test=found)
+
+
+def _keep_written(folder: RunFolder, reader: Reader, task: Task[Any], rows: Sequence[Example]) -> None:
+    """Leave in the run's folder what a task that writes makes of some validation rows."""
+    some = [rows[number] for number in spread(len(rows))]
+    if not (found := task.written_of(reader, some)):
+        return
+    folder.write_json("examples.json", {"validation": [text.to_dict() for text in found]})
+    if isinstance(reader.sequencer, Patches):
+        write_captions(folder.reports, some, found, reader.sequencer)

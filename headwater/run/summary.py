@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headwater.errors import HeadwaterError, MissingInputError
+from headwater.evaluation.metrics.written import Written, told, written_in
 from headwater.models import load_bundle
 from headwater.run.folder import RunFolder
 from headwater.telling import Told, in_columns
@@ -32,6 +33,8 @@ class RunSummary(Told):
     forgetting: str | None = None
     test: dict[str, Any] | None = None
     """What was found, at the end, of rows that the task itself held out."""
+    examples: Sequence[Written] = ()
+    """What a task that writes made of some validation rows."""
 
     @property
     def line(self) -> str:
@@ -60,6 +63,7 @@ class RunSummary(Told):
             "advice": self.advice,
             "forgetting": self.forgetting,
             "test": self.test,
+            "examples": [example.to_dict() for example in self.examples],
         }
 
     def html(self) -> str:
@@ -67,13 +71,13 @@ class RunSummary(Told):
         rows = "".join(
             f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
             for name, value in self.to_dict().items()
-            if value not in (None, {})
+            if value not in (None, {}, [])
         )
         return f"<table>{rows}</table>"
 
     def __str__(self) -> str:
         lines = [f"{self.path}: {self.line}", self.advice, self.forgetting, _estimates(self.test or {})]
-        return "\n".join(filter(None, lines))
+        return "\n".join(filter(None, [*lines, told(self.examples)]))
 
 
 def summary_of(folder: RunFolder) -> RunSummary:
@@ -100,6 +104,7 @@ def summary_of(folder: RunFolder) -> RunSummary:
         advice=(card.get("advice") or {}).get("sentence"),
         forgetting=(card.get("forgetting") or {}).get("sentence"),
         test=card.get("test"),
+        examples=written_in(folder.read_json("examples.json").get("validation", [])),
     )
 
 

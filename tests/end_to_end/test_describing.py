@@ -77,9 +77,19 @@ def captions(workplace: Path, cache: object, sheets: Path) -> hw.Run:
 
 
 def test_captions_say_what_is_seen(captions: hw.Run, sheets: Path) -> None:
+    page = captions.path / "reports" / "captions.html"
+    rows = dict(line.split("\t") for line in (sheets / "test.tsv").read_text().splitlines())
+    kept = captions.to_dict()["examples"]  # of validation rows
+    assert {Path(text["source"]).name: text["reference"] for text in kept}.items() <= rows.items()
+    assert page.read_text().count("data:image/png") == len(kept) == 10
+    page.unlink()
     report = captions.evaluate(sheets / "test.tsv")
     assert isinstance(report, TextReport)
     assert report.exact.value > 60  # one in nine by chance
+    assert page.is_file()
+    assert report.to_dict()["examples"] == kept  # the same rows, written by the same model
+    assert f"reference  {kept[0]['reference']}" in str(report)
+    assert f"written    {kept[0]['written']}" in str(captions)
     (answer,) = captions.predict([sheets / "test-0.png"])
     assert answer["text"].split()[1] == "above"
     assert captions.summary.evaluation["loss"] < 0.2
@@ -132,6 +142,8 @@ def test_speech_is_written_down_column_by_column(cache: object, sounds: Path, tm
     report = run.evaluate(sounds / "test.tsv")
     assert isinstance(report, RecognitionReport)
     assert report.word_error_rate.value < 45
+    assert len(report.examples) == 10
+    assert (run.path / "reports" / "captions.html").read_text().count("data:image/png") == 10
     (answer,) = run.predict([sounds / "test-0.wav"])
     assert set(answer["text"].split()) <= set(PITCHES)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.errors import BadDataError
+from headwater.evaluation.metrics.written import Written, some_of, told
 from headwater.evaluation.significance import RESAMPLES, Estimate, hierarchical_bootstrap, interval
 from headwater.telling import Told
 
@@ -25,6 +26,7 @@ class RecognitionReport(Told):
     character_error_rate: Estimate
     exact: Estimate
     """Share of texts that are the very one of the reference, 0 to 100."""
+    examples: tuple[Written, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types; estimates as value, low and high."""
@@ -33,6 +35,7 @@ class RecognitionReport(Told):
             "wer": self.word_error_rate.to_dict(),
             "cer": self.character_error_rate.to_dict(),
             "exact": self.exact.to_dict(),
+            "examples": [example.to_dict() for example in self.examples],
         }
 
     def __str__(self) -> str:
@@ -41,13 +44,17 @@ class RecognitionReport(Told):
             "character error rate": self.character_error_rate,
             "exactly the same": self.exact,
         }
-        return "\n".join([f"{self.rows} rows", *(f"{name:<22}{found:.1f}" for name, found in named.items())])
+        numbers = [f"{name:<22}{found:.1f}" for name, found in named.items()]
+        return "\n".join(filter(None, [f"{self.rows} rows", *numbers, told(self.examples)]))
 
 
 def recognition_report(
-    written: Sequence[str], references: Sequence[str], *, seed: int = 0
+    written: Sequence[str], references: Sequence[str], *, sources: Sequence[str] = (), seed: int = 0
 ) -> RecognitionReport:
-    """All measures of written texts against one reference each; blanks do not count as characters."""
+    """All measures of written texts against one reference each; blanks do not count as characters.
+
+    With ``sources``, some of them to look at.
+    """
     if len(written) != len(references) or not references:
         raise BadDataError(
             f"found {len(written)} texts and {len(references)} references; expected one of each a row, at least one"
@@ -61,6 +68,7 @@ def recognition_report(
         _error_rate(pairs, rng),
         _error_rate(letters, rng),
         hierarchical_bootstrap(same, rng=rng),
+        some_of(sources, references, written) if sources else (),
     )
 
 

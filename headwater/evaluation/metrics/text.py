@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from headwater.data.characters import WITHOUT_BLANKS
 from headwater.data.scripts import script_shares
 from headwater.errors import BadDataError
+from headwater.evaluation.metrics.written import Written, some_of, told
 from headwater.evaluation.significance import RESAMPLES, Estimate, hierarchical_bootstrap, interval
 from headwater.telling import Told
 
@@ -36,6 +37,7 @@ class TextReport(Told):
     """Share of texts that are the very one of the reference, 0 to 100."""
     signature: str
     """How BLEU was computed, in sacrebleu's words: with it the number can be compared."""
+    examples: tuple[Written, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types; estimates as value, low and high."""
@@ -45,17 +47,21 @@ class TextReport(Told):
             "rouge_l": self.rouge_l.to_dict(),
             "exact": self.exact.to_dict(),
             "signature": self.signature,
+            "examples": [example.to_dict() for example in self.examples],
         }
 
     def __str__(self) -> str:
         lines = [f"{self.rows} rows"]
         named = {"BLEU": self.bleu, "ROUGE-L": self.rouge_l, "exactly the same": self.exact}
         lines += [f"{name:<18}{found:.1f}" for name, found in named.items()]
-        return "\n".join([*lines, f"BLEU by sacrebleu: {self.signature}"])
+        lines += [f"BLEU by sacrebleu: {self.signature}", told(self.examples)]
+        return "\n".join(filter(None, lines))
 
 
-def text_report(written: Sequence[str], references: Sequence[str], *, seed: int = 0) -> TextReport:
-    """All measures of written texts against one reference each."""
+def text_report(
+    written: Sequence[str], references: Sequence[str], *, sources: Sequence[str] = (), seed: int = 0
+) -> TextReport:
+    """All measures of written texts against one reference each; with ``sources``, some of them to look at."""
     if len(written) != len(references) or not references:
         raise BadDataError(
             f"found {len(written)} texts and {len(references)} references; expected one of each a row, at least one"
@@ -64,7 +70,8 @@ def text_report(written: Sequence[str], references: Sequence[str], *, seed: int 
     bleu, signature = bleu_of(written, references, rng=rng)
     overlaps = np.array([100.0 * rouge_l(*pair) for pair in zip(written, references, strict=True)])
     same = np.array([100.0 * (a.strip() == b.strip()) for a, b in zip(written, references, strict=True)])
-    return TextReport(len(references), bleu, _mean(overlaps, rng), _mean(same, rng), signature)
+    examples = some_of(sources, references, written) if sources else ()
+    return TextReport(len(references), bleu, _mean(overlaps, rng), _mean(same, rng), signature, examples)
 
 
 def bleu_of(

@@ -16,6 +16,7 @@ from headwater.data.sequencers import Patches, patches_in
 from headwater.errors import SettingsError
 from headwater.evaluation.metrics.recognition import RecognitionReport, recognition_report
 from headwater.evaluation.metrics.text import TextReport, bleu_of, text_report
+from headwater.evaluation.metrics.written import Written
 from headwater.models import EncoderDecoderSettings, TransformerSettings
 from headwater.models.tower_sizes import describing_decoder
 from headwater.objectives import SequenceToSequence
@@ -23,7 +24,7 @@ from headwater.run.generating import Author, Decoding
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings
 from headwater.run.starting import StartingPoint
-from headwater.run.tasks.media_texts import MediaTexts, MediaTextTask
+from headwater.run.tasks.media_texts import MediaTexts, MediaTextTask, beside, place_of
 from headwater.run.tasks.task import Say
 from headwater.sequence import Batch
 
@@ -91,7 +92,13 @@ class DescribingTask(MediaTextTask):
         rows = MediaTexts.of(given.examples, reader.tokenizer)
         texts = self._written(reader, rows.seen, Decoding(beam=BEAMS))
         references = [example.label or "" for example in given.examples]
-        return (recognition_report if _hears(reader) else text_report)(texts, references)
+        sources = list(map(place_of, given.examples))
+        return (recognition_report if _hears(reader) else text_report)(texts, references, sources=sources)
+
+    def written_of(self, reader: Reader, examples: Sequence[Example]) -> Sequence[Written]:
+        """With five beams, as ``report`` does."""
+        seen = MediaTexts.of(examples, reader.tokenizer).seen
+        return beside(examples, self._written(reader, seen, Decoding(beam=BEAMS)))
 
     def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """What is written of each, with five beams."""

@@ -13,6 +13,7 @@ from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers import Patches, Tokenizer, patches_in
 from headwater.data.targets import TargetTexts
 from headwater.errors import UsageError
+from headwater.evaluation.metrics.written import Written
 from headwater.run.deriving import Habits
 from headwater.run.fitting import encode, labelled_batches
 from headwater.run.settings import TrainingSettings
@@ -75,6 +76,19 @@ class MediaTextTask(Task[Patches]):
         """The words of a task that has seen its training texts."""
         assert self.words is not None
         return self.words
+
+
+def place_of(example: Example) -> str:
+    """The file of a picture, recording or clip, and which it is where a file holds many."""
+    return example.path if example.row == 1 else f"{example.path} row {example.row}"
+
+
+def beside(examples: Sequence[Example], texts: Sequence[str]) -> list[Written]:
+    """What was written of each, beside the text it has."""
+    return [
+        Written(place_of(example), example.label or "", text)
+        for example, text in zip(examples, texts, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from headwater.data.readers import read_labelled
 from headwater.data.readers.columns import LabelKind
 from headwater.data.sequencers import Sequencer, Tokenizer
 from headwater.errors import UsageError
+from headwater.evaluation.metrics.written import Written
 from headwater.models import Model
 from headwater.objectives import Objective
 from headwater.objectives.objective import Reads
@@ -214,6 +215,11 @@ class Task(ABC, Generic[S]):
     @abstractmethod
     def report(self, reader: Reader, given: LabelledSet, say: Say) -> Report:
         """How good the answers to test rows are, with intervals."""
+
+    def written_of(self, reader: Reader, examples: Sequence[Example]) -> Sequence[Written]:
+        """What is written of some rows that were not learnt from, to look at; most tasks write nothing."""
+        del reader, examples
+        return ()
 
     @abstractmethod
     def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:

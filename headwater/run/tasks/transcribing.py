@@ -12,13 +12,14 @@ from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers import Patches, patches_in
 from headwater.errors import SettingsError, UsageError
 from headwater.evaluation.metrics.recognition import RecognitionReport, recognition_report
+from headwater.evaluation.metrics.written import Written
 from headwater.models import TransformerSettings
 from headwater.objectives import CTC
 from headwater.randomness import Draws
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings
 from headwater.run.starting import StartingPoint
-from headwater.run.tasks.media_texts import MediaTexts, MediaTextTask
+from headwater.run.tasks.media_texts import MediaTexts, MediaTextTask, beside, place_of
 from headwater.run.tasks.task import Say
 from headwater.sequence import Batch
 
@@ -96,7 +97,12 @@ class TranscribingTask(MediaTextTask):
         """The most probable path of every recording."""
         del say
         texts = self._written(reader, MediaTexts.of(given.examples, reader.tokenizer).seen)
-        return recognition_report(texts, [example.label or "" for example in given.examples])
+        references = [example.label or "" for example in given.examples]
+        return recognition_report(texts, references, sources=list(map(place_of, given.examples)))
+
+    def written_of(self, reader: Reader, examples: Sequence[Example]) -> Sequence[Written]:
+        """The most probable path, as ``report`` reads it."""
+        return beside(examples, self._written(reader, MediaTexts.of(examples, reader.tokenizer).seen))
 
     def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """What is said in each."""

@@ -16,6 +16,7 @@ from headwater.data.targets import Targets, TargetTexts, WithinTheText
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import SettingsError
 from headwater.evaluation.metrics.text import TextReport, bleu_of, text_report
+from headwater.evaluation.metrics.written import Written
 from headwater.models import EncoderDecoderSettings, TransformerSettings
 from headwater.objectives import Continuation, SequenceToSequence
 from headwater.run.deriving import Habits
@@ -29,6 +30,7 @@ from headwater.sequence import Batch
 
 WATCHED = 100
 """Validation rows that are written out at every evaluation: enough to see where BLEU goes."""
+BEAMS = 5
 
 
 @dataclass(frozen=True)
@@ -120,13 +122,22 @@ class WritingTask(Task[Tokenizer]):
         sources = [example.texts for example in given.examples]
         if unread := Author(reader, answers=True).unread(_joined(sources)):
             say(unread)
-        texts = self._written(reader, sources, Decoding(beam=5))
-        return text_report(texts, [example.label or "" for example in given.examples])
+        texts = self._written(reader, sources, Decoding(beam=BEAMS))
+        references = [example.label or "" for example in given.examples]
+        return text_report(texts, references, sources=_joined(sources))
+
+    def written_of(self, reader: Reader, examples: Sequence[Example]) -> Sequence[Written]:
+        """With five beams, as ``report`` does."""
+        texts = self._written(reader, [example.texts for example in examples], Decoding(beam=BEAMS))
+        return [
+            Written(example.text, example.label or "", text)
+            for example, text in zip(examples, texts, strict=True)
+        ]
 
     def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """What is written from each text, with five beams."""
         texts = texts_in(contents)
-        for answer in Author(reader, answers=True).answer(_joined(texts), Decoding(beam=5)):
+        for answer in Author(reader, answers=True).answer(_joined(texts), Decoding(beam=BEAMS)):
             yield {"text": answer["text"], "score": answer["score"]}
 
     def _written(self, reader: Reader, texts: Sequence[tuple[str, ...]], decoding: Decoding) -> list[str]:

@@ -40,7 +40,7 @@ def test_error_rates_divide_sums() -> None:
     assert found.character_error_rate.value == pytest.approx(100 * (9 + 0 + 4) / (15 + 3 + 4))
     assert found.exact.value == pytest.approx(100 / 3)
     assert found.word_error_rate.low <= 50 <= found.word_error_rate.high
-    assert set(found.to_dict()) == {"rows", "wer", "cer", "exact"}
+    assert set(found.to_dict()) == {"rows", "wer", "cer", "exact", "examples"}
     with pytest.raises(BadDataError, match="every reference is empty"):
         recognition_report(["a"], [""])
 
