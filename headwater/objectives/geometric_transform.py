@@ -1,9 +1,14 @@
-"""Geometric transform: by how many quarter turns was this picture turned?
+"""Geometric transform: how was this picture turned, or flipped?
 
-Gidaris et al. 2018, arXiv:1803.07728.
+Gidaris et al. 2018, arXiv:1803.07728, with the flips of the square beside its turns.
+
+A symmetry of the square is a number: ``turns`` quarter turns to the left, and ``turns + 4`` where left and right are
+exchanged before that. Shape letters: B pictures, N patches, P numbers of a patch.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,46 +26,57 @@ from headwater.randomness import Draws
 from headwater.sequence import Batch
 
 TURNS = 4
+Transforms = Literal["rotations", "flips", "both"]
+SYMMETRIES: Mapping[Transforms, tuple[int, ...]] = {
+    "rotations": (0, 1, 2, 3),
+    "flips": (0, 4, 6, 2),  # as it was, left for right, top for bottom, both
+    "both": tuple(range(2 * TURNS)),
+}
 
 
 class GeometricTransform(PictureObjective):
-    """-Σ log p(turns | the turned picture), of 0, 1, 2 and 3 quarter turns; the head that answers is thrown away.
+    """-Σ log p(symmetry | the changed picture); the head that answers is thrown away.
 
-    Guessing costs ln 4 and is right once in four times. Only pictures as wide as high can be turned in their place.
+    Of four rotations or four flips guessing costs ln 4 and is right once in four times, of both ln 8 and once in
+    eight. Only pictures as wide as high can be turned by a quarter in their place.
     """
 
     name = "geometric_transform"
     lines = ("turned", "turned back", "as it was")
 
-    def __init__(self, patches: Patches, backbone: Backbone, *, seed: int = 0) -> None:
+    def __init__(
+        self, patches: Patches, backbone: Backbone, *, transforms: Transforms = "rotations", seed: int = 0
+    ) -> None:
         super().__init__()
-        if patches.rows != patches.columns:
+        if patches.rows != patches.columns and transforms != "flips":
             raise SettingsError(
-                f"{self.name} turns squares, and these pictures are {patches.width} × {patches.height}; choose another "
-                "--objective"
+                f"{self.name} turns squares, and these pictures are {patches.width} × {patches.height}; choose "
+                "--set objective.transforms=flips or another --objective"
             )
-        self.patches = patches
-        self.answer = build_head(backbone, HeadSettings(name="classification", classes=TURNS))
+        self.patches, self.symmetries = patches, torch.tensor(SYMMETRIES[transforms])
+        self.answer = build_head(backbone, HeadSettings(name="classification", classes=len(self.symmetries)))
         initialize(self.answer, seed=seed, name=f"objective.{self.name}")
 
     def prepare(self, batch: Batch, draws: Draws) -> PictureTask:
-        """Turn each picture; ``labels`` say how often."""
-        turns = torch.from_numpy(draws.integers("quarter turns", TURNS, 1)[:, 0])
-        turned = self.turned(batch.inputs[:, 1:], turns)
-        inputs = torch.cat((batch.inputs[:, :1], turned), dim=1)
-        return PictureTask(replace(batch, inputs=inputs, labels=turns), {self.name: len(turns)})
+        """Change each picture; ``labels`` say which of the symmetries it was."""
+        labels = torch.from_numpy(draws.integers("quarter turns", len(self.symmetries), 1)[:, 0])
+        changed = self.changed(batch.inputs[:, 1:], self.symmetries[labels])
+        inputs = torch.cat((batch.inputs[:, :1], changed), dim=1)
+        return PictureTask(replace(batch, inputs=inputs, labels=labels), {self.name: len(labels)})
 
-    def turned(self, patches: Tensor, turns: Tensor) -> Tensor:
-        """Patches of pictures (B, N, P), each turned to the left by so many quarters (B,)."""
+    def changed(self, patches: Tensor, symmetries: Tensor) -> Tensor:
+        """Patches of pictures (B, N, P), each under its symmetry (B,)."""
         pictures = self.patches.joined(patches)
         found = torch.empty_like(pictures)
-        for count in range(TURNS):
-            some = turns == count
-            found[some] = pictures[some].rot90(count, dims=(2, 3))
+        for symmetry in symmetries.unique().tolist():
+            some = symmetries == symmetry
+            mirrored, turns = divmod(symmetry, TURNS)
+            chosen = pictures[some].flip(3) if mirrored else pictures[some]
+            found[some] = chosen.rot90(turns, dims=(2, 3))
         return self.patches.cut(found)
 
     def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
-        """Cross-entropy over the four turns."""
+        """Cross-entropy over the symmetries."""
         labels = task.batch.labels
         assert labels is not None
         logits = self._logits(model, task)
@@ -77,7 +93,16 @@ class GeometricTransform(PictureObjective):
         shown, labels = some.batch.inputs[:, 1:], some.batch.labels
         assert labels is not None
         answers = self._logits(model, some).argmax(dim=-1)
-        return shown, self.turned(shown, -answers % TURNS), self.turned(shown, -labels % TURNS)
+        back, true = (self._undone(shown, found) for found in (answers, labels))
+        return shown, back, true
 
-    def _logits(self, model: Model, task: Task) -> Tensor:  # (B, 4)
+    def _undone(self, patches: Tensor, labels: Tensor) -> Tensor:
+        return self.changed(patches, inverse(self.symmetries.to(labels.device)[labels]))
+
+    def _logits(self, model: Model, task: Task) -> Tensor:  # (B, symmetries)
         return self.answer(model.encode(task.batch), task.batch.layout).float()
+
+
+def inverse(symmetries: Tensor) -> Tensor:
+    """What undoes each: a turn the other way, and a flip, turned or not, itself."""
+    return torch.where(symmetries < TURNS, -symmetries % TURNS, symmetries)

@@ -146,7 +146,10 @@ _OF_PICTURES: Mapping[str, Choice] = {
     "super_resolution": Choice(SuperResolution, lambda g: SuperResolution(g.patches, g.width, seed=g.seed)),
     "jigsaw": Choice(Jigsaw, lambda g: Jigsaw(g.patches, g.width, seed=g.seed)),
     "geometric_transform": Choice(
-        GeometricTransform, lambda g: GeometricTransform(g.patches, g.model.backbone, seed=g.seed)
+        GeometricTransform,
+        lambda g: GeometricTransform(
+            g.patches, g.model.backbone, transforms=g.settings.transforms, seed=g.seed
+        ),
     ),
     "view_contrast": Choice(ViewContrast, lambda g: ViewContrast(g.patches, g.width, seed=g.seed)),
     "self_distillation": Choice(

@@ -96,11 +96,19 @@ class Pictures:
         )
 
     def derived(self, settings: RunSettings) -> RunSettings:
-        """A picture is as long as it has patches, and [CLS]."""
+        """A picture is as long as it has patches, and [CLS]; where flips are asked about, no view is one already."""
+        given = settings.training.mirrored
+        flips = settings.objective.transforms != "rotations"
+        if flips and given:
+            raise SettingsError(
+                "training.mirrored = true shows half of the pictures flipped, and "
+                f"objective.transforms = '{settings.objective.transforms}' asks which were; leave one of them out"
+            )
         return settings.having(
             training={
                 "length": self.pool.patches.length,
                 "batch_rows": settings.training.batch_rows or ROWS,
+                "mirrored": False if flips else given,
             }
         )
 

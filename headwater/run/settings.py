@@ -124,6 +124,14 @@ class ObjectiveSettings:
     share: float | None = None
     kept: float = 0.1
     label_smoothing: float | None = None
+    transforms: Literal["rotations", "flips", "both"] = "rotations"
+
+    def __post_init__(self) -> None:
+        if self.transforms != "rotations" and "geometric_transform" not in self.name:
+            raise SettingsError(
+                f"objective.transforms = '{self.transforms}' is of geometric_transform, and this run learns "
+                f"{self.name}; leave it out, or choose --objective geometric_transform"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
