@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from headwater.data.array_file import ArrayFile
 from headwater.data.asides import is_whole, made_in_cache
 from headwater.data.cutting import Cut, digest_of, watched
 from headwater.data.examples import Example, LabelledSet
@@ -92,11 +93,10 @@ def _keep(
 ) -> None:
     problems = Problems()
     rows: list[list[Any]] = []
-    squares: list[Pixels] = []
-    for medium in watched(sources, problems, check, label=label, cut=cut):
-        rows.append([medium.label, medium.path, medium.row, digest_of(medium.content)])
-        squares.append(cut.array(medium.content))
-    np.save(folder / "pixels.npy", np.stack(squares) if squares else np.zeros((0, 1, 1, 1), np.uint8))
+    with ArrayFile(folder / "pixels.npy") as pixels:
+        for medium in watched(sources, problems, check, label=label, cut=cut):
+            rows.append([medium.label, medium.path, medium.row, digest_of(medium.content)])
+            pixels.append(cut.array(medium.content))
     kept = {"problems": problems.to_dict(), "rows": rows}
     (folder / "rows.json").write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
 

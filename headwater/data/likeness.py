@@ -20,7 +20,8 @@ Copies of photographs of another size or in another JPEG quality stay below it; 
 1,000 of MNIST and 600 of the sprites none is that near to one of the training pictures (docs/log.md, 2026-11-29).
 """
 _NEAREST = 4
-_BLOCK = 256
+BLOCK = 256
+"""Arrays that are compared at once."""
 Sketch = NDArray[np.float32]
 Sketches = NDArray[np.uint8]
 """Many of them, rounded to whole shades: (N, D)."""
@@ -35,8 +36,8 @@ def sketch_of(pixels: Pixels) -> Sketch:
 def sketches_of(pictures: Sequence[Pixels] | Pixels) -> Sketches:
     """The sketches of many arrays of one size, rounded: (N, H, W, K) → (N, D)."""
     found = [
-        np.stack([sketch_of(pixels) for pixels in pictures[start : start + _BLOCK]]).round().astype(np.uint8)
-        for start in range(0, len(pictures), _BLOCK)
+        np.stack([sketch_of(pixels) for pixels in pictures[start : start + BLOCK]]).round().astype(np.uint8)
+        for start in range(0, len(pictures), BLOCK)
     ]
     return np.concatenate(found) if found else np.zeros((0, 0), np.uint8)
 
@@ -48,8 +49,8 @@ def nearly_equal(some: Sketch | Sketches, held_out: Sketch | Sketches) -> NDArra
     """
     others = torch.from_numpy(held_out).float()
     found: list[NDArray[np.bool_]] = []
-    for start in range(0, len(some), _BLOCK):
-        block = torch.from_numpy(some[start : start + _BLOCK]).float()
+    for start in range(0, len(some), BLOCK):
+        block = torch.from_numpy(some[start : start + BLOCK]).float()
         nearest = torch.cdist(block, others).topk(min(_NEAREST, len(others)), dim=1, largest=False).indices
         apart = (others[nearest] - block[:, None]).abs().amax(dim=2).amin(dim=1)
         found.append((apart <= MOST_APART).numpy())

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.data.array_file import ArrayFile
 from headwater.data.asides import is_whole, made_in_cache
 from headwater.data.cutting import Cut, PictureCut, digest_of, watched
 from headwater.data.files import Source
-from headwater.data.likeness import GRID, MOST_APART, Sketch, nearly_equal, sketch_of
+from headwater.data.likeness import BLOCK, GRID, MOST_APART, Sketch, nearly_equal, sketch_of
 from headwater.data.media_tables import find_media
 from headwater.data.problems import Problems, place_of
 from headwater.data.readers.media import Medium
@@ -140,6 +141,40 @@ class _Learnt(NamedTuple):
     row: int
 
 
+class _Unlike:
+    """Writes what does not nearly equal one of the held-out sketches, some arrays at a time."""
+
+    def __init__(self, file: ArrayFile, held_out: Sequence[Sketch]) -> None:
+        self._file, self._held_out = file, np.stack(held_out) if held_out else None
+        self._waiting: list[_Learnt] = []
+        self.offered = 0
+        self.digests: list[int] = []
+        self.places: list[tuple[str, int]] = []
+        self.alike: list[tuple[str, int]] = []
+
+    def offer(self, learnt: _Learnt) -> None:
+        """One more that may be learnt from."""
+        self.offered += 1
+        self._waiting.append(learnt)
+        if len(self._waiting) == BLOCK:
+            self.settle()
+
+    def settle(self) -> None:
+        """Write those that wait, or name them."""
+        waiting, self._waiting = self._waiting, []
+        near = [False] * len(waiting)
+        if self._held_out is not None and waiting:
+            sketches = np.stack([sketch_of(learnt.pixels) for learnt in waiting])
+            near = nearly_equal(sketches, self._held_out).tolist()
+        for learnt, alike in zip(waiting, near, strict=True):
+            if alike:
+                self.alike.append((learnt.path, learnt.row))
+            else:
+                self._file.append(learnt.pixels)
+                self.digests.append(learnt.digest)
+                self.places.append((learnt.path, learnt.row))
+
+
 @dataclass(slots=True)
 class _Build:
     """One pool in the making."""
@@ -157,33 +192,35 @@ class _Build:
         problems, repeated = Problems(), Problems()
         cut = self.cut.fitted(self.train, self.check)
         seen, likenesses = self._held_out(cut)
-        judging = [
-            pixels
-            for _, medium in self._kept(self.judging, seen, problems, repeated, "judging")
-            for pixels in cut.arrays(medium.content)
-        ]
-        likenesses += map(sketch_of, judging)
-        train: list[_Learnt] = []
-        for digest, medium in self._kept(self.train, seen, problems, repeated, "reading"):
-            arrays = cut.arrays(medium.content)
-            judges = (
-                not self.judging and train and split_of(digest, VALIDATION_SHARE, f"validation {self.seed}")
-            )
-            if judges:
-                judging.extend(arrays)
-            else:
-                train.extend(_Learnt(digest, pixels, medium.path, medium.row) for pixels in arrays)
-        train = self._unlike(train, likenesses, repeated)
-        if not train:
+        with ArrayFile(folder / "train.npy") as train, ArrayFile(folder / "validation.npy") as judging:
+            for _, medium in self._kept(self.judging, seen, problems, repeated, "judging"):
+                for pixels in cut.arrays(medium.content):
+                    judging.append(pixels)
+                    if cut.modality == "image":
+                        likenesses.append(sketch_of(pixels))
+            unlike = _Unlike(train, likenesses)
+            for digest, medium in self._kept(self.train, seen, problems, repeated, "reading"):
+                judges = (
+                    not self.judging
+                    and unlike.offered
+                    and split_of(digest, VALIDATION_SHARE, f"validation {self.seed}")
+                )
+                for pixels in cut.arrays(medium.content):
+                    if judges:
+                        judging.append(pixels)
+                    else:
+                        unlike.offer(_Learnt(digest, pixels, medium.path, medium.row))
+            unlike.settle()
+            judging.none_like(train)
+        for path, row in unlike.alike:
+            repeated.add(path, row, f"nearly equals a held-out {cut.what.removesuffix('s')}")
+        if not len(train):
             problems.absorb(repeated)
             raise BadDataError(f"no {cut.what.removesuffix('s')} is left to learn from: {problems.summary()}")
-        pixels = np.stack([learnt.pixels for learnt in train])
-        patches = cut.patches(pixels)
-        np.save(folder / "train.npy", pixels)
-        np.save(folder / "validation.npy", np.stack(judging) if judging else pixels[:0])
-        np.save(folder / "digests.npy", np.array([learnt.digest for learnt in train], np.int64))
+        patches = cut.patches(train.mapped())
+        np.save(folder / "digests.npy", np.array(unlike.digests, np.int64))
         number = {source.path: place for place, source in enumerate(self.train)}
-        places = [(number[learnt.path], learnt.row) for learnt in train]
+        places = [(number[path], row) for path, row in unlike.places]
         np.save(folder / "places.npy", np.array(places, np.int64))
         problems.absorb(repeated)
         facts = {
@@ -202,7 +239,10 @@ class _Build:
         (folder / "facts.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
 
     def _held_out(self, cut: Cut) -> tuple[set[int], list[Sketch]]:
-        """The digests of what is held out, and what it looks like."""
+        """The digests of what is held out, and what pictures among it look like.
+
+        Recordings and clips with one background look alike, and are not.
+        """
         digests: set[int] = set()
         likenesses: list[Sketch] = []
         for medium in watched(self.held_out, Problems(), self.check, cut=cut):
@@ -210,21 +250,6 @@ class _Build:
             if cut.modality == "image":
                 likenesses.extend(map(sketch_of, cut.arrays(medium.content)))
         return digests, likenesses
-
-    def _unlike(self, train: list[_Learnt], held_out: Sequence[Sketch], repeated: Problems) -> list[_Learnt]:
-        """Those that do not nearly equal what is held out."""
-        if not held_out or not train or self.cut.modality != "image":
-            return train  # recordings and clips with one background look alike, and are not
-        if self.progress is not None:
-            self.progress(f"comparing {self.cut.what} with those held out", 0, None)
-        if self.check is not None:
-            self.check()
-        near = nearly_equal(np.stack([sketch_of(learnt.pixels) for learnt in train]), np.stack(held_out))
-        for learnt, alike in zip(train, near, strict=True):
-            if alike:
-                reason = f"nearly equals a held-out {self.cut.what.removesuffix('s')}"
-                repeated.add(learnt.path, learnt.row, reason)
-        return [learnt for learnt, alike in zip(train, near, strict=True) if not alike]
 
     def _kept(
         self, sources: Sequence[Source], seen: set[int], problems: Problems, repeated: Problems, stage: str

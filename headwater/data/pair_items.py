@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ class Items:
     digests: Integers
 
     def __len__(self) -> int:
-        return len(self.contents)
+        return len(self.digests)
 
     def take(self, numbers: Integers) -> "Items":
         """Some of them, in this order."""
@@ -54,11 +54,40 @@ class PairItems:
         )
 
 
+class Shelf(Protocol):
+    """Where the arrays of a side go as they are decoded."""
+
+    def append(self, pixels: Pixels, /) -> None:
+        """Keep one more, or not."""
+        ...
+
+
+@dataclass(slots=True)
+class Nowhere:
+    """Of what is only to be told apart from other things, nothing is kept but its digest."""
+
+    def append(self, pixels: Pixels, /) -> None:
+        """Keep nothing."""
+        del pixels
+
+
+Shelves = tuple[Shelf, Shelf]
+
+
 def pair_items(
-    pairs: PairSet, cuts: Cuts, problems: Problems, check: Callable[[], None] | None = None
+    pairs: PairSet,
+    cuts: Cuts,
+    problems: Problems,
+    check: Callable[[], None] | None = None,
+    shelves: Shelves | None = None,
 ) -> PairItems:
-    """Decode what the pairs name; a pair of which a side cannot be read is left out, and the reason reported."""
-    sides = [_items(pairs, side, cut, problems, check) for side, cut in enumerate(cuts)]
+    """Decode what the pairs name; a pair of which a side cannot be read is left out, and the reason reported.
+
+    Arrays go to the ``shelves``, one a side, and only without any are they among the contents.
+    """
+    sides = [
+        _items(pairs, side, cut, problems, check, shelves and shelves[side]) for side, cut in enumerate(cuts)
+    ]
     (first, first_places), (second, second_places) = sides
     rows = [row for row in pairs.rows if row.first in first_places and row.second in second_places]
     numbers = [(first_places[row.first], second_places[row.second]) for row in rows]
@@ -66,7 +95,12 @@ def pair_items(
 
 
 def _items(
-    pairs: PairSet, side: int, cut: Cut | None, problems: Problems, check: Callable[[], None] | None
+    pairs: PairSet,
+    side: int,
+    cut: Cut | None,
+    problems: Problems,
+    check: Callable[[], None] | None,
+    shelf: Shelf | None,
 ) -> tuple[Items, dict[Place | str, int]]:
     wanted = dict.fromkeys(cast(Place | str, row[side]) for row in pairs.rows)
     if cut is None:
@@ -80,8 +114,8 @@ def _items(
     for medium in watched(pairs.sources(side), unread, check, cut=cut):
         place = Place(medium.path, medium.row)
         if place in wanted:
-            places[place] = len(arrays)
-            arrays.append(cut.array(medium.content))
+            places[place] = len(found)
+            (arrays if shelf is None else shelf).append(cut.array(medium.content))
             found.append(digest_of(medium.content))
     unread.rows = 0  # they are no rows of their own
     problems.absorb(unread)

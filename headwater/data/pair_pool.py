@@ -4,7 +4,8 @@ Shape letters: N items, M pairs, H height, W width, K channels.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,11 +13,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.data.array_file import ArrayFile, Chosen
 from headwater.data.asides import is_whole, made_in_cache
 from headwater.data.cutting import Cut, cut_of
 from headwater.data.kinds import Side
 from headwater.data.media_pool import VALIDATION_SHARE, told_apart
-from headwater.data.pair_items import Cuts, Items, PairItems, pair_items
+from headwater.data.pair_items import Cuts, Items, Nowhere, PairItems, Shelf, pair_items
 from headwater.data.pairing import Pairing, PairRow, PairSet, find_pairs, modality_of_side
 from headwater.data.pool import vocabulary_size_for
 from headwater.data.problems import Problems, place_of
@@ -158,9 +160,11 @@ class _Build:
         )
         if self.progress is not None:
             self.progress("reading pairs", 0, None)
-        items = pair_items(self.found.having([*self.train, *self.judging]), cuts, problems, self.check)
-        unread = Problems()
-        held = [pair_items(pairs, cuts, unread, self.check) for pairs in self.never if pairs.rows]
+        found = self.found.having([*self.train, *self.judging])
+        with _shelf(folder, 0, cuts) as first, _shelf(folder, 1, cuts) as second:
+            items = pair_items(found, cuts, problems, self.check, (first, second))
+        unread, nowhere = Problems(), (Nowhere(), Nowhere())
+        held = [pair_items(pairs, cuts, unread, self.check, nowhere) for pairs in self.never if pairs.rows]
         if self.never[1:] and not len(held[-1].pairs):
             raise BadDataError(f"none of the held-out pairs can be read: {unread.summary()}")
         train, validation, rows = self._split(items, held, problems)
@@ -248,9 +252,18 @@ class _Build:
                 size = self.vocabulary_size or vocabulary_size_for(sum(map(len, some)))
                 Tokenizer.learn_for_pairs(some, size, self.progress).save(folder / _VOCABULARY)
             return {}
-        pixels = np.stack(cast(Sequence[Pixels], side.contents))
-        np.save(folder / f"{name}.npy", pixels)
-        return {"patches": cut.patches(pixels[learnt]).to_dict()}
+        pixels = np.load(folder / f"{name}.npy", mmap_mode="r")
+        return {"patches": cut.patches(Chosen(pixels, learnt)).to_dict()}
+
+
+@contextmanager
+def _shelf(folder: Path, side: int, cuts: Cuts) -> Generator[Shelf]:
+    """The file of a side; of texts there is none."""
+    if cuts[side] is None:
+        yield Nowhere()
+        return
+    with ArrayFile(folder / f"{_NAMES[side]}.npy") as file:
+        yield file
 
 
 def _open(folder: Path, sides: Sides | None, rows: Sequence[PairRow]) -> PairPool:

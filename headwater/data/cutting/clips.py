@@ -10,6 +10,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from headwater.data.array_file import Arrays
 from headwater.data.cutting.cut import LARGEST_PATCH, Check, Cut, measured, some_of
 from headwater.data.cutting.pictures import square
 from headwater.data.files import Source
@@ -95,7 +96,7 @@ class ClipCut(Cut):
         for start in range(0, max(1, len(clip.frames) - span // 2), span):
             yield self._strip(clip.frames, start, span)
 
-    def patches(self, pixels: Pixels) -> Patches:
+    def patches(self, pixels: Arrays) -> Patches:
         """Squares of pairs of frames, slice by slice of time."""
         assert self.side is not None
         assert self.frames is not None

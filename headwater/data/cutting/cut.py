@@ -11,7 +11,9 @@ from itertools import islice
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
+from headwater.data.array_file import Arrays
 from headwater.data.files import Source
 from headwater.data.kinds import Kind, Modality
 from headwater.data.problems import Problems
@@ -26,6 +28,8 @@ from headwater.errors import BadDataError
 LARGEST_PATCH = 16
 _LOOKED_AT = 300
 _A_GROUP = 512
+_AT_ONCE = 64
+"""Arrays whose brightness is measured at once."""
 
 Check = Callable[[], None]
 
@@ -60,7 +64,7 @@ class Cut(ABC):
         yield self.array(content)
 
     @abstractmethod
-    def patches(self, pixels: Pixels) -> Patches:
+    def patches(self, pixels: Arrays) -> Patches:
         """How arrays (N, H, W, K) of a fitted cut are cut, their brightness measured."""
 
     def shown(self, pixels: Pixels) -> Pixels:
@@ -109,7 +113,7 @@ def some_of(sources: Sequence[Source], check: Check | None) -> list[Medium]:
 
 
 def measured(
-    pixels: Pixels, rows: int, columns: int, side: int, *, mel: Mel | None = None, film: Film | None = None
+    pixels: Arrays, rows: int, columns: int, side: int, *, mel: Mel | None = None, film: Film | None = None
 ) -> Patches:
     """How arrays (N, H, W, K) are cut, the brightness of each channel measured."""
     mean, deviation = _statistics(pixels, 1 if film is None else TUBELET)
@@ -138,15 +142,24 @@ def digest_of(content: Decoded) -> int:
     return int.from_bytes(found, "little", signed=True)
 
 
-def _statistics(pixels: Pixels, alike: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _statistics(pixels: Arrays, alike: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation of each channel, in shares of white; rounded, so that they can be written down.
 
     Channels that are ``alike`` (the two frames of a pair) have them in common.
     """
-    some = pixels[:: max(1, len(pixels) // 5000)]
-    some = some.reshape(-1, pixels.shape[3] // alike, alike).astype(np.float32) / 255.0
-    mean, deviation = (
-        getattr(some, name)(axis=(0, 2), dtype=np.float64).repeat(alike) for name in ("mean", "std")
-    )
-    rounded = lambda values: tuple(round(float(value), 4) for value in values)  # noqa: E731
+    step = max(1, len(pixels) // 5000)
+
+    def mean_of(what: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """The mean of some numbers of all values (n, K / alike, alike), a few arrays in memory at a time."""
+        total, count = np.zeros(pixels.shape[3] // alike), 0
+        for first in range(0, len(pixels), step * _AT_ONCE):
+            block = pixels[first : first + step * _AT_ONCE : step]
+            values = block.reshape(-1, pixels.shape[3] // alike, alike).astype(np.float32) / 255.0
+            total += len(block) * what(values.astype(np.float64)).mean(axis=(0, 2))
+            count += len(block)
+        return total / count
+
+    mean = mean_of(lambda values: values)
+    deviation = np.sqrt(mean_of(lambda values: np.square(values - mean[:, None])))
+    rounded = lambda values: tuple(round(float(value), 4) for value in values.repeat(alike))  # noqa: E731
     return rounded(mean), rounded(np.maximum(deviation, 1e-3))

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.data.array_file import Arrays
 from headwater.data.cutting.clips import ClipCut
 from headwater.data.cutting.cut import Check
 from headwater.data.cutting.pictures import square
@@ -58,7 +59,7 @@ class FlowCut(ClipCut):
         shades = np.stack([*moves, moves[-1]]) * STEPS_A_PIXEL + STILL
         return shades.round().clip(0, 255).astype(np.uint8)
 
-    def patches(self, pixels: Pixels) -> Patches:
+    def patches(self, pixels: Arrays) -> Patches:
         """Squares of pairs of movements."""
         return super(FlowCut, self).patches(pixels).moving()
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
+from headwater.data.array_file import Arrays
 from headwater.data.cutting.cut import LARGEST_PATCH, Check, Cut, measured, some_of
 from headwater.data.files import Source
 from headwater.data.kinds import Kind, Modality
@@ -67,7 +68,7 @@ class PictureCut(Cut):
         assert self.channels is not None
         return square(_pixels(content), self.side, self.channels)
 
-    def patches(self, pixels: Pixels) -> Patches:
+    def patches(self, pixels: Arrays) -> Patches:
         """Squares of squares."""
         assert self.side is not None
         assert self.patch is not None

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.data.array_file import Arrays
 from headwater.data.cutting.cut import LARGEST_PATCH, Check, Cut, measured, some_of
 from headwater.data.files import Source
 from headwater.data.kinds import Kind, Modality
@@ -91,7 +92,7 @@ class SoundCut(Cut):
         samples = at_rate(_recording(content), self.mel.rate)
         return at_full_volume(samples) if self.full_volume else samples
 
-    def patches(self, pixels: Pixels) -> Patches:
+    def patches(self, pixels: Arrays) -> Patches:
         """Squares of a spectrogram."""
         assert self.patch is not None
         assert self.frames is not None
