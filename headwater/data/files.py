@@ -5,11 +5,11 @@ import hashlib
 import io
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from headwater.data.archives import (
     READ_FAILURES,
@@ -67,6 +67,11 @@ class Source:
         return suffix_of(PurePosixPath(self.member or self.file.name))
 
     @property
+    def languages(self) -> list[str | None]:
+        """What its name and those beside it say of their languages."""
+        return [language_of(source.file.name) for source in (self, *self.beside)]
+
+    @property
     def compression(self) -> str | None:
         """``"gzip"``, ``"zip"``, both, or None."""
         packed = ["zip"] * (self.member is not None) + ["gzip"] * self.path.lower().endswith(".gz")
@@ -110,6 +115,27 @@ class Source:
             return Encoding("utf-8", "by format")
         with self.open() as stream:
             return sniff_encoding(stream)
+
+
+def without_names(sources: Sequence[Source]) -> list[list[Any]]:
+    """What is read of these sources, in their order and wherever they lie: content, and what the names say of it.
+
+    Files of one folder are understood alike, so folders are told apart, by number.
+    """
+    folders: dict[PurePosixPath, int] = {}
+    return [
+        [
+            folders.setdefault(PurePosixPath(source.path).parent, len(folders)),
+            source.kind,
+            source.split,
+            source.suffix,
+            source.compression,
+            source.languages,
+            source.named,
+            source.digest,
+        ]
+        for source in sources
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

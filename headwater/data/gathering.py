@@ -1,6 +1,6 @@
 """Which of the user's documents enter a pool, and on which side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -25,6 +25,7 @@ class Paths:
     validation: tuple[Path, ...]
     weights: tuple[float, ...] | None  # of the train paths
     sources: tuple[Source, ...]  # every file that is read
+    parts: tuple[int, ...]  # the train path that each of these stands behind; of those that judge −1, −2 …
     passed_over: tuple[Source, ...]  # files named as test parts
     owner: dict[str, int]  # the first train path that each train file stands behind
 
@@ -53,16 +54,42 @@ class Paths:
         if weights is not None:
             # A text of several paths counts for the first: for that of the smallest, which is the user's own.
             train = tuple(sorted(train, key=lambda path: sum(s.size for s in learnt[path])))
-        read = [*chain.from_iterable(learnt.values()), *chain.from_iterable(judging.values())]
+        validation = tuple(path for path in found if judging[path])
+        part = {path: number for number, path in enumerate(train)}
+        judge = {path: -1 - number for number, path in enumerate(validation)}
+        read = [(part[path], source) for path in found for source in learnt[path]]
+        read += [(judge[path], source) for path in found for source in judging[path]]
+        sources = tuple(source for _, source in read)
         weight_of = dict(zip(found, weights or (), strict=False))
         return cls(
             train=train,
-            validation=tuple(path for path in found if judging[path]),
+            validation=validation,
             weights=None if weights is None else tuple(weight_of[path] for path in train),
-            sources=tuple(read),
-            passed_over=tuple(s for sources in found.values() for s in sources if s not in read),
+            sources=sources,
+            parts=tuple(part for part, _ in read),
+            passed_over=tuple(s for behind in found.values() for s in behind if s not in sources),
             owner={s.path: number for number, path in reversed([*enumerate(train)]) for s in learnt[path]},
         )
+
+    def told(self, hold_out: Sequence[str | Path]) -> dict[str, Any]:
+        """What data.json says of the files, by their names."""
+        return {
+            "sources": [
+                {"path": s.path, "kind": s.kind, "bytes": s.size, "digest": s.digest, "split": s.split}
+                for s in self.sources
+            ],
+            "passed_over": [source.path for source in self.passed_over],
+            "hold_out": [str(path) for path in hold_out],
+            "train_paths": list(map(str, self.train)),
+        }
+
+    def renamed(self, facts: Mapping[str, Any], hold_out: Sequence[str | Path]) -> dict[str, Any]:
+        """The facts of the same content, found under other names, with the names that it has now."""
+        before = [source["path"] for source in facts["sources"]]
+        now = dict(zip(before, (source.path for source in self.sources), strict=True))
+        left_out = facts["left_out"]
+        first = [{**row, "path": now.get(row["path"], row["path"])} for row in left_out["first"]]
+        return {**facts, **self.told(hold_out), "left_out": {**left_out, "first": first}}
 
 
 def _all_named(sources: Sequence[Source]) -> list[Source]:
@@ -128,12 +155,7 @@ class Gathering:
     def facts(self) -> dict[str, Any]:
         """What data.json says of the sources and of what was left out."""
         return {
-            "sources": [
-                {"path": s.path, "kind": s.kind, "bytes": s.size, "digest": s.digest, "split": s.split}
-                for s in self.paths.sources
-            ],
-            "passed_over": [source.path for source in self.paths.passed_over],
-            "hold_out": [str(path) for path in self.hold_out],
+            **self.paths.told(self.hold_out),
             "held_out_texts": self.held_out_texts,
             "left_out": self.problems.to_dict(),
         }

@@ -4,7 +4,7 @@ import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.asides import is_whole, made_in_cache
-from headwater.data.files import find_sources
+from headwater.data.files import find_sources, without_names
 from headwater.data.gathering import Gathering, Paths
 from headwater.data.mixture import Mixture
 from headwater.data.piece_cache import Tokens
@@ -106,18 +106,18 @@ def build_pool(
     are left out and counted; with ``keep_duplicates``, as records of events need it, repetitions stay. Files named
     as validation parts judge; without one, a ``validation_share`` of the documents does, chosen by ``seed`` and
     content. A given ``tokenizer`` is used as it is. The key of the cache covers every file's content and every choice
-    made here, so a second call reads only the files' bytes.
+    made here, so a second call reads only the files' bytes, wherever they lie and whatever they are called.
 
     Raises BadDataError when nothing is left, and what ``check`` raises.
     """
     found = Paths.sort(paths, weights)
     refuse_columns_of_plain_text(found.sources, text)
     key = store_key(
-        files=[(s.path, s.kind, s.split, s.digest) for s in found.sources],
-        parts=[list(map(str, found.train)), list(map(str, found.validation))],
-        hold_out=[(s.path, s.digest) for s in find_sources(hold_out)] if hold_out else [],
+        files=without_names(found.sources),
+        parts=found.parts,
+        hold_out=without_names(find_sources(hold_out)) if hold_out else [],
         text=text,
-        weights=found.weights and [*zip(map(str, found.train), found.weights, strict=True)],
+        weights=found.weights,
         vocabulary=vocabulary_size if tokenizer is None else tokenizer.digest,
         validation=(validation_share, seed),
         **({"duplicates": "kept"} if keep_duplicates else {}),
@@ -127,7 +127,8 @@ def build_pool(
         gathering, split = Gathering(found, text, hold_out, keep_duplicates), (validation_share, seed)
         build = _Build(gathering, tokenizer, vocabulary_size, split, Watch(progress, check))
         build.into(folder, key)
-    return _open(folder)
+    pool = _open(folder)
+    return replace(pool, facts=found.renamed(pool.facts, hold_out))
 
 
 def kept_pool(key: str, cache: str | Path | None = None) -> Pool | None:
@@ -242,7 +243,6 @@ class _Build:
         counts = [self.documents_of_paths[number] for number in range(len(paths.train))]
         return {
             "weights": paths.weights,
-            "train_paths": list(map(str, paths.train)),
             "documents_of_paths": counts,
         }
 

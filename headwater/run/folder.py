@@ -154,7 +154,8 @@ class RunFolder:
         BadDataError where the run has begun on other data: its steps and these would not be of one run.
         """
         before = self.read_json("data.json")
-        if self._has_begun() and before.get("key", facts["key"]) != facts["key"]:
+        other = before.get("key", facts["key"]) != facts["key"] and not _same_but_for_key(before, facts)
+        if self._has_begun() and other:
             raise BadDataError(
                 f"{self.path} has begun to learn from other data than stand there now{_changed(before, facts)}; "
                 "restore them to go on, or begin another run on the new ones"
@@ -255,6 +256,13 @@ def _git_commit() -> str | None:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
         return answer.stdout.strip() or None
     return None
+
+
+def _same_but_for_key(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether another version, which made other keys, tells of the same data: all is equal, each file's content too."""
+    sources = after.get("sources", ())
+    digested = bool(sources) and all("digest" in source for source in sources)
+    return digested and {**before, "key": None} == {**after, "key": None}
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

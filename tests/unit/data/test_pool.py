@@ -1,6 +1,7 @@
 """A pool: what enters, what is left out and counted, and nothing done twice."""
 
 import gzip
+import json
 import shutil
 from pathlib import Path
 
@@ -122,6 +123,56 @@ def test_the_second_call_builds_nothing(tmp_path: Path, corpus: Path, monkeypatc
     assert second.train.tokens.tolist() == first.train.tokens.tolist()
     assert second.facts == first.facts
     assert second.fingerprints.matches(sentences(200, 1)[0]) == "exact"
+
+
+def test_files_that_were_moved_and_renamed_are_not_prepared_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder, held_out = tmp_path / "corpus", written(tmp_path / "held.txt", sentences(2, 1))
+    written(folder / "a.txt", [*sentences(60, 1), *sentences(3, 2)])
+    written(folder / "b.txt", sentences(40, 2))
+    written(folder / "test.txt", sentences(5, 3))
+    first = built(tmp_path, folder, hold_out=[held_out])
+    moved = tmp_path / "elsewhere" / "texts"
+    shutil.move(folder, moved)
+    (moved / "a.txt").rename(moved / "one.txt")
+    (moved / "b.txt").rename(moved / "two.txt")
+    held_out = held_out.rename(tmp_path / "kept apart.txt")
+    monkeypatch.setattr(pool_module, "Gathering", None)
+    second = built(tmp_path, moved, hold_out=[held_out])
+    assert second.facts["key"] == first.facts["key"]
+    assert {second.place(number).partition(" row ")[0] for number in range(len(second.train))} == {
+        str(moved / "one.txt"),
+        str(moved / "two.txt"),
+    }
+    assert [source["path"] for source in second.facts["sources"]] == [
+        str(moved / "one.txt"),
+        str(moved / "two.txt"),
+    ]
+    assert second.facts["train_paths"] == [str(moved)]
+    assert second.facts["passed_over"] == [str(moved / "test.txt")]
+    assert second.facts["hold_out"] == [str(held_out)]
+    assert {row["path"] for row in second.facts["left_out"]["first"]} == {
+        str(moved / "one.txt"),
+        str(moved / "two.txt"),
+    }
+    assert "elsewhere" not in json.dumps(first.facts)
+
+
+def test_what_a_name_or_a_folder_says_of_the_content_makes_another_pool(tmp_path: Path):
+    lines = ["title\tbody", *(f"{text}\tsome words about it" for text in sentences(40, 1))]
+    tables = [
+        written(tmp_path / "one" / name, lines[:1] + part)
+        for name, part in (("a.tsv", lines[1:20]), ("b.tsv", lines[20:]))
+    ]
+    together = built(tmp_path, tmp_path / "one").facts["key"]
+    named = built(tmp_path, *tables).facts["key"]
+    tables[1].rename(written(tmp_path / "one" / "below" / "b.tsv", []))
+    apart = built(tmp_path, tmp_path / "one").facts["key"]
+    page = written(tmp_path / "page.txt", sentences(40, 1))
+    text = built(tmp_path, page).facts["key"]
+    markdown = built(tmp_path, page.rename(tmp_path / "page.md")).facts["key"]
+    assert len({together, named, apart, text, markdown}) == 5
 
 
 def test_another_content_or_choice_is_another_pool(tmp_path: Path, corpus: Path):

@@ -53,6 +53,24 @@ def test_a_begun_run_keeps_to_its_data(tmp_path: Path) -> None:
     assert folder.read_json("data.json") == {"key": "x", "sources": sources}
 
 
+def test_the_same_data_under_a_key_that_another_version_made_are_taken(tmp_path: Path) -> None:
+    folder = begun(tmp_path)
+    facts = {"sources": [{"path": "a", "digest": "aa"}], "documents": 3}
+    folder.write_data({"key": "x", **facts})
+    folder.write_data({"key": "y", **facts})
+    assert folder.read_json("data.json")["key"] == "y"
+    with pytest.raises(BadDataError, match="other data"):
+        folder.write_data({"key": "z", **facts, "documents": 4})
+
+
+def test_without_the_content_of_each_file_another_key_is_other_data(tmp_path: Path) -> None:
+    folder = begun(tmp_path)
+    facts = {"sources": [{"path": "pictures", "files": 3}], "items": 3}
+    folder.write_data({"key": "x", **facts})
+    with pytest.raises(BadDataError, match="other data"):
+        folder.write_data({"key": "y", **facts})
+
+
 def test_a_run_that_has_not_begun_takes_the_data_of_now(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.write_data({"key": "x"})
