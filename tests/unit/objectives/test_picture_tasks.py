@@ -41,7 +41,7 @@ def test_turned_pictures_are_those_of_numpy_and_turn_back(model: Any) -> None:
     shown = PATCHES.pixels(task.batch.inputs[:, 1:])
     for number in range(20):
         assert np.array_equal(shown[number], np.rot90(pixels()[number], turns[number]))
-    back = objective.turned(task.batch.inputs[:, 1:], (4 - task.batch.labels) % 4)
+    back = objective.changed(task.batch.inputs[:, 1:], (4 - task.batch.labels) % 4)
     assert torch.equal(back, batch().inputs[:, 1:])
 
 
