@@ -105,6 +105,7 @@ def _refuse_unknown(settings: TransformerSettings) -> None:
     strange = {
         "patches": settings.patches is not None,
         "windows": any(window is not None for window in settings.windows),
+        f"attention={settings.attention!r}": settings.attention != "softmax",
         f"embedding_width={settings.embedding_width}": settings.table_width != settings.width,
         "first_attention_norm=False": not settings.first_attention_norm,
         "final_norm=True with norm_position='after'": after and settings.final_norm,

@@ -24,6 +24,7 @@ from headwater.models.settings import (
     TransformerSettings,
 )
 from headwater.models.tower_settings import TwoTowerSettings
+from headwater.nn.attention.linear import CHUNK
 
 MATRIX_LAYERS = (nn.Linear, nn.Conv1d, nn.LSTM, nn.GRU)
 
@@ -136,18 +137,39 @@ def _attention_flops(settings: BackboneSettings, length: int) -> float:
         # The score map was counted once a token among the matrices; here it acts once a pair.
         return 2.0 * pairs * (max(1, states // 4) + states)
     if isinstance(settings, EncoderDecoderSettings):  # a source of ``length`` tokens, a target of as many
-        reads = 4.0 * length * length * settings.decoder.num_heads * settings.decoder.head_width
+        decoder = settings.decoder
+        reads = (
+            _sum_flops(decoder, length)
+            if decoder.attention == "linear"
+            else 4.0 * length * length * decoder.num_heads * decoder.head_width
+        )
         halves = _attention_flops(settings.encoder, length) + _attention_flops(settings.decoder, length)
         return halves + settings.decoder.depth * reads
     if isinstance(settings, TwoTowerSettings):
         return sum(_attention_flops(side, length) for side in settings.sides)
     if not isinstance(settings, TransformerSettings):
         return 0.0
+    if settings.attention == "linear":
+        return settings.depth * _sum_flops(settings, length)
     pairs = sum(
         readable_pairs(length, causal=settings.causal, window=settings.window_of(number))
         for number in range(settings.depth)
     )
     return 4.0 * pairs * settings.num_heads * settings.head_width
+
+
+def _sum_flops(settings: TransformerSettings, length: int) -> float:
+    """Of one layer of linear attention: each key adds to a sum of D × (D + 1), each query reads it."""
+    return 4.0 * length * settings.num_heads * settings.head_width * (settings.head_width + 1)
+
+
+def _held_by_sums(settings: TransformerSettings) -> int:
+    """Numbers that linear attention leaves behind for one token, beside what softmax does too."""
+    H, D = settings.num_heads, settings.head_width
+    # features of queries and keys, and what they are made of; values and ones; sums and their quotients
+    own = H * (4 * D + 3 * (D + 1))
+    # of a causal mask: the weights inside a chunk, and the sums before it
+    return own + H * (2 * CHUNK + 2 * D * (D + 1) // CHUNK) if settings.causal else own
 
 
 def _held_scores(settings: BackboneSettings, length: int) -> float:
@@ -180,6 +202,8 @@ def _held_per_token(settings: BackboneSettings) -> int:
             # the stream before each norm and each norm's output; queries, keys, values; what was read, as
             # attention leaves it and as the output map takes it; the feed-forward's halves.
             attention = 2 * C + (H + 2 * K) * D + 2 * H * D
+            if settings.attention == "linear":
+                attention += _held_by_sums(settings)
             hidden = {"relu": F, "gelu": 2 * F, "gelu_tanh": 2 * F}.get(settings.feed_forward, 4 * F)
             return settings.depth * (attention + 2 * C + hidden) + 2 * C
         case EncoderDecoderSettings():

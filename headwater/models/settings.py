@@ -29,6 +29,7 @@ Positions = Literal[
 ClassicLayout = Literal["bert", "electra", "gpt2"]
 Cell = Literal["lstm", "gru"]
 RecurrentAttention = Literal["none", "additive"]
+Attention = Literal["softmax", "linear"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +128,8 @@ class TransformerSettings(BackboneSettings):
     ``windows`` gives each block's reach in positions (|q − k| < window; None reads everything); empty means
     None for all. ``rotary_theta`` turns the blocks without a window, ``local_rotary_theta`` those with one
     (None: the same). ``relative_buckets`` and ``relative_distance`` part the distances that relative positions tell
-    apart. ``attention_scale`` multiplies scores (None: 1/√D), ``embedding_scale`` token vectors. ``max_length`` is the
+    apart. ``attention`` "linear" sums over keys and knows no single pairs, so what acts on those is refused beside it.
+    ``attention_scale`` multiplies scores (None: 1/√D), ``embedding_scale`` token vectors. ``max_length`` is the
     length of a learned or sinusoidal table; elsewhere it is only what is written down for others.
     ``num_key_value_heads`` None means one per head, ``head_dim`` None means width / heads, ``embedding_width`` None a
     table of tokens as wide as the model. ``layout`` names the published layout whose heads and tensor names the model
@@ -150,6 +152,7 @@ class TransformerSettings(BackboneSettings):
     local_rotary_theta: float | None = None
     relative_buckets: int = 32
     relative_distance: int = 128
+    attention: Attention = "softmax"
     attention_scale: float | None = None
     causal: bool = False
     windows: tuple[int | None, ...] = ()
@@ -173,6 +176,7 @@ class TransformerSettings(BackboneSettings):
         check_choice(self, "norm", NORM_KINDS)
         check_choice(self, "norm_position", NORM_POSITIONS)
         check_choice(self, "positions", get_args(Positions))
+        check_choice(self, "attention", get_args(Attention))
         if self.layout is not None:
             check_choice(self, "layout", get_args(ClassicLayout))
         check_shares(self, [name for name in vars(self) if name.endswith("dropout")] + ["stochastic_depth"])
@@ -181,6 +185,8 @@ class TransformerSettings(BackboneSettings):
         )
         self._check_heads()
         self._check_windows()
+        if self.attention == "linear":
+            self._check_sums()
         if self.positions == "relative":
             check_buckets(self.relative_buckets, self.relative_distance, both_sides=not self.causal)
         if self.norm_position == "after" and not self.first_attention_norm:
@@ -242,6 +248,19 @@ class TransformerSettings(BackboneSettings):
         if self.positions == "rotary" and self.head_width % 2:
             raise SettingsError(
                 f"rotary positions turn pairs of numbers, but a head has {self.head_width}; make it even"
+            )
+
+    def _check_sums(self) -> None:
+        strange = {
+            f"positions={self.positions!r}": self.positions in ("relative", "alibi"),
+            "a window": any(window is not None for window in self.windows),
+            f"attention_dropout={self.attention_dropout}": self.attention_dropout > 0.0,
+            f"attention_scale={self.attention_scale}": self.attention_scale is not None,
+        }
+        if found := [name for name, present in strange.items() if present]:
+            raise SettingsError(
+                f"attention='linear' knows sums over keys and no single pairs, on which {found[0]} acts; leave one of "
+                "them out"
             )
 
     def _check_windows(self) -> None:

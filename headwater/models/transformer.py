@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVa
 
 from headwater.models.backbone import Backbone, EncoderDecoder
 from headwater.models.settings import EncoderDecoderSettings, TransformerSettings
-from headwater.nn.attention import AttentionMask, MultiHeadAttention, PositionBias
+from headwater.nn.attention import Attend, AttentionMask, LinearAttend, MultiHeadAttention, PositionBias
 from headwater.nn.block import Block, BlockCache, BlockNorms
 from headwater.nn.borrowed import Borrowed
 from headwater.nn.embedding import PatchEmbedding, TokenEmbedding
@@ -260,6 +260,7 @@ def build_attention(
         scale=settings.attention_scale,
         linear_bias=settings.linear_bias,
         dropout=settings.attention_dropout,
+        attend=_attend(settings),
     )
 
 
@@ -274,7 +275,12 @@ def build_cross_attention(settings: TransformerSettings) -> MultiHeadAttention:
         scale=settings.attention_scale,
         linear_bias=settings.linear_bias,
         dropout=settings.attention_dropout,
+        attend=_attend(settings),
     )
+
+
+def _attend(settings: TransformerSettings) -> Attend:
+    return LinearAttend() if settings.attention == "linear" else Attend()
 
 
 def build_final_norm(settings: TransformerSettings) -> nn.Module:

@@ -204,7 +204,11 @@ def _overridden(settings: TransformerSettings, model: ModelSettings) -> Transfor
     if (width, kind) != (settings.width, settings.feed_forward):
         asked.setdefault("feed_forward_width", feed_forward_width(kind, width))
         asked["embedding_scale"] = 1.0 if settings.embedding_scale == 1.0 else width**0.5
-    if settings.windows or model.window:
+    if model.backbone == "transformer" and model.attention is not None:
+        asked["attention"] = model.attention
+    if model.attention == "linear" and not model.window:  # sums have no windows
+        asked["windows"] = ()
+    elif settings.windows or model.window:
         reach = USUAL_WINDOW if model.window is None else model.window or None
         depth = asked.get("depth", settings.depth)
         windows = tuple(None if number % 3 == 0 else reach for number in range(depth))

@@ -4,10 +4,10 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from headwater.errors import SettingsError
-from headwater.models.settings import Cell, Positions, RecurrentAttention
+from headwater.models.settings import Attention, Cell, Positions, RecurrentAttention
 from headwater.models.sizes import LayoutName
 from headwater.nn.block import NormPosition
 from headwater.nn.feed_forward import FeedForwardKind
@@ -63,6 +63,8 @@ STACKED = (
     "stochastic_depth",
 )
 """Settings of a Transformer's blocks."""
+ATTENTIONS = {"transformer": get_args(Attention), "recurrent": get_args(RecurrentAttention)}
+"""What attention there is in a backbone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +88,7 @@ class ModelSettings:
     norm: NormKind | None = None
     norm_position: NormPosition | None = None
     cell: Cell | None = None  # of a recurrent backbone
-    attention: RecurrentAttention | None = None  # of a recurrent backbone: each state reads all others
+    attention: Attention | RecurrentAttention | None = None
     dropout: float | None = None
     attention_dropout: float | None = None
     stochastic_depth: float | None = None  # the share of updates that the last block leaves out in training
@@ -110,7 +112,13 @@ class ModelSettings:
                 raise SettingsError(f"model.{name} = {share}; expected a share from 0 to below 1")
         if self.window is not None and self.window < 0:
             raise SettingsError(f"model.window = {self.window}; expected 0 (none) or a number of positions")
-        others = ("cell", "attention") if self.backbone != "recurrent" else ()
+        fitting = ATTENTIONS.get(self.backbone, ())
+        if self.attention is not None and self.attention not in fitting:
+            choices = f"choose {' or '.join(fitting)}" if fitting else "leave it out"
+            raise SettingsError(
+                f"model.attention = '{self.attention}' is none of a {self.backbone} backbone; {choices}"
+            )
+        others = ("cell",) if self.backbone != "recurrent" else ()
         others += STACKED if self.backbone != "transformer" else ()
         if asked := [name for name in others if getattr(self, name) is not None]:
             raise SettingsError(f"model.{asked[0]} says nothing of a {self.backbone} backbone; leave it out")

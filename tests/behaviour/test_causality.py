@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from headwater.nn.attention import Attend, AttentionInputs, AttentionMask, MultiHeadAttention, attention
+from headwater.nn.attention import (
+    Attend,
+    AttentionInputs,
+    AttentionMask,
+    MultiHeadAttention,
+    attention,
+)
 from headwater.nn.positions import LinearBias, Rotary
 from headwater.sequence import SequenceLayout
 
@@ -24,7 +30,7 @@ def influence(layer: nn.Module, layout: SequenceLayout) -> Tensor:
 
 def make_layer(mask: AttentionMask, kernel: str | None = None) -> MultiHeadAttention:
     torch.manual_seed(0)
-    return MultiHeadAttention(WIDTH, HEADS, mask=mask, rotary=Rotary(WIDTH // HEADS), kernel=kernel)
+    return MultiHeadAttention(WIDTH, HEADS, mask=mask, rotary=Rotary(WIDTH // HEADS), attend=Attend(kernel))
 
 
 @pytest.mark.parametrize("kernel", ["fused", "products", "dense", "reference"])

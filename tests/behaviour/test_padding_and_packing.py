@@ -48,6 +48,7 @@ BOTH: dict[str, BackboneSettings] = {
     ),
     "relative positions": TransformerSettings(**SMALL, **HEADS, positions="relative"),
     "linear biases": TransformerSettings(**SMALL, **HEADS, positions="alibi"),
+    "linear attention": TransformerSettings(**SMALL, **HEADS, attention="linear"),
     "bidirectional LSTM": RecurrentSettings(**SMALL, hidden_width=12),
     "bidirectional LSTM with attention": RecurrentSettings(**SMALL, hidden_width=12, attention="additive"),
     "bidirectional GRU": RecurrentSettings(**SMALL, hidden_width=12, cell="gru"),
@@ -60,6 +61,9 @@ PAST: dict[str, BackboneSettings] = {
         **SMALL, **HEADS, num_key_value_heads=2, feed_forward="swiglu", norm="rms", causal=True
     ),
     "decoder with windows": TransformerSettings(**SMALL, **HEADS, causal=True, windows=(None, 3, 3)),
+    "decoder with linear attention": TransformerSettings(
+        **SMALL, **HEADS, num_key_value_heads=2, causal=True, attention="linear"
+    ),
     "GPT-2's": replace(gpt2_settings("nano", 50, max_length=32), **SMALL, **HEADS),
     "LSTM": RecurrentSettings(**SMALL, hidden_width=12, bidirectional=False),
     "LSTM with attention": RecurrentSettings(

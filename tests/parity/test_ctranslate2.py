@@ -221,6 +221,7 @@ def test_int8_is_near_and_smaller() -> None:
     ("settings", "part"),
     [
         (replace(DECODER, windows=(8,) * DECODER.depth), "windows"),
+        (replace(DECODER, attention="linear"), "attention='linear'"),
         (replace(DECODER, positions="relative"), "relative positions"),
         (replace(DECODER, norm_position="after", final_norm=True), "final_norm"),
     ],

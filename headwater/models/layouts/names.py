@@ -231,8 +231,8 @@ def transposed(ours: str, published: str) -> list[Rename]:
 
 
 def other_than(settings: TransformerSettings, fixed: Mapping[str, object]) -> str | None:
-    """The first setting that is not the one that a layout has no word for, or None."""
-    for name, value in fixed.items():
+    """The first setting that is not the one that a layout has no word for, or None; all of them attend by softmax."""
+    for name, value in {"attention": "softmax", **fixed}.items():
         if getattr(settings, name) != value:
             return f"{name} is {getattr(settings, name)!r}, not {value!r}"
     return None

@@ -1,6 +1,6 @@
 """PyTorch's fused attention without any mask tensor: time T·S, memory linear in length."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -35,10 +35,7 @@ def scaled_dot_product(
     """SDPA on (B, T, H, D) tensors; heads move in front of time only inside this function."""
     query, key, value = (tensor.transpose(1, 2) for tensor in (inputs.query, inputs.key, inputs.value))
     # Autocast would round what a cache holds in fp32; what comes from matrices is in their precision anyway.
-    kind = query.device.type
-    rounds = kind != "meta" and torch.is_autocast_enabled(kind)
-    unrounded = torch.autocast(kind, enabled=False) if rounds else nullcontext()
-    with unrounded:
+    with unrounded(query):
         values = F.scaled_dot_product_attention(
             query,
             key,
@@ -50,3 +47,10 @@ def scaled_dot_product(
             enable_gqa=query.shape[1] != key.shape[1],
         )
     return values.transpose(1, 2)
+
+
+def unrounded(tensor: Tensor) -> AbstractContextManager[object]:
+    """Products in the precision of their factors, whatever autocast is set to on the tensor's device."""
+    kind = tensor.device.type
+    rounds = kind != "meta" and torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if rounds else nullcontext()

@@ -11,6 +11,7 @@ from headwater.nn.attention.bias import PositionBias
 from headwater.nn.attention.cache import KeyValueCache
 from headwater.nn.attention.inputs import AttentionInputs
 from headwater.nn.attention.kernels import attention
+from headwater.nn.attention.linear import linear_attention
 from headwater.nn.attention.mask import AttentionMask
 from headwater.nn.positions.rotary import Rotary
 from headwater.nn.shared_layout import derive, share
@@ -30,13 +31,20 @@ class Attend(nn.Module):
         return attention(inputs, kernel=self.kernel)
 
 
+class LinearAttend(Attend):
+    """Attention by sums over keys, in the place of softmax."""
+
+    def forward(self, inputs: AttentionInputs) -> Tensor:
+        return linear_attention(inputs)
+
+
 class MultiHeadAttention(nn.Module):
     """head_h = attention(Q W_h^Q, K W_h^K, V W_h^V); the heads side by side, times W^O.
 
     W^Q, W^K and W^V are the rows of one matrix ``qkv``: H·D query rows, then K·D key rows, then K·D value
     rows. With ``num_key_value_heads`` below ``num_heads`` each key-value head serves H/K query heads. ``scale``
-    multiplies the scores (None: 1/√D; T5 has 1). Vaswani et al. 2017, section 3.2.2, arXiv:1706.03762; grouped
-    heads: Ainslie et al. 2023, arXiv:2305.13245.
+    multiplies the scores (None: 1/√D; T5 has 1). ``attend`` is how values are read (None: by softmax). Vaswani et al.
+    2017, section 3.2.2, arXiv:1706.03762; grouped heads: Ainslie et al. 2023, arXiv:2305.13245.
     """
 
     def __init__(
@@ -52,7 +60,7 @@ class MultiHeadAttention(nn.Module):
         scale: float | None = None,
         linear_bias: bool = False,
         dropout: float = 0.0,
-        kernel: str | None = None,
+        attend: Attend | None = None,
     ) -> None:
         super().__init__()
         self.num_heads = num_heads
@@ -63,7 +71,7 @@ class MultiHeadAttention(nn.Module):
         self.split = (query_width, key_width, key_width)
         self.qkv = nn.Linear(width, sum(self.split), bias=linear_bias)
         self.out = nn.Linear(query_width, width, bias=linear_bias)
-        self.attend = Attend(kernel)
+        self.attend = Attend() if attend is None else attend
         self.mask, self.rotary, self.bias, self.scale, self.dropout = mask, rotary, bias, scale, dropout
 
     def forward(

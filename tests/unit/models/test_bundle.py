@@ -13,18 +13,24 @@ from headwater.errors import BadDataError, SettingsError, StorageError
 from headwater.models import (
     BackboneSettings,
     ConvolutionalSettings,
+    EncoderDecoderSettings,
     Model,
+    PatchSettings,
     RecurrentSettings,
     bert_settings,
     build_model,
     decoder_settings,
     electra_settings,
+    encoder_decoder_settings,
     encoder_settings,
     gpt2_settings,
     load_bundle,
     paper_base,
+    picture_settings,
     save_bundle,
 )
+from headwater.models.layouts import PUBLISHED, layout_for
+from headwater.models.sizes import PAIR_LAYOUTS
 from headwater.sequence import SequenceLayout
 
 transformers.utils.logging.disable_progress_bar()
@@ -38,11 +44,18 @@ EUROBERT = replace(decoder_settings("nano", 512), causal=False, num_key_value_he
 NATIVE: list[BackboneSettings] = [
     replace(ENCODER, positions="learned", max_length=64),
     replace(ENCODER, windows=(3, 5)),
+    replace(ENCODER, attention="linear", windows=()),
     paper_base(512),
     replace(BERT, windows=(3, 5)),
     replace(GPT2, embedding_norm=True),
     RecurrentSettings(vocabulary_size=512, width=16, depth=2, hidden_width=12, attention="additive"),
     ConvolutionalSettings(vocabulary_size=512, width=16, depth=2, hidden_width=12),
+]
+
+HOMES: list[BackboneSettings] = [
+    *(ENCODER, EUROBERT, BERT, ELECTRA, GPT2, decoder_settings("nano", 512)),
+    *(encoder_decoder_settings("nano", 512, layout=layout) for layout in PAIR_LAYOUTS),
+    picture_settings("nano", PatchSettings(rows=4, columns=4, side=4, channels=3)),
 ]
 
 
@@ -304,3 +317,22 @@ def test_a_failed_write_leaves_what_stood_there(
         save_bundle(folder, build_model(ENCODER, seed=1), tokenizer, {})
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def attending_by_sums(settings: BackboneSettings) -> BackboneSettings:
+    if isinstance(settings, EncoderDecoderSettings):
+        halves = (
+            replace(half, attention="linear", attention_scale=None, positions="none", attention_dropout=0.0)
+            for half in (settings.encoder, settings.decoder)
+        )
+        return EncoderDecoderSettings.of(*halves)
+    return replace(settings, attention="linear", windows=(), attention_dropout=0.0)  # pyright: ignore[reportCallIssue]
+
+
+@pytest.mark.parametrize("settings", HOMES, ids=lambda settings: layout_for(settings, None).model_type)
+def test_no_published_layout_is_taken_for_a_model_that_attends_by_sums(settings: BackboneSettings) -> None:
+    home = layout_for(settings, None)
+    assert home.model_type in PUBLISHED
+    assert layout_for(attending_by_sums(settings), None).model_type not in PUBLISHED
+    if not isinstance(settings, EncoderDecoderSettings):
+        assert home.refusal(attending_by_sums(settings), None) == "attention is 'linear', not 'softmax'"

@@ -55,6 +55,7 @@ def read(backbone: Backbone) -> torch.Tensor:
     [
         GLOBAL_ENCODER,
         replace(GLOBAL_ENCODER, feed_forward="gelu", linear_bias=True),
+        replace(GLOBAL_ENCODER, attention="linear"),
         paper_base(512),
         bert_settings("nano", 512),
         replace(
@@ -62,7 +63,7 @@ def read(backbone: Backbone) -> torch.Tensor:
         ),  # torch counts pairs that a causal row does not need
         ConvolutionalSettings(vocabulary_size=512, width=64, depth=3, hidden_width=48),
     ],
-    ids=["encoder", "plain feed-forward", "paper", "BERT's", "GPT-2's", "convolutional"],
+    ids=["encoder", "plain feed-forward", "linear", "paper", "BERT's", "GPT-2's", "convolutional"],
 )
 def test_the_operations_are_those_that_torch_counts(settings: BackboneSettings) -> None:
     model = build_model(settings, head="next_token", seed=0).eval()
@@ -150,6 +151,8 @@ def test_parameters_are_those_of_the_backbone() -> None:
         GLOBAL_ENCODER,
         replace(GLOBAL_ENCODER, feed_forward="gelu"),
         decoder_settings("nano", 512),
+        replace(GLOBAL_ENCODER, attention="linear"),
+        replace(decoder_settings("nano", 512), attention="linear"),
         replace(paper_base(512), depth=2, embedding_dropout=0.0, residual_dropout=0.0),
         bert_settings("nano", 512),
         gpt2_settings("nano", 512),
@@ -159,7 +162,19 @@ def test_parameters_are_those_of_the_backbone() -> None:
         *(pair(layout) for layout in PAIR_LAYOUTS),
     ],
     ids=[
-        *("gated", "plain", "decoder", "paper", "BERT's", "GPT-2's", "LSTM", "GRU", "convolutional"),
+        *(
+            "gated",
+            "plain",
+            "decoder",
+            "linear",
+            "linear decoder",
+            "paper",
+            "BERT's",
+            "GPT-2's",
+            "LSTM",
+            "GRU",
+            "convolutional",
+        ),
         *PAIR_LAYOUTS,
     ],
 )

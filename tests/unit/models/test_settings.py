@@ -47,6 +47,11 @@ GOOD: dict[str, Any] = {
         ({"positions": "relative", "relative_buckets": 3}, "give at least 4 buckets"),
         ({"positions": "relative", "relative_distance": 8}, "a max_distance above 8"),
         ({"norm_position": "after", "first_attention_norm": False}, "needs norm_position='before'"),
+        ({"attention": "quadratic"}, "choose one of softmax, linear"),
+        ({"attention": "linear", "positions": "alibi"}, "on which positions='alibi' acts"),
+        ({"attention": "linear", "windows": (None, 4)}, "on which a window acts"),
+        ({"attention": "linear", "attention_dropout": 0.1}, r"on which attention_dropout=0\.1 acts"),
+        ({"attention": "linear", "attention_scale": 1.0}, r"on which attention_scale=1\.0 acts"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_with_a_reason(wrong: dict[str, Any], message: str) -> None:

@@ -109,6 +109,7 @@ KNOBS: list[dict[str, Any]] = [
     {"feed_forward": "relu"},
     {"norm": "rms"},
     {"norm_position": "after"},
+    {"attention": "linear"},
     {"attention_dropout": 0.1},
     {"stochastic_depth": 0.2},
 ]
@@ -157,6 +158,9 @@ def test_a_recurrent_backbone_of_another_kind_is_as_large() -> None:
             "model.positions says nothing of a recurrent backbone",
         ),
         ({"cell": "gru"}, "model.cell says nothing of a transformer backbone"),
+        ({"attention": "additive"}, "is none of a transformer backbone; choose softmax or linear"),
+        ({"backbone": "recurrent", "attention": "linear"}, "recurrent backbone; choose none or additive"),
+        ({"backbone": "convolutional", "attention": "linear"}, "convolutional backbone; leave it out"),
         ({"window": -1}, "model.window = -1"),
         ({"stochastic_depth": 1.0}, "model.stochastic_depth = 1.0"),
     ],

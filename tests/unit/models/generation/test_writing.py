@@ -75,8 +75,13 @@ def gpt2() -> Model:
     return decoder(gpt2_settings("nano", VOCABULARY))
 
 
+def by_sums() -> Model:
+    return decoder(replace(decoder_settings("nano", VOCABULARY), attention="linear"))
+
+
 @pytest.mark.parametrize(
-    "make", [decoder, gpt2, translator, partial(translator, "bart"), partial(translator, "t5")]
+    "make",
+    [decoder, gpt2, by_sums, translator, partial(translator, "bart"), partial(translator, "t5")],
 )
 def test_texts_are_the_same_alone_and_in_company(make: Callable[[], Model]):
     model, given = make(), prompts([3, 0, 7, 1], sources=make not in (decoder, gpt2))
