@@ -87,6 +87,9 @@ def test_passages_never_seen_are_found(finder: hw.Run, files: dict[str, Path]) -
     assert report.passages == len(UNSEEN)
     assert report.model.recall_at_1.value > 0.5
     assert report.bm25.recall_at_10.value == 1.0  # the words tell, all of them
+    told = report.to_dict()
+    assert told["recall_at_1"]["value"] == report.model.recall_at_1.value
+    assert told["baselines"]["BM25"]["recall_at_10"]["low"] == 1.0
     assert finder.summary.evaluation["recall_at_1"] > 0.5
     facts = json.loads((finder.path / "data.json").read_text(encoding="utf-8"))
     assert (facts["text"], facts["label"]) == (["question"], "context")

@@ -109,16 +109,22 @@ class RetrievalReport(Told):
     """MRR@10 of the model less that of BM25, query by query."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON types; estimates as value, low and high."""
-        return asdict(self)
+        """JSON types; estimates as value, low and high, those of the model under their names."""
+        return {
+            "queries": self.queries,
+            "passages": self.passages,
+            **asdict(self.model),
+            "baselines": {"BM25": {**asdict(self.bm25), "model_ahead_mrr_at_10": asdict(self.difference)}},
+        }
 
     def __str__(self) -> str:
-        lines = [f"{self.queries:,} queries, each over all {self.passages:,} passages"]
+        lines = [
+            f"{self.queries:,} queries, each over all {self.passages:,} passages",
+            f"{'':<12}{'recall@1':<30}{'recall@10':<30}MRR@10",
+        ]
         for name, scores in (("this model", self.model), ("BM25", self.bm25)):
-            lines.append(
-                f"{name:<12}recall@1 {_words(scores.recall_at_1)}, recall@10 {_words(scores.recall_at_10)}, "
-                f"MRR@10 {_words(scores.mrr_at_10)}"
-            )
+            shown = [_words(estimate) for estimate in (scores.recall_at_1, scores.recall_at_10)]
+            lines.append(f"{name:<12}{shown[0]:<30}{shown[1]:<30}{_words(scores.mrr_at_10)}")
         return "\n".join([*lines, self._verdict])
 
     @property

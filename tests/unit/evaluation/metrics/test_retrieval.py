@@ -74,4 +74,9 @@ def test_a_report_says_who_ranks_better() -> None:
         retrieval_report(of(SCORES), of(perfect), ONE_EACH)
     )
     assert "No difference" in str(retrieval_report(of(SCORES), of(SCORES), ONE_EACH))
-    assert report.to_dict()["difference"]["value"] == pytest.approx(1.0 - report.bm25.mrr_at_10.value)
+    told = report.to_dict()
+    beside = told["baselines"]["BM25"]
+    assert beside["model_ahead_mrr_at_10"]["value"] == pytest.approx(1.0 - report.bm25.mrr_at_10.value)
+    for name in ("recall_at_1", "recall_at_10", "mrr_at_10"):
+        assert told[name] == {"value": 1.0, "low": 1.0, "high": 1.0}
+        assert beside[name].keys() == {"value", "low", "high"}
