@@ -1,6 +1,6 @@
 """Several pretext tasks in one run: each makes its own task of every batch, and their losses are added by weight."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -57,6 +57,11 @@ class Mixed(Objective):
             for name, part in self._objectives.items()
             for term in part.loss(model, task.parts[name])
         )
+
+    def only(self, names: Collection[str]) -> Objective:
+        """Some of the objectives, the very same; one alone without its weight."""
+        parts = {name: part for name, part in self._objectives.items() if name in names}
+        return Mixed(parts, self.weights) if len(parts) > 1 else next(iter(parts.values()))
 
     @property
     def loss_share(self) -> float:

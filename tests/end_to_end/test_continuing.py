@@ -60,6 +60,26 @@ def test_other_text_at_a_high_rate_is_seen_to_write_over_the_old(pretrained: hw.
     assert run.summary.forgetting in str(run)
 
 
+def test_a_task_that_both_share_is_what_forgetting_is_told_by(
+    pretrained: hw.Run, workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = hw.pretrain(
+        workplace / "train.csv",
+        out=tmp_path / "both",
+        start_from=pretrained.path,
+        objective="masked_tokens=0.5,sentence_order=0.3",
+        steps=2,
+        assign=[*SHORT, "training.learning_rate=1e-12"],
+    )
+    assert "checked for forgetting by masked_tokens, which both learn" in capsys.readouterr().err
+    found = json.loads((run.path / "model" / "headwater.json").read_text(encoding="utf-8"))["forgetting"]
+    assert found["tasks"] == ["masked_tokens"]
+    assert found["before"] == pytest.approx(found["after"], abs=1e-5)
+    before = pretrained.summary.evaluation["masked_tokens"]
+    assert found["before"] == pytest.approx(before, rel=0.05)  # of this task alone, not of a weighted sum
+    assert "the held-out loss of masked_tokens on the data it came from" in found["sentence"]
+
+
 def test_without_the_old_documents_it_is_said_that_nothing_was_checked(
     pretrained: hw.Run, workplace: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
