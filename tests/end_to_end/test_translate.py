@@ -78,6 +78,7 @@ def test_the_pair_is_learnt(translator: hw.Run, pair_files: dict[str, Path]) -> 
     assert isinstance(report, TextReport)
     assert report.bleu.value > 80
     assert report.bleu.low <= report.bleu.value <= report.bleu.high
+    assert 80 < report.chrf.low <= report.chrf.value <= report.chrf.high
     assert "tok:13a" in report.signature
     assert translator.summary.evaluation["bleu"] > 50
 
@@ -180,6 +181,8 @@ def test_ctranslate2_writes_the_same(
     )
     found = json.loads(judged.out)
     assert found["bleu"]["value"] > 80
+    assert found["chrf"]["value"] > 80
+    assert found["chrf_signature"].startswith("nrefs:1|case:mixed|eff:yes|nc:6|nw:0")
     assert (found["precision"], found["engine"]) == ("int8", "ctranslate2")
 
 

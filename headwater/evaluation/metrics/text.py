@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from headwater.data.characters import WITHOUT_BLANKS
 from headwater.data.scripts import script_shares
 from headwater.errors import BadDataError
+from headwater.evaluation.metrics.chrf import chrf_of
 from headwater.evaluation.metrics.written import Written, some_of, told
 from headwater.evaluation.significance import RESAMPLES, Estimate, hierarchical_bootstrap, interval
 from headwater.telling import Told
@@ -31,12 +32,16 @@ class TextReport(Told):
     rows: int
     bleu: Estimate
     """Cased, on detokenised text, 0 to 100; see ``signature``."""
+    chrf: Estimate
+    """Runs of one to six characters, 0 to 100; see ``chrf_signature``."""
     rouge_l: Estimate
     """Mean F1 of the longest common subsequence of words (Chinese and Japanese: characters), 0 to 100."""
     exact: Estimate
     """Share of texts that are the very one of the reference, 0 to 100."""
     signature: str
     """How BLEU was computed, in sacrebleu's words: with it the number can be compared."""
+    chrf_signature: str
+    """The same of chrF."""
     examples: tuple[Written, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -44,18 +49,26 @@ class TextReport(Told):
         return {
             "rows": self.rows,
             "bleu": self.bleu.to_dict(),
+            "chrf": self.chrf.to_dict(),
             "rouge_l": self.rouge_l.to_dict(),
             "exact": self.exact.to_dict(),
             "signature": self.signature,
+            "chrf_signature": self.chrf_signature,
             "examples": [example.to_dict() for example in self.examples],
         }
 
     def __str__(self) -> str:
         lines = [f"{self.rows} rows"]
-        named = {"BLEU": self.bleu, "ROUGE-L": self.rouge_l, "exactly the same": self.exact}
+        named = {
+            "BLEU": self.bleu,
+            "chrF": self.chrf,
+            "ROUGE-L": self.rouge_l,
+            "exactly the same": self.exact,
+        }
         lines += [f"{name:<18}{found:.1f}" for name, found in named.items()]
-        lines += [f"BLEU by sacrebleu: {self.signature}", told(self.examples)]
-        return "\n".join(filter(None, lines))
+        signatures = {"BLEU": self.signature, "chrF": self.chrf_signature}
+        lines += [f"{name} by sacrebleu: {how}" for name, how in signatures.items()]
+        return "\n".join(filter(None, [*lines, told(self.examples)]))
 
 
 def text_report(
@@ -70,8 +83,18 @@ def text_report(
     bleu, signature = bleu_of(written, references, rng=rng)
     overlaps = np.array([100.0 * rouge_l(*pair) for pair in zip(written, references, strict=True)])
     same = np.array([100.0 * (a.strip() == b.strip()) for a, b in zip(written, references, strict=True)])
-    examples = some_of(sources, references, written) if sources else ()
-    return TextReport(len(references), bleu, _mean(overlaps, rng), _mean(same, rng), signature, examples)
+    common, exact = _mean(overlaps, rng), _mean(same, rng)
+    by_characters, chrf_signature = chrf_of(written, references, rng=rng)
+    return TextReport(
+        rows=len(references),
+        bleu=bleu,
+        chrf=by_characters,
+        rouge_l=common,
+        exact=exact,
+        signature=signature,
+        chrf_signature=chrf_signature,
+        examples=some_of(sources, references, written) if sources else (),
+    )
 
 
 def bleu_of(
