@@ -52,10 +52,10 @@ def test_decay_steps_belong_to_the_schedule_that_has_them() -> None:
     assert stable.training.decay_steps == 20
 
 
-def test_the_last_weights_are_five_and_span_a_small_part_of_the_run() -> None:
-    derived = derive_rhythm(derive_pretraining(settings(steps=700, average="last")), evaluate=False).training
-    assert (derived.average_last, derived.average_steps) == (5, 10)
-    plain = derive_rhythm(derive_pretraining(settings(steps=700)), evaluate=False).training
+def test_the_last_weights_are_five_and_span_the_last_tenth_of_the_run() -> None:
+    derived = derive_rhythm(derive_pretraining(settings(steps=800, average="last")), evaluate=False).training
+    assert (derived.average_last, derived.average_steps) == (5, 20)
+    plain = derive_rhythm(derive_pretraining(settings(steps=800)), evaluate=False).training
     assert (plain.average_last, plain.average_steps) == (None, None)
 
 
