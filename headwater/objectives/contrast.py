@@ -1,12 +1,15 @@
 """Contrast: which two vectors belong together? Shape letters: B pairs, C or J width."""
 
+import math
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from headwater.models.model import Model
 from headwater.objectives.coupled import CoupledObjective, sharing
-from headwater.objectives.objective import LossTerm
+from headwater.objectives.objective import Guess, LossTerm, Task
 from headwater.sequence import Batch
 
 
@@ -14,6 +17,11 @@ class TwoViews(CoupledObjective):
     """A contrast of two views of each example, the first ones before the second ones in a batch."""
 
     temperature: float
+
+    def guesses(self, task: Task) -> Mapping[str, Guess]:
+        """Any other view of the batch."""
+        others = max(1, len(task.batch.items) - 1)
+        return {self.name: Guess(math.log(others), 1 / others)}
 
     def compare(self, model: Model, vectors: Tensor, marks: Tensor) -> LossTerm:
         """The mean over both views of every example."""

@@ -16,6 +16,11 @@ class CoupledObjective(Objective):
     It is no sum over parts of a step: vectors may be made in parts and on several ranks, and are compared all at once.
     """
 
+    @property
+    def alone(self) -> bool:
+        """The others of a batch are what an example is told from."""
+        return False
+
     @abstractmethod
     def vectors(self, model: Model, task: Task) -> Tensor:
         """The two vectors of every example, (B, 2, J)."""

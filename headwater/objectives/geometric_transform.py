@@ -6,6 +6,7 @@ A symmetry of the square is a number: ``turns`` quarter turns to the left, and `
 exchanged before that. Shape letters: B pictures, N patches, P numbers of a patch.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
@@ -20,7 +21,7 @@ from headwater.models.backbone import Backbone
 from headwater.models.heads import HeadSettings, build_head
 from headwater.models.model import Model
 from headwater.nn.initialization import initialize
-from headwater.objectives.objective import LossTerm, Task
+from headwater.objectives.objective import Guess, LossTerm, Task
 from headwater.objectives.picture_objective import PictureObjective, PictureTask
 from headwater.randomness import Draws
 from headwater.sequence import Batch
@@ -74,6 +75,11 @@ class GeometricTransform(PictureObjective):
             chosen = pictures[some].flip(3) if mirrored else pictures[some]
             found[some] = chosen.rot90(turns, dims=(2, 3))
         return self.patches.cut(found)
+
+    def guesses(self, task: Task) -> Mapping[str, Guess]:
+        """Any symmetry."""
+        del task
+        return {self.name: Guess(math.log(len(self.symmetries)), 1 / len(self.symmetries))}
 
     def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
         """Cross-entropy over the symmetries."""

@@ -8,7 +8,7 @@ from torch import nn
 
 from headwater.errors import SettingsError
 from headwater.models.model import Model
-from headwater.objectives.objective import LossTerm, Objective, Task
+from headwater.objectives.objective import Guess, LossTerm, Objective, Task
 from headwater.randomness import Draws
 from headwater.sequence import Batch
 
@@ -67,6 +67,20 @@ class Mixed(Objective):
     def loss_share(self) -> float:
         """All output layers together."""
         return sum(part.loss_share for part in self._objectives.values())
+
+    @property
+    def alone(self) -> bool:
+        """Where no part needs the others of a batch."""
+        return all(part.alone for part in self._objectives.values())
+
+    def guesses(self, task: Task) -> Mapping[str, Guess]:
+        """Those of every objective."""
+        assert isinstance(task, MixedTask)
+        return {
+            self._own(name, term): guess
+            for name, part in self._objectives.items()
+            for term, guess in part.guesses(task.parts[name]).items()
+        }
 
     def after_step(self, model: Model) -> None:
         """Every objective that has a teacher leads it on."""

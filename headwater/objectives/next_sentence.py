@@ -15,6 +15,11 @@ class NextSentence(SentencePairs):
 
     name = "next_sentence"
 
+    @property
+    def alone(self) -> bool:
+        """What does not belong together comes from the same batch."""
+        return False
+
     def ask(
         self, halves: Halves, numbers: NDArray[np.float64]
     ) -> tuple[list[tuple[Tokens, Tokens]], NDArray[np.int64]]:

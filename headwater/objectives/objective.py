@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,13 @@ class LossTerm:
     count: int
     weight: float = 1.0
     right: Tensor | None = None  # how many units were answered right, where an answer can be right
+
+
+class Guess(NamedTuple):
+    """What a loss term costs, and how often it is right, for whoever has learnt nothing."""
+
+    loss: float
+    right: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,16 @@ class Objective(nn.Module, ABC):
     def loss_share(self) -> float:
         """The share of a batch's tokens whose word is predicted: what the output layer costs."""
         return 0.0
+
+    @property
+    def alone(self) -> bool:
+        """Whether what is asked of an example depends on no other example of its batch."""
+        return True
+
+    def guesses(self, task: Task) -> Mapping[str, Guess]:
+        """What guessing costs in a task, by loss term, where that is known without measuring it."""
+        del task
+        return {}
 
     def text_bytes(self, task: Task) -> int:
         """Bytes of text that a task predicts, where predicting its targets is predicting the text; else 0."""

@@ -52,6 +52,11 @@ class PairMatch(PairObjective):
         self.match = MatchHead(width)
         initialize(self.match, seed=seed, name="objective.match")
 
+    @property
+    def alone(self) -> bool:
+        """What does not belong together comes from the same batch."""
+        return False
+
     def prepare(self, batch: Batch, draws: Draws) -> MatchTask:
         """Draw who trades with whom."""
         assert batch.labels is not None

@@ -3,7 +3,9 @@
 Shape letters: B pictures, N patches, P numbers of a patch, M parts.
 """
 
+import math
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -13,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from headwater.models.model import Model
-from headwater.objectives.objective import LossTerm, Task
+from headwater.objectives.objective import Guess, LossTerm, Task
 from headwater.objectives.picture_objective import PictureObjective, PictureTask
 from headwater.randomness import Draws
 from headwater.sequence import Batch
@@ -45,6 +47,11 @@ class Reordering(PictureObjective):
         origins = torch.from_numpy(np.argsort(draws.uniform(self.drawn_for, self.parts), axis=1))
         mixed = torch.cat((batch.inputs[:, :1], self.arranged(batch.inputs[:, 1:], origins)), dim=1)
         return ReorderedTask(replace(batch, inputs=mixed), {self.name: origins.numel()}, origins)
+
+    def guesses(self, task: Task) -> Mapping[str, Guess]:
+        """Any place."""
+        del task
+        return {self.name: Guess(math.log(self.parts), 1 / self.parts)}
 
     def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
         """Cross-entropy over the places."""

@@ -3,6 +3,8 @@
 Baevski et al. 2022 (data2vec), arXiv:2202.03555. Shape letters: B rows, T tokens, N places, C width.
 """
 
+from collections.abc import Mapping
+
 from torch import nn
 
 from headwater.data.tokenizer import Tokenizer
@@ -10,7 +12,7 @@ from headwater.models.backbone import Backbone
 from headwater.models.model import Model
 from headwater.nn.initialization import initialize
 from headwater.objectives.masked_prediction import MaskedTask, MaskedTokens
-from headwater.objectives.objective import LossTerm, Objective, Task
+from headwater.objectives.objective import Guess, LossTerm, Objective, Task
 from headwater.objectives.slow_teacher import SlowTeacher
 from headwater.randomness import Draws
 from headwater.sequence import Batch
@@ -55,6 +57,11 @@ class SelfDistillation(Objective):
             (predicted - self.teacher.targets(whole, task.batch.layout, task.places)).square().mean(dim=-1)
         )
         return (LossTerm(self.name, errors.sum(), len(task.places)),)
+
+    def guesses(self, task: Task) -> Mapping[str, Guess]:
+        """The mean of the teacher's states."""
+        del task
+        return {self.name: Guess(1.0)}
 
     def after_step(self, model: Model) -> None:
         """The teacher follows."""

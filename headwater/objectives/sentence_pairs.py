@@ -1,7 +1,8 @@
 """Two halves of a text side by side, and a question about them that one bit answers."""
 
+import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from headwater.models.convolutional import ConvolutionalBackbone
 from headwater.models.heads import HeadSettings, build_head
 from headwater.models.model import Model
 from headwater.nn.initialization import initialize
-from headwater.objectives.objective import LossTerm, Objective, Task
+from headwater.objectives.objective import Guess, LossTerm, Objective, Task
 from headwater.objectives.rewriting import Tokens, content_of, documents_of, rewritten, sentence_ends
 from headwater.randomness import Draws
 from headwater.sequence import Batch
@@ -57,6 +58,11 @@ class SentencePairs(Objective):
         self, halves: Halves, numbers: NDArray[np.float64]
     ) -> tuple[list[tuple[Tokens, Tokens]], NDArray[np.int64]]:
         """The halves as they are shown, and the answer to each; ``numbers`` are two draws a text."""
+
+    def guesses(self, task: Task) -> Mapping[str, Guess]:
+        """Yes or no."""
+        del task
+        return {self.name: Guess(math.log(2), 0.5)}
 
     def loss(self, model: Model, task: Task) -> tuple[LossTerm, ...]:
         """-Σ log p(answer | halves)."""

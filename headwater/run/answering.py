@@ -29,7 +29,7 @@ from headwater.data.readers.media import Decoded, decoded_medium
 from headwater.data.readers.pictures import Pixels
 from headwater.data.readers.questions import missing_part
 from headwater.data.readers.sounds import Recording
-from headwater.data.sequencers import Patches
+from headwater.data.sequencers import Patches, Tokenizer
 from headwater.errors import BadDataError, UsageError
 from headwater.evaluation.metrics.recognition import RecognitionReport
 from headwater.evaluation.metrics.text import TextReport
@@ -38,6 +38,7 @@ from headwater.run.captions_page import write_captions
 from headwater.run.fitting import inputs_of
 from headwater.run.folder import RunFolder
 from headwater.run.foretelling import judge_foretelling
+from headwater.run.judging_pretext import judge_pretext
 from headwater.run.labelled import left_out
 from headwater.run.reading import Reader
 from headwater.run.seen import fine_tuned_on
@@ -152,6 +153,11 @@ class Answerer:
                 )
             columns = tuple(text) if text else None
             return judge_foretelling(self.reader, test, text=columns, progress=progress)
+        if self.card.get("kind") == "pretrain":
+            if self.reader.pen is not None:
+                raise UsageError("a pretext task is judged by torch; leave --engine out")
+            columns = tuple(text) if text else None
+            return judge_pretext(RunFolder(self.path), self.reader, test, text=columns, progress=progress)
         task = self._task().in_run(RunFolder(self.path))
         given = task.read_rows(
             test,
@@ -190,11 +196,10 @@ class Answerer:
 
     @property
     def _foretells(self) -> bool:
-        """Whether it is a language model as pre-training left it."""
-        model = self.reader.model
-        return (
-            self.card.get("task") not in TASKS and WORD_HEAD in model.heads and model.backbone.reads == "past"
-        )
+        """Whether it is a language model as pre-training left it; what draws pictures writes codes, not words."""
+        model, words = self.reader.model, isinstance(self.reader.sequencer, Tokenizer)
+        untuned = words and self.card.get("task") not in TASKS
+        return untuned and WORD_HEAD in model.heads and model.backbone.reads == "past"
 
     def _task(self) -> Task[Any]:
         name = str(self.card.get("task"))

@@ -86,6 +86,13 @@ def test_every_pretext_task_of_pictures_learns(
     found = run.summary.evaluation
     assert found[objective] < least * (found[guess] if guess else 1.0)
     assert (run.path / "reports" / f"{objective}.png").is_file()
+    told = run.evaluate(photos).to_dict()
+    together = 64 if objective == "view_contrast" else 1
+    assert (told["group"], told["items"]) == (together, 300 - 300 % together)  # all but the broken one
+    assert told[objective]["low"] < told[objective]["value"] < told[objective]["high"]
+    if together == 1:  # among more views each is found more rarely
+        assert told[objective]["value"] == pytest.approx(found[objective], rel=0.35)  # on some more pictures
+    assert told[objective]["without_a_model"]
 
 
 def test_each_of_several_pretext_tasks_leaves_its_own_picture(photos: Path, tmp_path: Path) -> None:

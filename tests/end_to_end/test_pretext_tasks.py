@@ -51,6 +51,12 @@ def test_every_pretext_task_trains_is_judged_and_ships_its_model(objective: str,
     if objective in LABELS:
         assert LABELS[objective] in evaluation
     assert run.embed(["the rain came early"]).shape == (1, 128)
+    if objective != "next_token":  # which is judged as language models are
+        found = run.evaluate(workplace / "test.csv").to_dict()
+        name = objective.split("=")[0]
+        assert (found["what"], found["items"]) == ("documents", 60)
+        assert found[name]["low"] <= found[name]["value"] <= found[name]["high"]
+        assert found[name]["value"] == pytest.approx(evaluation[name], rel=0.3)
 
 
 def test_a_teacher_goes_on_after_a_stop_where_it_was(workplace: Path) -> None:
