@@ -85,7 +85,7 @@ def build_media_pool(
         likeness=[GRID, MOST_APART],
         decoded=DECODED,
     )
-    folder = (cache_folder() if cache is None else Path(cache)) / "pictures" / key
+    folder = _place(key, cache)
     if not is_whole(folder, _FILES):
         build = _Build(train, judging, held_out, cut, keep_duplicates, seed, progress, check)
         with made_in_cache(folder, _FILES, "the pool cannot be built") as aside:
@@ -96,6 +96,16 @@ def build_media_pool(
 def _open(folder: Path, sources: Sequence[Source]) -> MediaPool:
     facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
     return MediaPool(
+def kept_media_pool(key: str, cache: str | Path | None = None) -> MediaPool | None:
+    """The pool of that key, where the cache still has it."""
+    folder = _place(key, cache)
+    return _open(folder) if is_whole(folder, _FILES) else None
+
+
+def _place(key: str, cache: str | Path | None) -> Path:
+    return (cache_folder() if cache is None else Path(cache)) / "pictures" / key
+
+
         train=np.load(folder / "train.npy", mmap_mode="r"),
         validation=np.load(folder / "validation.npy", mmap_mode="r"),
         digests=np.load(folder / "digests.npy"),

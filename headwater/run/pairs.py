@@ -192,7 +192,7 @@ class Pairs:
         del device
         if settings.data.probe is not None:
             raise SettingsError(
-                "a probe reads labelled texts while text is learnt; leave --probe out for pairs"
+                "a probe reads the vectors of one kind of data, and pairs are two; leave --probe out for pairs"
             )
         return None
 

@@ -15,7 +15,7 @@ from headwater.data.likeness import sketches_of
 from headwater.data.media_pool import MediaPool, build_media_pool
 from headwater.data.picture_batches import PictureBatches
 from headwater.data.sequencers import CodedPatches, Patches
-from headwater.errors import SettingsError
+from headwater.errors import BadDataError, SettingsError
 from headwater.models import Model, begin_with_grid, build_model
 from headwater.objectives.mixed import parts_of
 from headwater.objectives.picture_objective import PictureObjective
@@ -153,17 +153,14 @@ class Pictures:
 
     def judged(self, settings: RunSettings, pretext: Pretext) -> PictureBatches | None:
         """The pictures that were held out, as they are."""
-        del settings, pretext
+        del pretext
         if not len(self.pool.validation):
             return None
         return PictureBatches(self.pool.validation, self.pool.patches, rows=JUDGED_ROWS, seed=0)
 
     def probe(self, settings: RunSettings, device: torch.device) -> Probe | None:
-        """There is no probe of pictures."""
-        del device
-        if settings.data.probe is not None:
-            raise SettingsError("--probe reads labelled texts; leave it out for pictures and recordings")
-        return None
+        """A linear probe on labelled pictures, recordings or clips."""
+        return Probe.of(settings, self.pool.patches, device)
 
     def mean_length(self, settings: RunSettings) -> int:
         """Patches and [CLS]."""
@@ -176,6 +173,12 @@ class Pictures:
         for objective, task in parts_of(learner.objective, held_out.tasks[0]):
             if not isinstance(objective, PictureObjective):
                 continue
+            if settings.data.probe is not None:
+                what = self.pool.facts["what"]
+                raise BadDataError(
+                    f"the probe on {settings.data.probe} goes with evaluations on held-out {what}, and of "
+                    f"{len(self.pool.train):,} none was held out; give more {what}, or leave --probe out"
+                )
             lines = [patches.pixels(line) for line in objective.pictures(learner.model, task, DRAWN)]
             draw_rows(
                 [patches.shown(line) for line in lines], reports / f"{objective.name}.png", objective.lines

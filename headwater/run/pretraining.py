@@ -86,7 +86,7 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
         model = model.to(device)
         compile_blocks(model, settings.machine)
         learner = build_learner(model, objective, settings.training)
-        old = OldData.of(settings, parent, pretext, learner, progress.say)
+        old = OldData.of(settings, parent, pretext, matter, learner, progress.say)
         batches = matter.batches(settings, pretext)
         settings = _timed(settings, learner, batches, device, progress, check)
         world.on_first(lambda: folder.write_settings(settings))

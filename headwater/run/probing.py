@@ -7,9 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from headwater.data.cutting import cut_like
+from headwater.data.examples import Example
+from headwater.data.labelled_media import read_labelled_media
 from headwater.data.readers import read_labelled
+from headwater.data.sequencers import Patches, Sequencer
 from headwater.data.splits import split_of, text_digest
-from headwater.data.tokenizer import Tokenizer
 from headwater.errors import BadDataError
 from headwater.evaluation.probes import linear_probe
 from headwater.models import Model
@@ -28,28 +31,32 @@ class Probe:
 
     rows: EncodedRows
     judged: NDArray[np.bool_]
-    tokenizer: Tokenizer
+    sequencer: Sequencer
     length: int
     precision: str
     device: torch.device
 
     @classmethod
-    def of(cls, settings: RunSettings, tokenizer: Tokenizer, device: torch.device) -> "Probe | None":
-        """The probe that the settings ask for, if they ask for one."""
-        if settings.data.probe is None:
+    def of(cls, settings: RunSettings, sequencer: Sequencer, device: torch.device) -> "Probe | None":
+        """The probe that the settings ask for, if they ask for one: of texts, or of what is cut into such patches."""
+        data = settings.data
+        if data.probe is None:
             return None
-        given = read_labelled(settings.data.probe, text=settings.data.text, label=settings.data.label)
-        by_content = sorted(given.examples, key=lambda example: text_digest(example.text))[:ROWS]
-        judged = np.array([split_of(text_digest(row.text), JUDGED_SHARE, "probe") for row in by_content])
+        if isinstance(sequencer, Patches):
+            given = read_labelled_media(data.probe, label=data.label, cut=cut_like(sequencer))
+        else:
+            given = read_labelled(data.probe, text=data.text, label=data.label)
+        by_content = sorted(given.examples, key=_digest_of)[:ROWS]
+        judged = np.array([split_of(_digest_of(row), JUDGED_SHARE, "probe") for row in by_content])
         if len(given.labels) < 2 or not judged.any() or judged.all():
             raise BadDataError(
                 f"{settings.data.probe} holds {len(given)} rows with {len(given.labels)} label(s); a probe needs at "
                 "least two labels and a few rows of each"
             )
         return cls(
-            EncodedRows.of(by_content, given.labels, tokenizer),
+            EncodedRows.of(by_content, given.labels, sequencer),
             judged,
-            tokenizer,
+            sequencer,
             settings.training.length or 256,
             settings.machine.precision or "fp32",
             device,
@@ -59,10 +66,14 @@ class Probe:
         """The accuracy of a linear probe on the judged half."""
         reader = Reader(
             model=model,
-            sequencer=self.tokenizer,
+            sequencer=self.sequencer,
             length=self.length,
             precision=self.precision,
             device=self.device,
             check=check,
         )
         return {"probe": linear_probe(reader.vectors(self.rows.inputs), self.rows.labels, self.judged)}
+
+
+def _digest_of(row: Example) -> int:
+    return text_digest(row.text) if row.digest is None else row.digest

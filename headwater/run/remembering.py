@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-
-from headwater.data.batches import TokenBatches
-from headwater.data.pool import Pool, kept_pool
-from headwater.data.tokenizer import Tokenizer
+from headwater.data.batches import BatchStream, TokenBatches
+from headwater.data.media_pool import MediaPool, kept_media_pool
+from headwater.data.picture_batches import PictureBatches
+from headwater.data.pool import kept_pool
+from headwater.data.sequencers import Patches, Sequencing, Sides
 from headwater.data.windows import Windows
 from headwater.errors import HeadwaterError
 from headwater.evaluation.forgetting import Forgetting, forgetting
@@ -16,6 +16,7 @@ from headwater.objectives import Mixed
 from headwater.run.choosing_objective import Pretext
 from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut, first_batches
+from headwater.run.matter import Matter
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent
 from headwater.training.plan import Learner
@@ -23,6 +24,9 @@ from headwater.training.plan import Learner
 BATCHES = 32
 BATCH_TOKENS = 1_024
 """Many small batches: they are what the interval of the change is taken over."""
+BATCH_ROWS = 16
+FEWEST_ROWS = 2
+"""Pictures of a batch; one alone could not be told from others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,38 +46,28 @@ class OldData:
         settings: RunSettings,
         parent: Parent | None,
         pretext: Pretext,
+        matter: Matter,
         learner: Learner,
         say: Callable[[str], None],
     ) -> "OldData | None":
         """Read them with the parent's weights, which the learner still has; where there are none, say why."""
         if parent is None:
             return None
-        if not isinstance(parent.sequencer, Tokenizer):
-            say("what the parent knew of pictures is not checked for forgetting")
-            return None
-        found = _old_knowledge(settings, parent, pretext)
+        found = _old_batches(settings, parent, pretext, matter.sequencer)
         if isinstance(found, str):
             say(f"what the parent knew is not checked for forgetting: {found}")
             return None
-        pool, tasks = found
+        batches, tasks = found
         if tasks:
             say(f"what the parent knew is checked for forgetting by {' and '.join(tasks)}, which both learn")
         objective = learner.objective
         if isinstance(objective, Mixed) and tasks:
             objective = objective.only(tasks)
-        device = next(learner.model.parameters()).device
-        batches = TokenBatches(
-            Windows(pool.validation, settings.training.length or 1),
-            pool.tokenizer,
-            tokens_per_batch=BATCH_TOKENS,
-            seed=0,
-            open_ends=pretext.needs == "past",
-        )
         held_out = HeldOut.of(
             objective,
             first_batches(batches.batch, batches.batches_per_epoch(0), BATCHES),
             precision=settings.machine.precision or "fp32",
-            device=torch.device(device),
+            device=next(learner.model.parameters()).device,
         )
         return cls(held_out, _losses(held_out, learner.model), tasks)
 
@@ -82,10 +76,10 @@ class OldData:
         return forgetting(self.before, _losses(self.held_out, model), self.tasks)
 
 
-def _old_knowledge(
-    settings: RunSettings, parent: Parent, pretext: Pretext
-) -> tuple[Pool, Sequence[str]] | str:
-    """The pool of the parent and the tasks that are not all of both, or the reason why there is nothing to compare."""
+def _old_batches(
+    settings: RunSettings, parent: Parent, pretext: Pretext, sequencer: Sequencing
+) -> tuple[BatchStream, Sequence[str]] | str:
+    """Held-out batches of what the parent learnt from, and the tasks that are not all of both; or why there are none."""
     folder = RunFolder(parent.path)
     try:
         facts = folder.read_json("data.json")
@@ -96,11 +90,37 @@ def _old_knowledge(
     shared = [name for name in pretext.weights if name in known]
     if not shared:
         return f"{parent.path} learnt {learnt.objective.name}, and this run {settings.objective.name}"
-    pool = kept_pool(str(facts.get("key")), settings.data.cache)
+    tasks = () if len(shared) == len(known) == len(pretext.weights) else shared
+    key, cache = str(facts.get("key")), settings.data.cache
+    again = f"headwater pretrain --from {parent.path / 'settings.toml'} makes them anew"
+    if isinstance(sequencer, Sides):
+        return "pairs are not"
+    if isinstance(sequencer, Patches):
+        found = kept_media_pool(key, cache)
+        if found is None or not len(found.validation):
+            return f"its held-out {facts.get('what')} are no longer in the cache; {again}"
+        pictures = _old_pictures(found, sequencer)
+        return pictures if isinstance(pictures, str) else (pictures, tasks)
+    pool = kept_pool(key, cache)
     if pool is None or not len(pool.validation):
-        again = f"headwater pretrain --from {parent.path / 'settings.toml'}"
-        return f"its held-out documents are no longer in the cache; {again} makes them anew"
-    return pool, () if len(shared) == len(known) == len(pretext.weights) else shared
+        return f"its held-out documents are no longer in the cache; {again}"
+    batches = TokenBatches(
+        Windows(pool.validation, settings.training.length or 1),
+        pool.tokenizer,
+        tokens_per_batch=BATCH_TOKENS,
+        seed=0,
+        open_ends=pretext.needs == "past",
+    )
+    return batches, tasks
+
+
+def _old_pictures(pool: MediaPool, patches: Patches) -> PictureBatches | str:
+    """Small batches, as the parent's pictures are; they are read as this run reads."""
+    shape = (patches.height, patches.width, patches.channels)
+    if pool.validation.shape[1:] != shape:
+        return "it read them in another size"
+    rows = max(FEWEST_ROWS, min(BATCH_ROWS, len(pool.validation) // BATCHES))
+    return PictureBatches(pool.validation, patches, rows=rows, seed=0)
 
 
 def _losses(held_out: HeldOut, model: Model) -> list[float]:

@@ -273,7 +273,7 @@ def test_together_or_not(sheets: Path, tmp_path: Path) -> None:
         ({"pair": ["image", "words"]}, "expected two of text, image"),
         ({"text": ["colour", "nothing"]}, 'no column "nothing"'),
         ({"assign": ["model.width=64"]}, "two towers are as large as --size says; leave out model.width"),
-        ({"probe": "labels.csv"}, "probe reads labelled texts"),
+        ({"probe": "labels.csv"}, "pairs are two; leave --probe out"),
     ],
 )
 def test_what_cannot_be_is_refused(choices: dict[str, Any], words: str, sheets: Path, tmp_path: Path) -> None:

@@ -103,6 +103,27 @@ def test_each_of_several_pretext_tasks_leaves_its_own_picture(photos: Path, tmp_
     assert {path.name for path in (run.path / "reports").iterdir()} == {"jigsaw.png", "masked_patch.png"}
 
 
+def test_a_run_that_goes_on_is_probed_and_says_what_it_forgot(
+    painter: hw.Run, photos: Path, tmp_path: Path
+) -> None:
+    for number in range(300, 420):
+        draw(tmp_path / "sorted" / ("odd" if number % 2 else "even") / f"{number}.png", number)
+    run = hw.pretrain(
+        photos,
+        out=tmp_path / "run",
+        start_from=painter,
+        probe=tmp_path / "sorted",
+        steps=2,
+        assign=[*ASSIGN, "training.evaluation_steps=2", "training.learning_rate=1e-12"],
+        quiet=True,
+    )
+    assert 0.2 < run.summary.evaluation["probe"] < 0.8  # nothing tells odd from even
+    told = json.loads((run.path / "model" / "headwater.json").read_text())["forgetting"]
+    assert told["before"] == pytest.approx(told["after"], abs=1e-5)
+    assert told["before"] == pytest.approx(painter.summary.evaluation["loss"], rel=0.2)
+    assert "forgot:" not in told["sentence"]
+
+
 def test_a_run_that_draws_is_asked_for_pictures_and_classifies_as_any_other(
     photos: Path, drawer: hw.Run, painter: hw.Run, tmp_path: Path
 ) -> None:
@@ -184,7 +205,6 @@ def test_a_run_goes_on_with_its_parent(painter: hw.Run, photos: Path, tmp_path: 
         ({"assign": ["model.layout=bert"]}, "reads no patches"),
         ({"assign": ["model.patch=5", "data.side=16"]}, "patches of 5 pixels do not fill a side of 16"),
         ({"assign": ["objective.share=0.999"]}, "leaves 0 in sight"),
-        ({"probe": "labels.csv"}, "probe reads labelled texts"),
     ],
 )
 def test_what_pictures_cannot_do_is_said(
