@@ -5,7 +5,8 @@ Shape letters: N pictures, H height, W width, K channels.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,11 +71,12 @@ def build_media_pool(
     behind ``hold_out`` or of a validation or test part, and those equal to an earlier one, are left out and counted;
     pictures to learn from also where they nearly equal one that is held out (``nearly_equal``). Files named as
     validation parts judge; without one, two in a hundred do, chosen by content. Those named as test parts never enter.
-    Raises BadDataError when nothing is left, and what ``check`` raises.
+    The facts say how many came from each path. Raises BadDataError when nothing is left, and what ``check`` raises.
     """
     cut = cut or PictureCut()
     sources = find_media(paths, modality=cut.modality)
     train, judging = _sorted(sources)
+    owners = _owners(paths, cut)
     held_out = [source for source in sources if source.split == "test" and source not in train]
     held_out += find_media(hold_out, modality=cut.modality) if hold_out else []
     key = store_key(
@@ -84,28 +86,29 @@ def build_media_pool(
         duplicates="kept" if keep_duplicates else "dropped",
         likeness=[GRID, MOST_APART],
         decoded=DECODED,
+        **({"paths": [list(owners.values()).count(place) for place in range(len(paths))]} if owners else {}),
     )
     folder = _place(key, cache)
     if not is_whole(folder, _FILES):
-        build = _Build(train, judging, held_out, cut, keep_duplicates, seed, progress, check)
+        build = _Build(train, judging, held_out, owners, cut, keep_duplicates, seed, progress, check)
         with made_in_cache(folder, _FILES, "the pool cannot be built") as aside:
             build.into(aside, key)
     return _open(folder, train)
 
 
-def _open(folder: Path, sources: Sequence[Source]) -> MediaPool:
-    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    return MediaPool(
 def kept_media_pool(key: str, cache: str | Path | None = None) -> MediaPool | None:
-    """The pool of that key, where the cache still has it."""
+    """The pool of that key, where the cache still has it; it does not know where its pictures lie."""
     folder = _place(key, cache)
-    return _open(folder) if is_whole(folder, _FILES) else None
+    return _open(folder, ()) if is_whole(folder, _FILES) else None
 
 
 def _place(key: str, cache: str | Path | None) -> Path:
     return (cache_folder() if cache is None else Path(cache)) / "pictures" / key
 
 
+def _open(folder: Path, sources: Sequence[Source]) -> MediaPool:
+    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    return MediaPool(
         train=np.load(folder / "train.npy", mmap_mode="r"),
         validation=np.load(folder / "validation.npy", mmap_mode="r"),
         digests=np.load(folder / "digests.npy"),
@@ -114,6 +117,15 @@ def _place(key: str, cache: str | Path | None) -> Path:
         patches=Patches.from_dict(facts["patches"]),
         facts=facts,
     )
+
+
+def _owners(paths: Sequence[str | Path], cut: Cut) -> dict[str, int]:
+    """Which of several paths each source belongs to, the first that holds it; of one path nobody needs to be told."""
+    owners: dict[str, int] = {}
+    for place, path in enumerate(paths if len(paths) > 1 else ()):
+        for source in find_media(path, modality=cut.modality):
+            owners.setdefault(source.path, place)
+    return owners
 
 
 def _sorted(sources: list[Source]) -> tuple[list[Source], list[Source]]:
@@ -160,6 +172,7 @@ class _Unlike:
         self.offered = 0
         self.digests: list[int] = []
         self.places: list[tuple[str, int]] = []
+        self.items: Counter[str] = Counter()
         self.alike: list[tuple[str, int]] = []
 
     def offer(self, learnt: _Learnt) -> None:
@@ -181,6 +194,7 @@ class _Unlike:
                 self.alike.append((learnt.path, learnt.row))
             else:
                 self._file.append(learnt.pixels)
+                self.items[learnt.path] += 1
                 self.digests.append(learnt.digest)
                 self.places.append((learnt.path, learnt.row))
 
@@ -192,6 +206,7 @@ class _Build:
     train: Sequence[Source]
     judging: Sequence[Source]
     held_out: Sequence[Source]
+    owners: Mapping[str, int]
     cut: Cut
     keep_duplicates: bool
     seed: int
@@ -238,6 +253,7 @@ class _Build:
             "modality": cut.modality,
             "what": cut.what,
             "items": len(train),
+            "items_of_paths": self._of_paths(unlike.items),
             "cut": cut.to_dict(),
             "patches": patches.to_dict(),
             "validation": {"items": len(judging), "how": self._how_split()},
@@ -277,6 +293,13 @@ class _Build:
             else:
                 seen.add(digest)
                 yield digest, medium
+
+    def _of_paths(self, items: Mapping[str, int]) -> list[int]:
+        """How many items came from each path; those of a path are neighbours."""
+        counts = Counter[int]()
+        for path, count in items.items():
+            counts[self.owners.get(path, 0)] += count
+        return [counts[place] for place in range(max(self.owners.values(), default=0) + 1)]
 
     def _how_split(self) -> str:
         if self.judging:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from headwater.data.mixture import Turns
 from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers.patches import Patches
 from headwater.data.sound_views import varied
@@ -57,7 +58,7 @@ class Views:
 class PictureBatches:
     """``rows`` pictures a batch in the order of a keyed permutation, other views of them each epoch.
 
-    With ``targets``, what each is to be answered with.
+    With ``targets``, what each is to be answered with; with ``turns``, in the order of several sources.
     What is left over when ``rows`` does not divide the pictures is left out of that epoch: others each time.
     """
 
@@ -70,17 +71,22 @@ class PictureBatches:
         seed: int,
         views: Views | None = None,
         targets: Targets | None = None,
+        turns: Turns | None = None,
     ) -> None:
         if not len(pixels):
             raise BadDataError("there are no pictures to make batches of; give at least one")
         self._pixels, self._patches, self._seed = pixels, patches, seed
         self._rows, self._views, self._targets = min(rows, len(pixels)), views or Views(), targets
+        self._turns = turns
 
     def batch(self, number: int) -> Batch:
         """The batch of this number, counted from 0 across epochs."""
         epoch, place = divmod(number, self.batches_per_epoch(0))
         ranks = np.arange(place * self._rows, (place + 1) * self._rows)
-        items = permute(ranks, len(self._pixels), self._seed, "order of pictures", epoch)
+        if self._turns is None:
+            items = permute(ranks, len(self._pixels), self._seed, "order of pictures", epoch)
+        else:
+            items = self._turns.order(ranks, self._seed, epoch)
         order = np.argsort(items)  # memory-mapped rows are read forwards
         shown = np.stack([self._pixels[item] for item in items[order].tolist()])[np.argsort(order)]
         batch = _batch(self._views.of(shown, Draws(self._seed, epoch, items)), items, self._patches, epoch)

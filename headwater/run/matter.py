@@ -1,6 +1,6 @@
 """What a pre-training run learns from, whatever it is: texts, pictures or pairs, prepared and cut into sequences."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,9 @@ from headwater.run.held_out import HeldOut
 from headwater.run.probing import Probe
 from headwater.run.settings import RunSettings
 from headwater.training.plan import Learner
+
+MOST_ROUNDS = 16
+"""Passes over a text after which reading it again teaches nothing new (Muennighoff et al. 2023, arXiv:2305.16264)."""
 
 
 class Matter(Protocol):
@@ -89,3 +92,19 @@ def left_out_of(facts: Mapping[str, Any]) -> str:
     first = next(iter(left_out["first"]), None)
     place = f" (first: {Problem(**first)})" if first else ""
     return f"; left out of {left_out['rows']:,} rows: {reasons}{place}"
+
+
+def mixed_in_words(paths: Sequence[str], counts: Sequence[int], rounds: Sequence[float], what: str) -> str:
+    """How often each of several sources comes round; too often is warned of."""
+    told = ", ".join(
+        f"{Path(path).name} ({count:,} {what}, each read {often:.3g} times)"
+        for path, count, often in zip(paths, counts, rounds, strict=True)
+    )
+    most = max(rounds)
+    warning = (
+        f". {Path(paths[list(rounds).index(most)]).name} comes round so often that it will be learnt by heart; give it "
+        "less weight in data.weights"
+        if most > MOST_ROUNDS
+        else ""
+    )
+    return f"\nmixed by weight: {told}{warning}"

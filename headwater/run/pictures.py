@@ -13,6 +13,7 @@ from headwater.data.cutting import cut_like, cut_of
 from headwater.data.kinds import Learnt
 from headwater.data.likeness import sketches_of
 from headwater.data.media_pool import MediaPool, build_media_pool
+from headwater.data.mixture import Turns
 from headwater.data.picture_batches import PictureBatches
 from headwater.data.sequencers import CodedPatches, Patches
 from headwater.errors import BadDataError, SettingsError
@@ -24,7 +25,7 @@ from headwater.run.choosing_objective import Pretext
 from headwater.run.fitting import views_of
 from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut
-from headwater.run.matter import left_out_of
+from headwater.run.matter import left_out_of, mixed_in_words
 from headwater.run.probing import Probe
 from headwater.run.resizing import asked_for, resized_patches
 from headwater.run.settings import RunSettings
@@ -87,12 +88,12 @@ class Pictures:
 
     def told(self, settings: RunSettings) -> str:
         """How many, of which size."""
-        del settings
         facts, pieces = self.pool.facts, "" if self.pool.patches.mel is None else "pieces of "
         notes = "".join(f"; {count:,} {fact}" for fact, count in facts["left_out"]["notes"].items())
         return (
             f"{facts['items']:,} {pieces}{facts['what']} ({cut_of(facts['cut']).told()}) to learn from, "
             f"{facts['validation']['items']:,} to judge on{left_out_of(facts)}{notes}"
+            f"{self._rounds(settings)}"
         )
 
     def derived(self, settings: RunSettings) -> RunSettings:
@@ -149,12 +150,38 @@ class Pictures:
             rows=max(1, (training.batch_rows or ROWS) // (training.micro_batches or 1)),
             seed=training.seed,
             views=views_of(training, self.pool.patches),
+            turns=self._turns(settings),
         )
+
+    @property
+    def _counts(self) -> list[int]:
+        """How many come from each path; those of a path are neighbours in the pool."""
+        return self.pool.facts["items_of_paths"]
+
+    def _turns(self, settings: RunSettings) -> Turns | None:
+        """The order of sources that are weighed."""
+        weights = settings.data.weights
+        return None if weights is None or len(weights) == 1 else Turns(self._counts, weights)
+
+    def _rounds(self, settings: RunSettings) -> str:
+        """How often each source comes round, where they are weighed."""
+        turns, training = self._turns(settings), settings.training
+        if turns is None:
+            return ""
+        counts, paths = self._counts, settings.data.paths
+        rounds = turns.rounds((training.steps or 1) * (training.batch_rows or ROWS), [1.0] * len(counts))
+        return mixed_in_words(paths, counts, rounds, self.pool.facts["what"])
 
     def judged(self, settings: RunSettings, pretext: Pretext) -> PictureBatches | None:
         """The pictures that were held out, as they are."""
         del pretext
         if not len(self.pool.validation):
+            if settings.data.probe is not None:
+                what = self.pool.facts["what"]
+                raise BadDataError(
+                    f"the probe on {settings.data.probe} goes with evaluations on held-out {what}, and of "
+                    f"{len(self.pool.train):,} none was held out; give more {what}, or leave --probe out"
+                )
             return None
         return PictureBatches(self.pool.validation, self.pool.patches, rows=JUDGED_ROWS, seed=0)
 
@@ -173,12 +200,6 @@ class Pictures:
         for objective, task in parts_of(learner.objective, held_out.tasks[0]):
             if not isinstance(objective, PictureObjective):
                 continue
-            if settings.data.probe is not None:
-                what = self.pool.facts["what"]
-                raise BadDataError(
-                    f"the probe on {settings.data.probe} goes with evaluations on held-out {what}, and of "
-                    f"{len(self.pool.train):,} none was held out; give more {what}, or leave --probe out"
-                )
             lines = [patches.pixels(line) for line in objective.pictures(learner.model, task, DRAWN)]
             draw_rows(
                 [patches.shown(line) for line in lines], reports / f"{objective.name}.png", objective.lines

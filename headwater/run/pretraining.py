@@ -125,9 +125,9 @@ def carry_on_pretraining(folder: RunFolder, progress: Progress) -> None:
 
 
 def _refuse_weights(pretext: Pretext, settings: RunSettings) -> None:
-    if settings.data.weights is not None and pretext.modality != "text":
+    if settings.data.weights is not None and pretext.modality == "pairs":
         raise SettingsError(
-            f"{settings.objective.name} reads no text, and only sources of text can be weighed; leave data.weights out"
+            f"{settings.objective.name} reads pairs, whose sources cannot be weighed; leave data.weights out"
         )
 
 

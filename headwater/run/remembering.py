@@ -79,7 +79,7 @@ class OldData:
 def _old_batches(
     settings: RunSettings, parent: Parent, pretext: Pretext, sequencer: Sequencing
 ) -> tuple[BatchStream, Sequence[str]] | str:
-    """Held-out batches of what the parent learnt from, and the tasks that are not all of both; or why there are none."""
+    """Held-out batches of what the parent learnt from and the tasks that are not all of both, or why there are none."""
     folder = RunFolder(parent.path)
     try:
         facts = folder.read_json("data.json")

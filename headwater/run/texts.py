@@ -20,15 +20,12 @@ from headwater.run.choosing_model import pretraining_model
 from headwater.run.choosing_objective import Pretext
 from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut
-from headwater.run.matter import left_out_of
+from headwater.run.matter import left_out_of, mixed_in_words
 from headwater.run.probing import Probe
 from headwater.run.settings import RunSettings, TrainingSettings
 from headwater.run.shipping import Parent
 from headwater.training.plan import Learner
 from headwater.training.progress import Progress
-
-MOST_ROUNDS = 16
-"""Passes over a text after which reading it again teaches nothing new (Muennighoff et al. 2023, arXiv:2305.16264)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +89,7 @@ class Texts:
             return ""
         rounds = mixture.rounds(training.steps * training.batch_tokens)
         counts, paths = self.pool.facts["documents_of_paths"], self.pool.facts["train_paths"]
-        told = ", ".join(
-            f"{Path(path).name} ({count:,} documents, each read {often:.3g} times)"
-            for path, count, often in zip(paths, counts, rounds, strict=True)
-        )
-        most = max(rounds)
-        warning = (
-            f". {Path(paths[rounds.index(most)]).name} comes round so often that it will be learnt by heart; give it "
-            "less weight in data.weights"
-            if most > MOST_ROUNDS
-            else ""
-        )
-        return f"\nmixed by weight: {told}{warning}"
+        return mixed_in_words(paths, counts, rounds, "documents")
 
     def derived(self, settings: RunSettings) -> RunSettings:
         """Nothing follows from texts."""

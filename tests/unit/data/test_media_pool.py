@@ -10,7 +10,9 @@ from headwater.data import media_pool as module
 from headwater.data.cutting import PictureCut, digest_of, fitted_patch, square
 from headwater.data.likeness import nearly_equal, sketch_of
 from headwater.data.media_pool import build_media_pool
-from headwater.errors import BadDataError, MissingInputError
+from headwater.data.mixture import Turns
+from headwater.data.picture_batches import PictureBatches
+from headwater.errors import BadDataError, MissingInputError, UsageError
 
 
 def draw(path: Path, seed: int, size: tuple[int, int] = (24, 16), *, grey: bool = False) -> Path:
@@ -55,6 +57,26 @@ def test_every_picture_knows_its_file(photos: Path, tmp_path: Path) -> None:
             path, _, row = pool.place(item).partition(" row ")
             assert digest_of(np.atleast_3d(np.asarray(Image.open(path)))) == pool.digests[item]
             assert row == "1"
+
+
+def test_pictures_of_several_paths_are_counted_and_mixed_by_weight(photos: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few"
+    for number in range(500, 530):
+        draw(few / f"{number}.png", number)
+    draw(few / "known.png", 8)  # which the other path holds as well
+    pool = build_media_pool([photos, few], cache=tmp_path / "cache")
+    first, second = pool.facts["items_of_paths"]
+    assert first + second == len(pool.train) == pool.facts["items"]
+    assert first > 100
+    assert 25 < second <= 30
+    turns = Turns([first, second], [0.2, 0.8])
+    assert (turns.order(np.arange(1000), 0, 0) >= first).sum() == 800
+    batches = PictureBatches(pool.train, pool.patches, rows=50, seed=0, turns=turns)
+    items = np.concatenate([batches.batch(number).items.numpy() for number in range(20)])
+    assert (items >= first).sum() == pytest.approx(800, rel=0.03)
+    assert len(build_media_pool([few], cache=tmp_path / "cache").facts["items_of_paths"]) == 1
+    with pytest.raises(UsageError, match="at least one document, picture"):
+        Turns([first, 0], [1, 1])
 
 
 def photograph(seed: int, side: int = 96) -> Image.Image:
