@@ -31,6 +31,8 @@ Only `translate` answers every line of plain text in its place, a blank one with
 
 The last column is the line that matters: the error, or the remark on what was found; "…" ends a long one.
 This page is made by `python tests/end_to_end/hostile_table.py` from the tests that assert what stands here.
+What becomes of 200 damaged files of each format of pictures, recordings and clips:
+`benchmarks/results/2026-11-30-mutations.md`.
 """
 LONGEST = 260
 

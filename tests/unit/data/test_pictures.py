@@ -5,6 +5,7 @@ import random
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,13 +147,18 @@ def mutated(content: bytes, rng: random.Random) -> bytes:
     return bytes(changed)
 
 
-def attack(kind: str, count: int) -> None:
+def damaged_files(kind: str, count: int) -> Iterator[bytes]:
     rng = random.Random(kind)
     modes = ["RGB", "L"] + (["P", "RGBA"] if kind in ("PNG", "WEBP", "TIFF") else [])
     whole = [in_format(a_picture(mode if kind != "WEBP" or mode != "P" else "RGB"), kind) for mode in modes]
     for number in range(count):
+        yield mutated(whole[number % len(whole)], rng)
+
+
+def attack(kind: str, count: int) -> None:
+    for damaged in damaged_files(kind, count):
         try:
-            found = pixels_of(mutated(whole[number % len(whole)], rng))
+            found = pixels_of(damaged)
         except BadDataError as problem:
             assert str(problem).startswith(("no picture: ", "more than 64 million pixels"))
         else:

@@ -2,6 +2,7 @@
 
 import io
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -137,16 +138,21 @@ def test_no_damage_of_two_hundred_makes_the_decoder_fall(kind: str) -> None:
 
 
 def survive(kind: str, mutations: int) -> None:
+    for damaged in damaged_files(kind, mutations):
+        try:
+            assert decoded_sound(io.BytesIO(damaged)).samples.dtype == np.int16
+        except BadDataError as problem:
+            assert str(problem)
+
+
+def damaged_files(kind: str, mutations: int) -> Iterator[bytes]:
     whole = in_format(a_tone(), 16_000, kind)
     for number in range(mutations):
         rng = random.Random(f"{kind} {number}")
         damaged = bytearray(whole[: rng.randrange(1, len(whole) + 1)] if number % 3 == 0 else whole)
         for _ in range(rng.randrange(1, 20)):
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)
-        try:
-            assert decoded_sound(io.BytesIO(bytes(damaged))).samples.dtype == np.int16
-        except BadDataError as problem:
-            assert str(problem)
+        yield bytes(damaged)
 
 
 def test_the_spectrogram_is_that_of_transformers() -> None:
