@@ -31,8 +31,9 @@ from headwater.run.folder import RunFolder
 from headwater.run.held_out import HELD_OUT_SEED
 from headwater.run.labelled import left_out
 from headwater.run.reading import Reader
+from headwater.run.thrown_away import thrown_away
 from headwater.sequence import Batch
-from headwater.training.checkpoint import CheckpointFolder, restore_module
+from headwater.training.checkpoint import restore_module
 from headwater.training.precision import autocast
 from headwater.training.progress import Progress
 
@@ -95,21 +96,14 @@ def _objective(folder: RunFolder, reader: Reader, judged: Judged) -> Objective:
         Given(sequencer, settings.objective, reader.model, settings.training.seed, judged.sample)
     )
     if objective.state_dict():
-        restore_module(objective, _thrown_away(folder))
+        parts = thrown_away(folder)
+        if parts is None:
+            raise MissingInputError(
+                f"{folder.checkpoints} holds no checkpoint of the weights that were shipped, and what answers this "
+                "pretext task stands there alone; fine-tune the run, or pre-train again"
+            )
+        restore_module(objective, parts)
     return objective.eval()
-
-
-def _thrown_away(folder: RunFolder) -> Mapping[str, Tensor]:
-    """What the pretext task had of its own when the shipped weights were taken."""
-    shipped = folder.read_json("model/headwater.json").get("trained", {}).get("shipped_step")
-    store = CheckpointFolder(folder.checkpoints)
-    for checkpoint in (store.newest(), store.best()):
-        if checkpoint is not None and checkpoint.step == shipped:
-            return checkpoint.tensors("objective")
-    raise MissingInputError(
-        f"{folder.checkpoints} holds no checkpoint of step {shipped}, and what answers this pretext task stands there "
-        "alone; fine-tune the run, or pre-train again"
-    )
 
 
 def _pictures(test: Path, patches: Patches, progress: Progress) -> Judged:

@@ -19,6 +19,7 @@ from headwater.run.held_out import HeldOut, first_batches
 from headwater.run.matter import Matter
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent
+from headwater.run.thrown_away import begin_with_parts
 from headwater.training.plan import Learner
 
 BATCHES = 32
@@ -50,9 +51,14 @@ class OldData:
         learner: Learner,
         say: Callable[[str], None],
     ) -> "OldData | None":
-        """Read them with the parent's weights, which the learner still has; where there are none, say why."""
+        """Read them with the parent's weights, which the learner still has; where there are none, say why.
+
+        The pretext task begins with what it had of its own in the parent: a decoder that has learnt nothing would be
+        taken for a model that forgot.
+        """
         if parent is None:
             return None
+        begun_anew = begin_with_parts(learner.objective, parent, settings)
         found = _old_batches(settings, parent, pretext, matter.sequencer)
         if isinstance(found, str):
             say(f"what the parent knew is not checked for forgetting: {found}")
@@ -63,6 +69,9 @@ class OldData:
         objective = learner.objective
         if isinstance(objective, Mixed) and tasks:
             objective = objective.only(tasks)
+        if begun_anew and objective.state_dict():
+            say(f"what the parent knew is not checked for forgetting: {begun_anew}")
+            return None
         held_out = HeldOut.of(
             objective,
             first_batches(batches.batch, batches.batches_per_epoch(0), BATCHES),
