@@ -18,12 +18,15 @@ from headwater.training.progress import Progress
 
 class Demonstration(NamedTuple):
     """The data of a demo, its minutes of pre-training, its label budgets, and the steps of every neural arm: enough to
-    see the difference, few enough for a demonstration."""
+    see the difference, few enough for a demonstration. Where it is not the usual one, its pretext task, and what else is
+    asked of the pre-training."""
 
     write: Callable[[Path, Progress], DemoFiles]
     minutes: float
     budgets: str
     steps: int
+    objective: str | None = None
+    asked: tuple[str, ...] = ()
 
 
 def _corpus(folder: Path, progress: Progress) -> DemoFiles:
@@ -33,7 +36,11 @@ def _corpus(folder: Path, progress: Progress) -> DemoFiles:
 DEMOS: Mapping[str, Demonstration] = {
     "text": Demonstration(_corpus, 1.5, "8,32", 80),
     "image": Demonstration(lambda folder, _: write_demo_pictures(folder), 0.75, "2,8", 100),
-    "audio": Demonstration(lambda folder, _: write_demo_recordings(folder), 0.75, "4,16", 200),
+    "audio": Demonstration(
+        lambda folder, _: write_demo_recordings(folder),
+        *(1.0, "4,16", 120, "view_contrast"),
+        ("training.batch_rows=64",),
+    ),
     "video": Demonstration(lambda folder, _: write_demo_clips(folder), 0.75, "4,16", 80),
 }
 
@@ -81,7 +88,9 @@ def demo(kind: str = "text", out: str | Path | None = None, *, quiet: bool = Fal
         out=out / "pretrained",
         size="nano",
         minutes=shown.minutes,
+        objective=shown.objective,
         hold_out=files.test,
+        assign=shown.asked,
         quiet=quiet,
     )
     result = gain(
