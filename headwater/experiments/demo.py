@@ -18,8 +18,8 @@ from headwater.training.progress import Progress
 
 class Demonstration(NamedTuple):
     """The data of a demo, its minutes of pre-training, its label budgets, and the steps of every neural arm: enough to
-    see the difference, few enough for a demonstration. Where it is not the usual one, its pretext task, and what else is
-    asked of the pre-training."""
+    see the difference, few enough for a demonstration. Where they are not the usual ones, its pretext task and
+    its other settings."""
 
     write: Callable[[Path, Progress], DemoFiles]
     minutes: float
