@@ -171,7 +171,7 @@ def _card(home: Home, head: HeadSettings | None, base: Path | None) -> str:
     if base is None:
         return f"# Low-rank corrections\n\nThe random weights below them were not kept. {merged}\n"
     classes = home.head.classes if home.head is not None else None
-    labels = "" if classes is None else f", num_labels={classes}"
+    labels = "" if classes is None else f", num_labels={classes}, ignore_mismatched_sizes=True"
     lines = [
         f"# Low-rank corrections of {base}",
         "",

@@ -77,7 +77,6 @@ class Indexing:
                 "documents": len(documents),
                 "windows": self._embed(documents, aside / _VECTORS),
                 "left_out": left_out(problems),
-                "notes": dict(problems.notes),
                 "checksums": {name: _checksum(aside / name) for name in (_DOCUMENTS, _VECTORS)},
             }
             (aside / _FACTS).write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
@@ -106,7 +105,7 @@ class Indexing:
         self.progress.say(
             f"{size}: their vectors come from the cache" if kept else f"{size}: embedded, and kept"
         )
-        for line in (*facts["left_out"], *(f"{count:,} {note}" for note, count in facts["notes"].items())):
+        for line in facts["left_out"]:
             self.progress.say(line)
 
 

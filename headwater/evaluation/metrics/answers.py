@@ -72,7 +72,7 @@ class AnswerReport(Told):
         return {
             **self.all.to_dict(),
             **{name: part.to_dict() if part else None for name, part in parts.items()},
-            "baseline": {"sentence": self.sentence.to_dict()},
+            "baselines": {"sentence": self.sentence.to_dict()},
         }
 
     def __str__(self) -> str:

@@ -97,8 +97,7 @@ class LabelledRetrievalReport(Told):
             "queries": self.queries,
             "alone": self.alone,
             **asdict(self.model),
-            "baselines": {"shades": asdict(self.shades)},
-            "difference": asdict(self.difference),
+            "baselines": {"shades": {**asdict(self.shades), "model_ahead_map_at_r": asdict(self.difference)}},
         }
 
     def __str__(self) -> str:

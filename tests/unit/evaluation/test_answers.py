@@ -108,7 +108,7 @@ def test_a_report_tells_questions_with_and_without_an_answer_apart():
     assert "20 that have none" in str(report)
     plain = report.to_dict()
     assert set(plain["f1"]) == set(plain["exact_match"]) == {"value", "low", "high"}
-    assert plain["baseline"]["sentence"]["f1"]["value"] > 0
+    assert plain["baselines"]["sentence"]["f1"]["value"] > 0
 
 
 def test_questions_that_all_have_an_answer_are_told_together():
