@@ -179,7 +179,7 @@ def test_peft_loads_a_translator_as_one(workplace: Path, tmp_path: Path, layout:
 @pytest.fixture(scope="module")
 def squares(workplace: Path) -> Path:
     """Little pictures, light ones and dark ones."""
-    folder = workplace / "squares"
+    folder = workplace / "adapted-squares"
     rng = np.random.default_rng(0)
     for kind, lowest in (("dark", 0), ("light", 128)):
         (folder / kind).mkdir(parents=True)
