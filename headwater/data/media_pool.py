@@ -172,7 +172,6 @@ class _Unlike:
         self.offered = 0
         self.digests: list[int] = []
         self.places: list[tuple[str, int]] = []
-        self.items: Counter[str] = Counter()
         self.alike: list[tuple[str, int]] = []
 
     def offer(self, learnt: _Learnt) -> None:
@@ -194,7 +193,6 @@ class _Unlike:
                 self.alike.append((learnt.path, learnt.row))
             else:
                 self._file.append(learnt.pixels)
-                self.items[learnt.path] += 1
                 self.digests.append(learnt.digest)
                 self.places.append((learnt.path, learnt.row))
 
@@ -253,7 +251,7 @@ class _Build:
             "modality": cut.modality,
             "what": cut.what,
             "items": len(train),
-            "items_of_paths": self._of_paths(unlike.items),
+            "items_of_paths": self._of_paths(unlike.places),
             "cut": cut.to_dict(),
             "patches": patches.to_dict(),
             "validation": {"items": len(judging), "how": self._how_split()},
@@ -294,11 +292,9 @@ class _Build:
                 seen.add(digest)
                 yield digest, medium
 
-    def _of_paths(self, items: Mapping[str, int]) -> list[int]:
+    def _of_paths(self, places: Sequence[tuple[str, int]]) -> list[int]:
         """How many items came from each path; those of a path are neighbours."""
-        counts = Counter[int]()
-        for path, count in items.items():
-            counts[self.owners.get(path, 0)] += count
+        counts = Counter(self.owners.get(path, 0) for path, _ in places)
         return [counts[place] for place in range(max(self.owners.values(), default=0) + 1)]
 
     def _how_split(self) -> str:

@@ -78,10 +78,13 @@ class Mixture:
         self._turns = Turns(list(map(len, sources)), weights)
         self.length = max(source.length for source in sources)
         self._sources = tuple(sources)
-        self.order = self._turns.order
 
     def __len__(self) -> int:
         return len(self._turns)
+
+    def order(self, ranks: Integers, seed: int, epoch: int) -> Integers:
+        """The items that stand at these places of an epoch."""
+        return self._turns.order(ranks, seed, epoch)
 
     @property
     def lengths(self) -> Integers:

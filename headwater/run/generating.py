@@ -31,6 +31,8 @@ DEFAULT_TOKENS = 200
 DEFAULT_TEMPERATURE = 0.8
 DEFAULT_TOP_P = 0.95
 MOST_TOKENS = 1 << 16
+BEAMS = 5
+"""Texts that are searched side by side where a task is answered."""
 WRITING_TASKS = ("translation", "summarization", "generation")
 """Labelled tasks whose answer is a text."""
 Watch = Callable[[int], None]

@@ -158,9 +158,7 @@ def adapted(model: Model, settings: RunSettings) -> None:
         seed=settings.training.seed,
     )
     for head in model.heads.modules():
-        if isinstance(
-            head, TiedDecoder
-        ):  # what stands beside the frozen table of tokens: peft has no module for it
+        if isinstance(head, TiedDecoder):  # beside the frozen table of tokens: peft has no module for it
             head.requires_grad_(False)
 
 

@@ -35,6 +35,7 @@ from headwater.run.held_out import HeldOut
 from headwater.run.matter import left_out_of
 from headwater.run.probing import Probe
 from headwater.run.resizing import asked_for, refuse_others_sizes
+from headwater.run.seen import DIGESTS, LIKENESS, TEXTS
 from headwater.run.settings import STACKED, RunSettings
 from headwater.run.shipping import Parent
 from headwater.training.plan import Learner
@@ -110,16 +111,16 @@ class Pairs:
     def write(self, folder: RunFolder) -> None:
         """``data.json``, and what tells later whether a text, a picture, a recording or a clip was among these."""
         folder.write_data(self.pool.facts)
-        np.save(folder.path / "digests.npy", self.pool.digests)
+        np.save(folder.path / DIGESTS, self.pool.digests)
         sides = self.pool.facts["sides"]
         for side, items, numbers in zip(sides, self.pool.items, self.pool.train.T, strict=True):
             learnt = np.unique(numbers)
             if side == "text":
                 known = Fingerprints()
                 known.add_many(str(items[number]) for number in learnt.tolist())
-                known.save(folder.path / "fingerprints.arrow")
+                known.save(folder.path / TEXTS)
             elif side == "image":
-                np.save(folder.path / "likeness.npy", sketches_of(cast(Pixels, items)[learnt]))
+                np.save(folder.path / LIKENESS, sketches_of(cast(Pixels, items)[learnt]))
 
     def told(self, settings: RunSettings) -> str:
         """How many, of what."""

@@ -28,6 +28,7 @@ from headwater.run.held_out import HeldOut
 from headwater.run.matter import left_out_of, mixed_in_words
 from headwater.run.probing import Probe
 from headwater.run.resizing import asked_for, resized_patches
+from headwater.run.seen import DIGESTS, LIKENESS
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent
 from headwater.training.plan import Learner
@@ -82,9 +83,9 @@ class Pictures:
     def write(self, folder: RunFolder) -> None:
         """``data.json``, and what tells later whether a picture was among these."""
         folder.write_data(self.pool.facts)
-        np.save(folder.path / "digests.npy", self.pool.digests)
+        np.save(folder.path / DIGESTS, self.pool.digests)
         if self.pool.facts["modality"] == "image":
-            np.save(folder.path / "likeness.npy", sketches_of(self.pool.train))
+            np.save(folder.path / LIKENESS, sketches_of(self.pool.train))
 
     def told(self, settings: RunSettings) -> str:
         """How many, of which size."""
@@ -168,8 +169,9 @@ class Pictures:
         turns, training = self._turns(settings), settings.training
         if turns is None:
             return ""
+        assert training.steps is not None
         counts, paths = self._counts, settings.data.paths
-        rounds = turns.rounds((training.steps or 1) * (training.batch_rows or ROWS), [1.0] * len(counts))
+        rounds = turns.rounds(training.steps * (training.batch_rows or ROWS), [1.0] * len(counts))
         return mixed_in_words(paths, counts, rounds, self.pool.facts["what"])
 
     def judged(self, settings: RunSettings, pretext: Pretext) -> PictureBatches | None:

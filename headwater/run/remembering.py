@@ -64,14 +64,14 @@ class OldData:
             say(f"what the parent knew is not checked for forgetting: {found}")
             return None
         batches, tasks = found
-        if tasks:
-            say(f"what the parent knew is checked for forgetting by {' and '.join(tasks)}, which both learn")
         objective = learner.objective
         if isinstance(objective, Mixed) and tasks:
             objective = objective.only(tasks)
         if begun_anew and objective.state_dict():
             say(f"what the parent knew is not checked for forgetting: {begun_anew}")
             return None
+        if tasks:
+            say(f"what the parent knew is checked for forgetting by {' and '.join(tasks)}, which both learn")
         held_out = HeldOut.of(
             objective,
             first_batches(batches.batch, batches.batches_per_epoch(0), BATCHES),

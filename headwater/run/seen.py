@@ -18,6 +18,7 @@ from headwater.errors import HeadwaterError
 from headwater.run.folder import RunFolder
 
 TEXTS, DIGESTS, LIKENESS = "fingerprints.arrow", "digests.npy", "likeness.npy"
+"""What every run leaves in its folder of what it learnt from, as far as there is such."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,6 +22,7 @@ from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut
 from headwater.run.matter import left_out_of, mixed_in_words
 from headwater.run.probing import Probe
+from headwater.run.seen import TEXTS
 from headwater.run.settings import RunSettings, TrainingSettings
 from headwater.run.shipping import Parent
 from headwater.training.plan import Learner
@@ -70,7 +71,7 @@ class Texts:
     def write(self, folder: RunFolder) -> None:
         """``data.json`` and the fingerprints of the documents."""
         folder.write_data(self.pool.facts)
-        self.pool.fingerprints.save(folder.path / "fingerprints.arrow")
+        self.pool.fingerprints.save(folder.path / TEXTS)
 
     def told(self, settings: RunSettings) -> str:
         """How many documents, and how often those of each path are read where the user weighed the paths."""

@@ -148,18 +148,19 @@ def _statistics(pixels: Arrays, alike: int) -> tuple[tuple[float, ...], tuple[fl
     Channels that are ``alike`` (the two frames of a pair) have them in common.
     """
     step = max(1, len(pixels) // 5000)
+    total, squares, count = np.zeros(pixels.shape[3] // alike), np.zeros(pixels.shape[3] // alike), 0
+    for first in range(0, len(pixels), step * _AT_ONCE):
+        block = pixels[first : first + step * _AT_ONCE : step]
+        values = (block.reshape(-1, pixels.shape[3] // alike, alike).astype(np.float32) / 255.0).astype(
+            np.float64
+        )
+        total += values.sum(axis=(0, 2))
+        squares += np.square(values).sum(axis=(0, 2))
+        count += values.shape[0] * alike
+    mean = total / count
+    deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 0.0))
+    return _rounded(mean, alike), _rounded(np.maximum(deviation, 1e-3), alike)
 
-    def mean_of(what: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
-        """The mean of some numbers of all values (n, K / alike, alike), a few arrays in memory at a time."""
-        total, count = np.zeros(pixels.shape[3] // alike), 0
-        for first in range(0, len(pixels), step * _AT_ONCE):
-            block = pixels[first : first + step * _AT_ONCE : step]
-            values = block.reshape(-1, pixels.shape[3] // alike, alike).astype(np.float32) / 255.0
-            total += len(block) * what(values.astype(np.float64)).mean(axis=(0, 2))
-            count += len(block)
-        return total / count
 
-    mean = mean_of(lambda values: values)
-    deviation = np.sqrt(mean_of(lambda values: np.square(values - mean[:, None])))
-    rounded = lambda values: tuple(round(float(value), 4) for value in values.repeat(alike))  # noqa: E731
-    return rounded(mean), rounded(np.maximum(deviation, 1e-3))
+def _rounded(values: NDArray[np.float64], alike: int) -> tuple[float, ...]:
+    return tuple(round(float(value), 4) for value in values.repeat(alike))

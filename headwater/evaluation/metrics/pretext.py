@@ -111,7 +111,9 @@ def pretext_report(
 
 
 def _mean(totals: Floats, counts: Floats, seed: int) -> Estimate:
-    mean = lambda some, units: float(some.sum() / max(units.sum(), 1.0))  # noqa: E731
+    def mean(some: NDArray[np.generic], units: NDArray[np.generic]) -> float:
+        return float(some.sum() / max(units.sum(), 1.0))
+
     return bootstrap(mean, totals, counts, rng=np.random.default_rng(seed))  # the same resamples for each
 
 

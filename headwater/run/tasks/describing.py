@@ -20,17 +20,16 @@ from headwater.evaluation.metrics.written import Written
 from headwater.models import EncoderDecoderSettings, TransformerSettings
 from headwater.models.tower_sizes import describing_decoder
 from headwater.objectives import SequenceToSequence
-from headwater.run.generating import Author, Decoding
+from headwater.run.generating import BEAMS, Author, Decoding
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings
 from headwater.run.starting import StartingPoint
-from headwater.run.tasks.media_texts import MediaTexts, MediaTextTask, beside, place_of
+from headwater.run.tasks.media_texts import MediaTexts, MediaTextTask, beside, source_of
 from headwater.run.tasks.task import Say
 from headwater.sequence import Batch
 
 WATCHED = 100
 """Validation rows that are written out at every evaluation."""
-BEAMS = 5
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class DescribingTask(MediaTextTask):
         rows = MediaTexts.of(given.examples, reader.tokenizer)
         texts = self._written(reader, rows.seen, Decoding(beam=BEAMS))
         references = [example.label or "" for example in given.examples]
-        sources = list(map(place_of, given.examples))
+        sources = list(map(source_of, given.examples))
         return (recognition_report if _hears(reader) else text_report)(texts, references, sources=sources)
 
     def written_of(self, reader: Reader, examples: Sequence[Example]) -> Sequence[Written]:

@@ -9,6 +9,7 @@ from headwater.data.batches import BatchStream
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.kinds import Split
 from headwater.data.pool import vocabulary_size_for
+from headwater.data.problems import place_of
 from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers import Patches, Tokenizer, patches_in
 from headwater.data.targets import TargetTexts
@@ -78,15 +79,15 @@ class MediaTextTask(Task[Patches]):
         return self.words
 
 
-def place_of(example: Example) -> str:
+def source_of(example: Example) -> str:
     """The file of a picture, recording or clip, and which it is where a file holds many."""
-    return example.path if example.row == 1 else f"{example.path} row {example.row}"
+    return place_of(example.path, example.row if example.row > 1 else 0)
 
 
 def beside(examples: Sequence[Example], texts: Sequence[str]) -> list[Written]:
     """What was written of each, beside the text it has."""
     return [
-        Written(place_of(example), example.label or "", text)
+        Written(source_of(example), example.label or "", text)
         for example, text in zip(examples, texts, strict=True)
     ]
 

@@ -19,7 +19,7 @@ from headwater.randomness import Draws
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings
 from headwater.run.starting import StartingPoint
-from headwater.run.tasks.media_texts import MediaTexts, MediaTextTask, beside, place_of
+from headwater.run.tasks.media_texts import MediaTexts, MediaTextTask, beside, source_of
 from headwater.run.tasks.task import Say
 from headwater.sequence import Batch
 
@@ -98,7 +98,7 @@ class TranscribingTask(MediaTextTask):
         del say
         texts = self._written(reader, MediaTexts.of(given.examples, reader.tokenizer).seen)
         references = [example.label or "" for example in given.examples]
-        return recognition_report(texts, references, sources=list(map(place_of, given.examples)))
+        return recognition_report(texts, references, sources=list(map(source_of, given.examples)))
 
     def written_of(self, reader: Reader, examples: Sequence[Example]) -> Sequence[Written]:
         """The most probable path, as ``report`` reads it."""

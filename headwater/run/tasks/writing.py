@@ -21,7 +21,7 @@ from headwater.models import EncoderDecoderSettings, TransformerSettings
 from headwater.objectives import Continuation, SequenceToSequence
 from headwater.run.deriving import Habits
 from headwater.run.fitting import EncodedTexts, JoinedTexts, encode
-from headwater.run.generating import Author, Decoding
+from headwater.run.generating import BEAMS, Author, Decoding
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings
 from headwater.run.starting import StartingPoint
@@ -30,7 +30,6 @@ from headwater.sequence import Batch
 
 WATCHED = 100
 """Validation rows that are written out at every evaluation: enough to see where BLEU goes."""
-BEAMS = 5
 
 
 @dataclass(frozen=True)
