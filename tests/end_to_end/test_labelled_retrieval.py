@@ -81,31 +81,20 @@ def test_what_cannot_be_answered_or_learnt_is_said(finder: hw.Run, figures: Path
     with pytest.raises(hw.HeadwaterError, match="headwater search RUN FOLDER FILE"):
         finder.predict([figures / "test" / "disc" / "1.png"])
     with pytest.raises(hw.HeadwaterError, match="adds no head"):
-        hw.finetune(
-            "scratch",
-            figures / "train",
-            task="retrieval",
-            size="nano",
-            out=tmp_path / "no",
-            steps=2,
-            assign=[*ASSIGN, "training.adapt=head"],
-            quiet=True,
-        )
+        learn(figures / "train", tmp_path / "no", "training.adapt=head")
     for number in range(4):  # every picture a label of its own
         folder = tmp_path / "own" / str(number)
         folder.mkdir(parents=True)
         Image.fromarray(picture("disc", np.random.default_rng(number))).save(folder / "one.png")
     with pytest.raises(hw.HeadwaterError, match="4 rows with as many labels"):
-        hw.finetune(
-            "scratch",
-            tmp_path / "own",
-            task="retrieval",
-            size="nano",
-            out=tmp_path / "alone",
-            steps=2,
-            assign=ASSIGN,
-            quiet=True,
-        )
+        learn(tmp_path / "own", tmp_path / "alone")
+
+
+def learn(train: Path, out: Path, *assign: str) -> hw.Run:
+    asked = [*ASSIGN, *assign]
+    return hw.finetune(
+        "scratch", train, task="retrieval", size="nano", out=out, steps=2, assign=asked, quiet=True
+    )
 
 
 @pytest.mark.parametrize("adapt", ["lora", "gradual"])

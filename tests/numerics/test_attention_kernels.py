@@ -26,6 +26,7 @@ from headwater.nn.attention import (
 from headwater.nn.positions import LinearBias, RelativeBuckets, Rotary
 from headwater.nn.shared_layout import share
 from headwater.sequence import SequenceLayout
+from tests.numerics.random_inputs import random_inputs
 
 LENGTH = 11
 HEADS = 4
@@ -75,19 +76,12 @@ MASKS = {
 def make_inputs(
     layouts: str, mask: str, bias: str = "no bias", key_value_heads: int = HEADS, scale: float | None = None
 ) -> AttentionInputs:
-    torch.manual_seed(0)
-    query_layout, key_layout = layout_pairs()[layouts]
-
-    def vectors(layout: SequenceLayout, heads: int) -> Tensor:
-        return torch.randn(*layout.documents.shape, heads, HEAD_DIM, requires_grad=True)
-
-    return AttentionInputs(
-        vectors(query_layout, HEADS),
-        vectors(key_layout, key_value_heads),
-        vectors(key_layout, key_value_heads),
+    return random_inputs(
+        layout_pairs()[layouts],
         MASKS[mask],
-        query_layout,
-        key_layout,
+        heads=HEADS,
+        key_value_heads=key_value_heads,
+        head_dim=HEAD_DIM,
         bias=biases()[bias],
         scale=scale,
     )

@@ -22,6 +22,7 @@ from headwater.nn.attention.linear import CHUNK
 from headwater.nn.positions import LinearBias, Rotary
 from headwater.nn.shared_layout import share
 from headwater.sequence import SequenceLayout
+from tests.numerics.random_inputs import random_inputs
 
 LENGTH = 2 * CHUNK + 9
 HEADS, HEAD_DIM = 4, 6
@@ -54,19 +55,12 @@ def layout_pairs() -> dict[str, tuple[SequenceLayout, SequenceLayout]]:
 
 
 def make_inputs(layouts: str, mask: str, key_value_heads: int = HEADS) -> AttentionInputs:
-    torch.manual_seed(0)
-    query_layout, key_layout = layout_pairs()[layouts]
-
-    def vectors(layout: SequenceLayout, heads: int) -> Tensor:
-        return torch.randn(*layout.documents.shape, heads, HEAD_DIM, requires_grad=True)
-
-    return AttentionInputs(
-        vectors(query_layout, HEADS),
-        vectors(key_layout, key_value_heads),
-        vectors(key_layout, key_value_heads),
+    return random_inputs(
+        layout_pairs()[layouts],
         MASKS[mask],
-        query_layout,
-        key_layout,
+        heads=HEADS,
+        key_value_heads=key_value_heads,
+        head_dim=HEAD_DIM,
     )
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.errors import BadDataError
+from headwater.evaluation.metrics.leading import who_leads
 from headwater.evaluation.significance import Estimate, hierarchical_bootstrap
-from headwater.telling import Told
+from headwater.telling import Told, in_columns
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -75,9 +76,6 @@ class FellowScores:
         """All measures."""
         return cls(*(hierarchical_bootstrap(values, rng=rng) for values in found))
 
-    def __str__(self) -> str:
-        return f"recall@1 {self.recall_at_1}, recall@10 {self.recall_at_10}, MAP@R {self.map_at_r}"
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LabelledRetrievalReport(Told):
@@ -102,24 +100,18 @@ class LabelledRetrievalReport(Told):
 
     def __str__(self) -> str:
         alone = f"; {self.alone:,} have a label of their own and ask for nothing" if self.alone else ""
-        return "\n".join(
-            (
-                f"{self.queries:,} queries, each among the {self.queries + self.alone - 1:,} others{alone}",
-                f"this model      {self.model}",
-                f"shades alone    {self.shades}",
-                self._verdict,
-            )
+        head = f"{self.queries:,} queries, each among the {self.queries + self.alone - 1:,} others{alone}"
+        lines = [("", "recall@1", "recall@10", "MAP@R")]
+        for name, scores in (("this model", self.model), ("shades alone", self.shades)):
+            lines.append((name, str(scores.recall_at_1), str(scores.recall_at_10), str(scores.map_at_r)))
+        verdict = who_leads(
+            self.difference,
+            "MAP@R",
+            ahead="The model finds more than the shades of 16 × 16 squares do",
+            behind="The shades of 16 × 16 squares find more than the model does",
+            level="No difference to the shades of 16 × 16 squares can be told",
         )
-
-    @property
-    def _verdict(self) -> str:
-        apart = self.difference
-        if apart.low > 0:
-            return f"The model finds more than the shades of 16 × 16 squares do: MAP@R is higher by {apart}."
-        if apart.high < 0:
-            lead = Estimate(-apart.value, -apart.high, -apart.low)
-            return f"The shades of 16 × 16 squares find more than the model does: MAP@R is higher by {lead}."
-        return f"No difference to the shades of 16 × 16 squares can be told: MAP@R differs by {apart}."
+        return "\n".join((head, in_columns(lines), verdict))
 
 
 def labelled_retrieval_report(

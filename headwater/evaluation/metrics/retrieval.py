@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.evaluation.metrics.leading import who_leads
 from headwater.evaluation.significance import Estimate, hierarchical_bootstrap
 from headwater.telling import Told
 
@@ -123,19 +124,19 @@ class RetrievalReport(Told):
             f"{'':<12}{'recall@1':<30}{'recall@10':<30}MRR@10",
         ]
         for name, scores in (("this model", self.model), ("BM25", self.bm25)):
-            shown = [_words(estimate) for estimate in (scores.recall_at_1, scores.recall_at_10)]
-            lines.append(f"{name:<12}{shown[0]:<30}{shown[1]:<30}{_words(scores.mrr_at_10)}")
+            first, among = str(scores.recall_at_1), str(scores.recall_at_10)
+            lines.append(f"{name:<12}{first:<30}{among:<30}{scores.mrr_at_10}")
         return "\n".join([*lines, self._verdict])
 
     @property
     def _verdict(self) -> str:
-        apart = self.difference
-        if apart.low > 0:
-            return f"The model ranks better than counting words does: MRR@10 is higher by {_words(apart)}."
-        if apart.high < 0:
-            lead = Estimate(-apart.value, -apart.high, -apart.low)
-            return f"Counting words ranks better than the model does: MRR@10 is higher by {_words(lead)}."
-        return f"No difference to counting words can be told: MRR@10 differs by {_words(apart)}."
+        return who_leads(
+            self.difference,
+            "MRR@10",
+            ahead="The model ranks better than counting words does",
+            behind="Counting words ranks better than the model does",
+            level="No difference to counting words can be told",
+        )
 
 
 def retrieval_report(model: Scores, bm25: Scores, relevance: Relevance, *, seed: int = 0) -> RetrievalReport:
@@ -150,7 +151,3 @@ def retrieval_report(model: Scores, bm25: Scores, relevance: Relevance, *, seed:
         bm25=RankingScores.of(ranks["bm25"], relevance, rng),
         difference=hierarchical_bootstrap(apart, rng=rng),
     )
-
-
-def _words(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} (95 % {estimate.low:.3f} … {estimate.high:.3f})"

@@ -31,11 +31,7 @@ class ClassificationTask(Task[Sequencer]):
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
         """The labels of the training rows: at least two."""
-        if len(rows.labels) < 2:
-            raise BadDataError(
-                f"{rows.examples[0].path} holds {len(rows.labels)} label(s) {where_labels_stand(rows)}: "
-                f"{', '.join(rows.labels)}; classification needs at least two"
-            )
+        refuse_one_label(rows, "classification needs at least two")
         return cls(name, rows.labels)
 
     @classmethod
@@ -152,6 +148,15 @@ class PairClassificationTask(ClassificationTask):
 @dataclass(frozen=True)
 class ZeroShotTask(ClassificationTask):
     """One label for a picture, a recording or a clip, told by the names of the labels alone."""
+
+
+def refuse_one_label(rows: LabelledSet, why: str) -> None:
+    """BadDataError where there is nothing to tell apart."""
+    if len(rows.labels) < 2:
+        raise BadDataError(
+            f"{rows.examples[0].path} holds {len(rows.labels)} label(s) {where_labels_stand(rows)}: "
+            f"{', '.join(rows.labels)}; {why}"
+        )
 
 
 def where_labels_stand(rows: LabelledSet) -> str:

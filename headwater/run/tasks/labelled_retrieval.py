@@ -1,6 +1,6 @@
 """Retrieval of pictures, recordings and clips as a run does it: what carries the same label is to be near."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -11,7 +11,7 @@ from headwater.data.examples import Content, Example, LabelledSet
 from headwater.data.likeness import sketches_of
 from headwater.data.sequencers import Patches, patches_in
 from headwater.data.vector_store import unit
-from headwater.errors import BadDataError, SettingsError, UsageError
+from headwater.errors import UsageError
 from headwater.evaluation.metrics.labelled_retrieval import (
     Found,
     LabelledRetrievalReport,
@@ -24,47 +24,29 @@ from headwater.run.fitting import EncodedRows, Input, inputs_of
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings
 from headwater.run.starting import StartingPoint
-from headwater.run.tasks.classification import texts_told, where_labels_stand
-from headwater.run.tasks.task import Say, Task
+from headwater.run.tasks.classification import refuse_one_label, texts_told, where_labels_stand
+from headwater.run.tasks.task import Say
+from headwater.run.tasks.vectors import VectorTask
 
 _ROWS = 1_024
 """Rows that are compared with all at a time."""
 
 
 @dataclass(frozen=True)
-class LabelledRetrievalTask(Task[Patches]):
-    """Vectors that are near where labels are the same, those that ``embed`` gives and ``search`` looks through.
-
-    Nothing is added to the backbone, and labels that nobody has seen in training are found as well.
-    """
+class LabelledRetrievalTask(VectorTask[Patches]):
+    """Vectors that are near where labels are the same; labels that nobody has seen in training are found as well."""
 
     labels: tuple[str, ...] = ()
     width: int = 0
 
-    head: ClassVar[None] = None
-    needs: ClassVar = "both"
     reads_pictures: ClassVar[bool] = True
 
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
         """The labels of the training rows: at least two, and things that share theirs."""
-        if len(rows.labels) < 2:
-            raise BadDataError(
-                f"{rows.examples[0].path} holds {len(rows.labels)} label(s) {where_labels_stand(rows)}: "
-                f"{', '.join(rows.labels)}; what is alike is told from what is not by at least two"
-            )
+        refuse_one_label(rows, "what is alike is told from what is not by at least two")
         refuse_no_fellows([row.label or "" for row in rows.examples])
         return cls(name, rows.labels)
-
-    @classmethod
-    def of_card(cls, card: Mapping[str, Any]) -> Self:
-        """Nothing is kept but the name."""
-        return cls(str(card["task"]))
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """How a vector is made."""
-        return {"pooling": "mean"}
 
     def check(self, validation: LabelledSet, path: str) -> None:
         """Refuse validation rows each of which has a label of its own."""
@@ -72,13 +54,8 @@ class LabelledRetrievalTask(Task[Patches]):
         refuse_no_fellows([row.label or "" for row in validation.examples])
 
     def suited_to(self, start: StartingPoint, path: str) -> Self:
-        """Only a model that sees all of a picture at once."""
-        if getattr(start.settings, "causal", False):
-            raise SettingsError(
-                f"{path} draws pictures patch by patch, and {self.name} compares vectors that have seen all of them; "
-                "pre-train with another --objective, or start from 'scratch'"
-            )
-        return replace(self, width=start.settings.width)
+        """The task of a model so wide."""
+        return replace(super().suited_to(start, path), width=start.settings.width)
 
     def remark(self, rows: LabelledSet) -> str:
         """How many rows share how many labels."""

@@ -1,6 +1,6 @@
 """Retrieval as a run does it: a query in one column, the passage that answers it in another."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -22,27 +22,25 @@ from headwater.evaluation.metrics.retrieval import (
     recall_at,
     retrieval_report,
 )
-from headwater.models import EncoderDecoderSettings
 from headwater.objectives import Retrieval
 from headwater.objectives.retrieval import TEMPERATURE
 from headwater.run.deriving import Habits
 from headwater.run.fitting import Tokens, encode, labelled_batches
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings, TrainingSettings
-from headwater.run.starting import DEFAULT_LENGTH, StartingPoint
-from headwater.run.tasks.task import Say, Task
+from headwater.run.starting import DEFAULT_LENGTH
+from headwater.run.tasks.task import Say
+from headwater.run.tasks.vectors import VectorTask
 
 
 @dataclass(frozen=True)
-class RetrievalTask(Task[Tokenizer]):
+class RetrievalTask(VectorTask[Tokenizer]):
     """One passage a query, found among all passages by the cosine of their vectors: those that ``embed`` gives.
 
-    Nothing is added to the backbone. A passage longer than the model reads is as near as its nearest window.
+    A passage longer than the model reads is as near as its nearest window.
     """
 
-    head: ClassVar[None] = None
     labels_are: ClassVar = "passage"
-    needs: ClassVar = "both"
     habits: ClassVar[Habits] = Habits(rows=32, parts=1)
 
     @classmethod
@@ -54,21 +52,6 @@ class RetrievalTask(Task[Tokenizer]):
                 "passages that differ: name another column with --label"
             )
         return cls(name)
-
-    @classmethod
-    def of_card(cls, card: Mapping[str, Any]) -> Self:
-        """Nothing is kept but the name."""
-        return cls(str(card["task"]))
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """How a vector is made."""
-        return {"pooling": "mean"}
-
-    def suited_to(self, start: StartingPoint, path: str) -> Self:
-        """Only a model that reads both sides of every word."""
-        require_encoder(start, path, self.name)
-        return self
 
     def remark(self, rows: LabelledSet) -> str:
         """How many queries, how many passages."""
@@ -166,16 +149,6 @@ class QueryRows:
         windows = Excerpts.of(self.passages, tokenizer, length)
         passages = TargetPassages.of(self.numbers, windows, tokenizer, length, training.seed)
         return labelled_batches(self.queries, passages, tokenizer, training)
-
-
-def require_encoder(start: StartingPoint, path: str, task: str) -> None:
-    """Refuse a model whose vectors have not read both sides of every word."""
-    settings = start.settings
-    if isinstance(settings, EncoderDecoderSettings) or getattr(settings, "causal", False):
-        raise SettingsError(
-            f"{path} has no encoder, and {task} compares texts by vectors that have read both sides of every "
-            "word; pre-train with --objective masked_tokens, or start from 'scratch'"
-        )
 
 
 def _numbered(texts: Iterable[str]) -> dict[str, int]:

@@ -18,27 +18,23 @@ from headwater.run.deriving import Habits
 from headwater.run.fitting import ComparedTexts, encode
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings
-from headwater.run.starting import StartingPoint
 from headwater.run.tasks.classification import require_pairs
 from headwater.run.tasks.regression import numbers_of, refuse_other_count
-from headwater.run.tasks.retrieval import require_encoder
-from headwater.run.tasks.task import Say, Task
+from headwater.run.tasks.task import Say
+from headwater.run.tasks.vectors import VectorTask
 
 
 @dataclass(frozen=True)
-class SimilarityTask(Task[Tokenizer]):
+class SimilarityTask(VectorTask[Tokenizer]):
     """One number a pair of texts: ``low`` where their vectors stand at right angles, ``high`` where they are the same.
 
-    Each text is read for itself and nothing is added to the backbone, so that the vectors of ``embed`` and the order
-    of ``search`` are those that were learnt.
+    Each text is read for itself.
     """
 
     low: float
     high: float
 
-    head: ClassVar[None] = None
     labels_are: ClassVar = "number"
-    needs: ClassVar = "both"
     habits: ClassVar[Habits] = Habits(parts=1)
 
     @classmethod
@@ -63,16 +59,11 @@ class SimilarityTask(Task[Tokenizer]):
     @property
     def card(self) -> dict[str, Any]:
         """The range of the answer, and how a vector is made."""
-        return {"low": self.low, "high": self.high, "pooling": "mean"}
+        return {"low": self.low, "high": self.high, **super().card}
 
     def check(self, validation: LabelledSet, path: str) -> None:
         """Refuse validation rows with several numbers."""
         refuse_other_count(validation, 1, path)
-
-    def suited_to(self, start: StartingPoint, path: str) -> Self:
-        """Only a model that reads both sides of every word."""
-        require_encoder(start, path, self.name)
-        return self
 
     def remark(self, rows: LabelledSet) -> str:
         """The range of the numbers."""
