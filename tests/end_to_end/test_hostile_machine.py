@@ -1,5 +1,6 @@
-"""Full disks, small memories, signals and closed pipes."""
+"""Full disks, folders that may not be written, small memories, signals and closed pipes."""
 
+import ctypes
 import errno
 import os
 import resource
@@ -19,6 +20,7 @@ from headwater.run.driving import Drive
 from headwater.training import checkpoint
 
 QUICK = ("--size", "nano", "--set", "machine.threads=1", "--set", "training.length=32", "--steps")
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 
 
 def outside(
@@ -27,16 +29,27 @@ def outside(
     command: str,
     folder: Path,
     limit: tuple[int, int] | None = None,
+    environment: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run one command line as a process of its own, under a limit; the row is kept as ``told`` keeps it."""
+    """Run one command line as a process of its own, whom permissions stop, under a limit; ``told`` keeps such rows."""
 
     def lower() -> None:
+        if os.geteuid() == 0:  # root is stopped by permissions once it may no longer pass them over
+            for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+                ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
         if limit is not None:
             resource.setrlimit(limit[0], (limit[1], limit[1]))
 
     words = [sys.executable, "-c", "from headwater.cli.app import main; main()", *command.split()]
     ended = subprocess.run(
-        words, cwd=folder, capture_output=True, text=True, preexec_fn=lower, check=False, timeout=280
+        words,
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        preexec_fn=lower,
+        check=False,
+        timeout=280,
     )
     errors = [line for line in ended.stderr.splitlines() if line.startswith("headwater:")]
     first = next(iter([*errors, *ended.stderr.splitlines(), *ended.stdout.splitlines()]), "")
@@ -60,6 +73,54 @@ def test_a_cache_that_cannot_be_written_is_named(
     seen = told("HEADWATER_CACHE that cannot be written", "pretrain", notes, "--out", tmp_path / "run")
     assert seen.code == 74
     assert "name another folder with HEADWATER_CACHE" in seen.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("title", "locked", "command", "code", "words"),
+    [
+        (
+            "a read-only folder for a run",
+            "there",
+            "pretrain notes.jsonl --out there/run --steps 1",
+            74,
+            "--out",
+        ),
+        ("a read-only cache", "cache", "pretrain notes.jsonl --out run --steps 1", 74, "HEADWATER_CACHE"),
+        (
+            "a read-only folder for vectors",
+            "there",
+            "embed finetuned test.csv --out there/v.npy",
+            74,
+            "--out",
+        ),
+        ("a read-only run, evaluated", "finetuned", "evaluate finetuned test.csv", 0, ""),
+    ],
+)
+def test_what_may_not_be_written_is_said(
+    title: str,
+    locked: str,
+    command: str,
+    code: int,
+    words: str,
+    finetuned: "hw.Run",
+    record_property: Callable[[str, object], None],
+    workplace: Path,
+    tmp_path: Path,
+) -> None:
+    for name in ("notes.jsonl", "test.csv"):
+        shutil.copy(workplace / name, tmp_path)
+    shutil.copytree(finetuned.path, tmp_path / "finetuned")
+    for name in ("there", "cache"):
+        (tmp_path / name).mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    (tmp_path / locked).chmod(0o555)
+    cache = {"HEADWATER_CACHE": "cache"} if locked == "cache" else {}
+    ended = outside(record_property, title, command, tmp_path, environment=cache)
+    (tmp_path / locked).chmod(0o755)
+    assert ended.returncode == code, ended.stderr
+    assert words in ended.stderr
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_disk_that_fills_up_leaves_the_earlier_checkpoint(
