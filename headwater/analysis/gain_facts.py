@@ -85,12 +85,15 @@ class CostRow:
 
 @dataclass(frozen=True)
 class Sweep:
-    """The learning rates (or the floor's choices) that an arm tried at a budget, with validation scores."""
+    """The learning rates (or the floor's choices) that an arm tried at a budget, with validation scores.
+
+    A rate at which the loss was no number has None.
+    """
 
     arm: str
     budget: int | str
     chosen: str
-    tried: tuple[tuple[str, float], ...]
+    tried: tuple[tuple[str, float | None], ...]
 
 
 @dataclass(frozen=True)

@@ -295,7 +295,12 @@ def _sweeps(caption: str, sweeps: Sequence[Sweep]) -> str:
     rows: list[list[Content]] = []
     for arm in dict.fromkeys(sweep.arm for sweep in sweeps):
         found = [cells.get((arm, budget)) for budget in budgets]
-        tried = dict.fromkeys(name for sweep in found if sweep for name, _ in sweep.tried)
+        tried = dict.fromkeys(
+            name if score is not None else f"{name} (its loss was no number)"
+            for sweep in found
+            if sweep
+            for name, score in sweep.tried
+        )
         rows.append(
             [_arm(arm), *("–" if sweep is None else _chosen(sweep) for sweep in found), "; ".join(tried)]
         )

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from headwater.data.sequencers import Patches
-from headwater.errors import MissingInputError
+from headwater.errors import MissingInputError, TrainingStoppedError
 from headwater.experiments.plan import Cell, CellResult, Cost
 from headwater.models import Model, cost_of
 from headwater.objectives import Classification
@@ -123,11 +123,15 @@ def measured_seconds(start: StartingPoint, task: Task, settings: RunSettings) ->
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one arm is fine-tuned on; ``check`` is asked after every step whether to go on, and raises to stop."""
+    """What one arm is fine-tuned on, and where each of its rows stands.
+
+    ``check`` is asked after every step whether to go on, and raises to stop.
+    """
 
     start: StartingPoint
     task: Task
     rows: NDArray[np.int64]
+    places: Sequence[str]
     settings: RunSettings
     check: Callable[[], None]
 
@@ -152,12 +156,23 @@ class Trial:
 
 
 def train_cell(cell: Cell, trial: Trial, rates: Sequence[float]) -> CellResult:
-    """Fine-tune one arm on one draw of rows, once for each rate; the best on validation alone meets the test."""
+    """Fine-tune one arm on one draw of rows, once for each rate; the best on validation alone meets the test.
+
+    A rate at which the loss is no number is passed over; TrainingStoppedError where it is so at all of them.
+    """
     best: Attempt | None = None
-    tried: list[tuple[str, float]] = []
+    tried: list[tuple[str, float | None]] = []
     costs: list[Cost] = []
     for rate in rates:
-        attempt = _attempt(trial, rate, None if best is None else best.found)
+        began = time.perf_counter()
+        try:
+            attempt = _attempt(trial, rate, None if best is None else best.found)
+        except TrainingStoppedError:
+            if best is None and rate == rates[-1]:
+                raise
+            tried.append((f"{rate:g}", None))
+            costs.append(Cost(seconds=time.perf_counter() - began))
+            continue
         tried.append((f"{rate:g}", attempt.validation_score))
         costs.append(attempt.cost)
         if best is None or attempt.rank > best.rank:
@@ -202,7 +217,9 @@ def _attempt(trial: Trial, rate: float, found: Sequence[Harm] | None) -> Attempt
     batches = rows.batches(start.sequencer, training)
     plan = build_plan(settings, device, World())
     records: list[StepRecord] = []
-    for record in train(learner, batches.batch, plan):
+    for record in train(
+        learner, batches.batch, plan, place_of=lambda item: trial.places[batches.example(item)]
+    ):
         records.append(record)
         trial.check()
     tokens = sum(record.tokens for record in records)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.cutting import cut_like
+from headwater.data.problems import place_of
 from headwater.data.sequencers import Patches
 from headwater.data.store import cache_folder
 from headwater.experiments.arms import (
@@ -204,7 +205,8 @@ class Experiment:
         swept = self.kept(first) if first is not None else None
         rates = self._rates(cell.arm) if swept is None else (swept.learning_rate or 1e-3,)
         settings = self._settings(cell.budget).having(training={"seed": cell.seed})
-        trial = Trial(self.arms[cell.arm], self.task, drawn, settings, check)
+        places = [place_of(row.path, row.row) for row in (self.rows.train[number] for number in drawn)]
+        trial = Trial(self.arms[cell.arm], self.task, drawn, places, settings, check)
         return train_cell(cell, trial, rates)
 
     def _floor(self, cell: Cell, drawn: NDArray[np.int64]) -> CellResult:

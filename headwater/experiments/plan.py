@@ -242,7 +242,8 @@ class CellResult:
     """What one cell brought: predicted label numbers on the test rows, in order, and what they cost.
 
     ``score`` is the accuracy on all test rows (0 to 1). ``tried`` holds each learning rate of the sweep (or
-    each regularisation of the floor) with its validation score; ``probabilities`` is (rows, classes).
+    each regularisation of the floor) with its validation score, None where its loss was no number;
+    ``probabilities`` is (rows, classes).
     """
 
     arm: str
@@ -254,7 +255,7 @@ class CellResult:
     learning_rate: float | None = None
     not_shown: tuple[str, ...] = ()
     """Changes that pictures were not shown with, because they harm."""
-    tried: tuple[tuple[str, float], ...] = ()
+    tried: tuple[tuple[str, float | None], ...] = ()
     tried_costs: tuple[Cost, ...] = ()
     """What each of those took; none where a cell was kept before this was counted."""
     probabilities: tuple[tuple[float, ...], ...] | None = None

@@ -137,7 +137,7 @@ def _method(plan: Plan, rows: GainRows) -> tuple[str, ...]:
 def _chosen(cell: CellResult) -> str:
     if cell.learning_rate is not None:
         return f"{cell.learning_rate:g}"
-    return max(cell.tried, key=lambda choice: choice[1])[0]
+    return max(cell.tried, key=lambda choice: choice[1] or 0.0)[0]
 
 
 def _of(gain: Gain, arm: str) -> list[CellResult]:

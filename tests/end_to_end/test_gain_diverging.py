@@ -1,0 +1,50 @@
+"""Learning rates of gain at which the loss is no number."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import headwater as hw
+from headwater.errors import TrainingStoppedError
+from headwater.experiments import experiment
+
+TOO_HIGH = 1e30
+
+
+def measured(run: hw.Run, workplace: Path, out: Path) -> dict[str, Any]:
+    result = hw.gain(
+        run,
+        workplace / "train.csv",
+        test=workplace / "test.csv",
+        budgets="4",
+        seeds=1,
+        arms="scratch",
+        assign=["training.steps=5", "training.length=32", "machine.threads=1"],
+        out=out,
+        quiet=True,
+    )
+    return result.to_dict()
+
+
+def test_a_rate_that_diverges_is_passed_over_and_told(
+    pretrained: hw.Run, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADWATER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(experiment, "learning_rates", lambda *_: (TOO_HIGH, 1e-3))
+    cells = measured(pretrained, workplace, tmp_path / "gain")["cells"]
+    (cell,) = (cell for cell in cells if cell["arm"] == "scratch")
+    assert cell["learning_rate"] == 1e-3
+    assert [row["choice"] for row in cell["tried"]] == ["1e+30", "0.001"]
+    assert cell["tried"][0]["validation_score"] is None
+    assert 0 <= cell["tried"][1]["validation_score"] <= 1
+    assert "1e+30 (its loss was no number)" in (tmp_path / "gain" / "gain.html").read_text(encoding="utf-8")
+
+
+def test_rows_are_named_where_every_rate_diverges(
+    pretrained: hw.Run, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADWATER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(experiment, "learning_rates", lambda *_: (TOO_HIGH, 2 * TOO_HIGH))
+    with pytest.raises(TrainingStoppedError, match=r"train\.csv row \d+, .*train\.csv row"):
+        measured(pretrained, workplace, tmp_path / "gain")
