@@ -30,7 +30,7 @@ from headwater.data.tokenizer import Progress
 from headwater.errors import BadDataError, MissingInputError
 
 VALIDATION_SHARE = 0.02
-DECODED = 2
+DECODED = 3
 """Which numbers are made of a file; another one where a decoder makes others."""
 _A_GROUP = 512
 _FILES = ("train.npy", "validation.npy", "digests.npy", "places.npy", "facts.json")
