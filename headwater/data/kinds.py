@@ -21,6 +21,7 @@ Kind = Literal[
     "sound",
     "clip",
     "clips",
+    "track",
 ]
 Modality = Literal["text", "image", "audio", "video"]
 Split = Literal["train", "validation", "test"]

@@ -12,7 +12,8 @@ from headwater.data.files import Source, survey
 from headwater.data.inspection import shown
 from headwater.data.kinds import KINDS, MODALITIES, Modality, PathLike
 from headwater.data.media_tables import TABLE_KINDS, find_media, label_column
-from headwater.data.pairing import Pairing, find_pairs
+from headwater.data.pair_rows import Pairing
+from headwater.data.pairing import find_pairs
 from headwater.data.problems import Problems
 from headwater.data.readers.clips import Clip
 from headwater.data.readers.columns import listed

@@ -19,7 +19,8 @@ from headwater.data.cutting import Cut, cut_of
 from headwater.data.kinds import Side
 from headwater.data.media_pool import VALIDATION_SHARE, told_apart
 from headwater.data.pair_items import Cuts, Items, Nowhere, PairItems, Shelf, pair_items
-from headwater.data.pairing import Pairing, PairRow, PairSet, find_pairs, modality_of_side
+from headwater.data.pair_rows import Pairing, PairRow, PairSet, modality_of_side
+from headwater.data.pairing import find_pairs
 from headwater.data.pool import vocabulary_size_for
 from headwater.data.problems import Problems, place_of
 from headwater.data.readers.pictures import Pixels

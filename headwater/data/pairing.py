@@ -1,12 +1,11 @@
-"""Which things belong together: pairs that a table names, pairs of one name, clips with their own movement."""
+"""Which things belong together: pairs that a table names, pairs of one name, clips with their own movement or sound."""
 
 import io
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, cast
 
 from headwater.data.archives import READ_FAILURES, open_archive
 from headwater.data.arrays import heads
@@ -14,93 +13,19 @@ from headwater.data.decoding import sniff_encoding
 from headwater.data.files import Source, sources_of
 from headwater.data.kinds import MANY, SIDES, Modality, PathLike, Side, Split, paths_in, split_of_word
 from headwater.data.media_tables import MEDIA, TABLE_KINDS, place_in, places_of, says_split
+from headwater.data.pair_rows import Pairing, PairRow, PairSet, Place, Ref, modality_of_side
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import find_columns, listed
 from headwater.data.readers.sources import open_table
 from headwater.data.readers.table import Row, Table
 from headwater.data.tars import Tar, is_tar
-from headwater.errors import BadDataError, MissingInputError, SettingsError
+from headwater.errors import BadDataError, MissingInputError
 
 _LOOKED_AT = 200
 _MATCHING = 0.5
 _LONGEST = 1 << 20
 """Bytes that are read of a text beside a picture."""
 _ROW_WORDS = ("index", "row", "number", "item", "id")
-
-
-class Place(NamedTuple):
-    """A file, or one of the many things in an array, its rows counted from 1."""
-
-    path: str
-    row: int
-
-
-Ref = Place | str
-"""Where a side of a pair is found; of a text, the text itself."""
-
-
-class PairRow(NamedTuple):
-    """Two things that belong together, where it is said, and what else is said of them."""
-
-    first: Ref
-    second: Ref
-    path: str
-    row: int
-    split: Split | None
-    cells: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Pairing:
-    """What the two sides of pairs are, as far as the user says: ``("image", "text")``, and in which columns."""
-
-    sides: tuple[Side, Side] | None = None
-    columns: Mapping[Side, tuple[str, ...]] = field(default_factory=dict[Side, tuple[str, ...]])
-
-    @classmethod
-    def of(cls, pair: Sequence[str] | None, text: Sequence[str] | None) -> "Pairing":
-        """``image,text``, or with columns ``audio=wav,image=row``; ``text`` names columns of texts."""
-        columns: dict[Side, tuple[str, ...]] = {} if text is None else {"text": tuple(text)}
-        if pair is None:
-            return cls(None, columns)
-        named = [part.partition("=") for part in pair]
-        sides = [side.strip() for side, _, _ in named]
-        if len(sides) != 2 or not set(sides) <= set(SIDES) or sides[0] == sides[1]:
-            raise SettingsError(
-                f"data.pair = {','.join(pair)}; expected two of {', '.join(SIDES)}, as in --pair image,text or "
-                "--pair audio=wav,image=row"
-            )
-        for side, (_, _, column) in zip(sides, named, strict=True):
-            if column:
-                columns[cast(Side, side)] = (column.strip(),)
-        return cls(cast(tuple[Side, Side], tuple(sides)), columns)
-
-
-@dataclass(frozen=True, slots=True)
-class PairSet:
-    """The pairs that were found, and the media that they name."""
-
-    sides: tuple[Side, Side]
-    rows: list[PairRow]
-    media: Mapping[Modality, Sequence[Source]]
-    how: str
-
-    def sources(self, side: int) -> list[Source]:
-        """The files behind one side; none of texts."""
-        kind = modality_of_side(self.sides[side])
-        if kind == "text":
-            return []
-        named = {cast(Place, row[side]).path for row in self.rows}
-        return [source for source in self.media[kind] if source.path in named]
-
-    def having(self, rows: list[PairRow]) -> "PairSet":
-        """Other pairs among the same media."""
-        return PairSet(self.sides, rows, self.media, self.how)
-
-
-def modality_of_side(side: Side) -> Modality:
-    """What files a side is read from."""
-    return "video" if side == "flow" else side
 
 
 def find_pairs(
@@ -115,7 +40,8 @@ def find_pairs(
     Where there are tables, their rows are the pairs: a column names files that lie beside it or behind another path (or
     counts the rows of an array, from 0), another names files of another kind or holds texts. Several columns of texts
     make a pair each. Without tables, files of the same name but another kind belong together, and a clip alone belongs
-    to its own movement. A file that a table names and nobody finds is reported.
+    to its own movement. Where clips and recordings are asked for and there are clips alone, they are heard as well. A
+    file that a table names and nobody finds is reported.
     Raises BadDataError where nothing belongs together, MissingInputError where nothing is there.
     """
     problems = Problems() if problems is None else problems
@@ -128,6 +54,8 @@ def find_pairs(
     media: dict[Modality, list[Source]] = {
         kind: list({source.path: source for source in sources_of(around, kind)}.values()) for kind in MEDIA
     }
+    if set(pairing.sides or ()) == {"audio", "video"} and not media["audio"]:  # then clips are heard as well
+        media["audio"] = [replace(source, kind="track") for source in media["video"] if source.kind == "clip"]
     readings: list[_Reading] = []
     refused: list[BadDataError] = []
     for table in tables:
@@ -360,7 +288,11 @@ def _by_name(
             f"{', '.join(map(str, roots))}: no file of {SIDES[sides[0]]} has the name of one of {SIDES[sides[1]]}; "
             "expected the same names with other endings, or a table that names both"
         )
-    return PairSet(sides, rows, media, f"{SIDES[sides[0]]} and {SIDES[sides[1]]} of the same name")
+    heard = any(source.kind == "track" for source in media["audio"])
+    how = (
+        "clips and their own sound" if heard else f"{SIDES[sides[0]]} and {SIDES[sides[1]]} of the same name"
+    )
+    return PairSet(sides, rows, media, how)
 
 
 def _ref(source: Source, texts: Mapping[str, str]) -> Ref:

@@ -12,7 +12,8 @@ from headwater.data.kinds import SIDES
 from headwater.data.media_tables import TABLE_KINDS
 from headwater.data.pair_batches import Side
 from headwater.data.pair_items import Items, PairItems, pair_items
-from headwater.data.pairing import Pairing, find_pairs
+from headwater.data.pair_rows import Pairing
+from headwater.data.pairing import find_pairs
 from headwater.data.picture_batches import Views
 from headwater.data.problems import Problems
 from headwater.data.sequencers import Patches, Sides, Tokenizer

@@ -18,7 +18,7 @@ from headwater.data.pair_batches import PairBatches, PictureSide, TextSide
 from headwater.data.pair_batches import Side as SideItems
 from headwater.data.pair_items import Cuts
 from headwater.data.pair_pool import PairPool, PairReading, build_pair_pool, told_of
-from headwater.data.pairing import Pairing
+from headwater.data.pair_rows import Pairing
 from headwater.data.picture_batches import Views
 from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers import Patches, Sides, Tokenizer

@@ -16,6 +16,7 @@ from headwater.data.problems import Problems
 from headwater.data.readers.clips import Clip, decoded_clip
 from headwater.data.readers.pictures import EIGHT_BITS, Pixels, as_pixels, decoded, on_white, white_of
 from headwater.data.readers.sounds import Recording, decoded_sound
+from headwater.data.readers.tracks import decoded_track
 from headwater.data.tars import Tar, is_tar
 from headwater.errors import BadDataError
 
@@ -66,12 +67,14 @@ def read_media(
 
 
 def decoded_medium(stream: BinaryIO, kind: str, note: Callable[[str], None] = lambda _: None) -> Decoded:
-    """A picture, or what ``kind`` says ("sound", "clip"); BadDataError with the reason where it is none.
+    """A picture, or what ``kind`` says ("sound", "clip", the "track" of a clip); BadDataError where it is none.
 
     ``note`` is told what of a picture is worth saying.
     """
     if kind == "sound":
         return decoded_sound(stream)
+    if kind == "track":
+        return decoded_track(stream)
     return decoded_clip(stream) if kind == "clip" else decoded(stream, note)
 
 

@@ -15,7 +15,8 @@ MOST_SAMPLES = LONGEST_SECONDS * 48_000
 """A recording that claims more is refused before it is unpacked, or where it turns out to be longer."""
 _BLOCK = 1 << 18
 """Numbers, of all channels, that are unpacked at a time."""
-_FULL_SCALE = 32_767
+FULL_SCALE = 32_767
+TOO_LONG = f"more than {LONGEST_SECONDS // 3600} hours, or {MOST_SAMPLES // 10**6:,} million samples"
 _CLAIM = re.compile(r": (\d+) \(should be (\d+)\)")
 _UNTOLD = 2**31 - 1
 """Whoever writes to a pipe does not know how much will come, and claims at least this."""
@@ -35,7 +36,7 @@ def decoded_sound(stream: BinaryIO) -> Recording:
     try:
         with soundfile.SoundFile(stream) as file:
             rate, claimed = int(file.samplerate), int(file.frames)
-            samples = _mixed(file, min(LONGEST_SECONDS * rate, MOST_SAMPLES))
+            samples = _mixed(file, most_samples(rate))
             cut = len(samples) < claimed or _claims_more(file.extra_info)
     except BadDataError:
         raise
@@ -49,24 +50,26 @@ def decoded_sound(stream: BinaryIO) -> Recording:
     return Recording(samples, rate, cut)
 
 
+def most_samples(rate: int) -> int:
+    """How many samples a recording may have at this rate."""
+    return min(LONGEST_SECONDS * rate, MOST_SAMPLES)
+
+
 def _mixed(file: Any, most: int) -> Samples:
     """The mean of all channels, a block at a time: eight channels are unpacked in the room of one."""
     if file.frames > most:
-        raise BadDataError(_TOO_LONG)
+        raise BadDataError(TOO_LONG)
     parts: list[Samples] = []
     count = 0
     while len(block := file.read(max(1, _BLOCK // file.channels), dtype="float32", always_2d=True)):
         mixed = block.mean(axis=1)
         if not np.isfinite(mixed).all():
             raise BadDataError("no sound: samples that are no numbers")
-        parts.append((mixed.clip(-1.0, 1.0) * _FULL_SCALE).round().astype(np.int16))
+        parts.append((mixed.clip(-1.0, 1.0) * FULL_SCALE).round().astype(np.int16))
         count += len(block)
         if count > most:
-            raise BadDataError(_TOO_LONG)
+            raise BadDataError(TOO_LONG)
     return np.concatenate(parts) if parts else np.zeros(0, np.int16)
-
-
-_TOO_LONG = f"more than {LONGEST_SECONDS // 3600} hours, or {MOST_SAMPLES // 10**6:,} million samples"
 
 
 def _claims_more(log: str) -> bool:

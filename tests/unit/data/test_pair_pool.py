@@ -13,7 +13,7 @@ from headwater.data.kinds import Side
 from headwater.data.pair_batches import PairBatches, PictureSide, TextSide
 from headwater.data.pair_items import Cuts
 from headwater.data.pair_pool import PairPool, PairReading, build_pair_pool
-from headwater.data.pairing import Pairing
+from headwater.data.pair_rows import Pairing
 from headwater.data.picture_batches import Views
 from headwater.data.readers.clips import Clip
 from headwater.data.sequencers import Patches, Sides, Tokenizer

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headwater.data.pairing import Pairing, Place, find_pairs
+from headwater.data.pair_rows import Pairing, Place
+from headwater.data.pairing import find_pairs
 from headwater.data.problems import Problems
 from headwater.errors import BadDataError, SettingsError
 

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from headwater.data.files import find_sources
-from headwater.data.pairing import Pairing, find_pairs
+from headwater.data.pair_rows import Pairing
+from headwater.data.pairing import find_pairs
 from headwater.data.problems import Problems
 from headwater.data.readers import read_documents
 from headwater.data.readers.media import read_media

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headwater.data.readers.clips import decoded_clip
+from headwater.data.readers.tracks import decoded_track
 from recipes.digit_strings.strings import WORDS
 from recipes.digit_strings.strings import main as strings
 from recipes.moving_digits.clips import FRAMES, SIDE, moving
@@ -70,6 +72,21 @@ def test_clips_move_and_belong_to_their_words(recordings: Path, tmp_path: Path) 
             np.array_equal(np.sort(seen), np.sort(one[one > 0])) for one in digits[labels == int(digit)]
         )
     assert all(int(row[1].split("_")[2].split(".")[0]) >= 5 for row in rows)
+
+
+def test_films_sound_the_digit_that_they_show(recordings: Path, tmp_path: Path) -> None:
+    digits = np.random.default_rng(0).integers(100, 256, (20, 28, 28), dtype=np.uint8)
+    labels = np.arange(20) % 10
+    np.savez(tmp_path / "mnist.npz", x_train=digits, y_train=labels, x_test=digits, y_test=labels)
+    out = tmp_path / "out"
+    clips([str(tmp_path / "mnist.npz"), str(recordings), str(out), "--train", "5", "--test", "2", "--films"])
+    rows = [line.split("\t") for line in (out / "train.tsv").read_text().splitlines()[1:]]
+    assert len(rows) == 5
+    for place, digit in rows:
+        content = (out / place).read_bytes()
+        assert decoded_clip(io.BytesIO(content)).frames.shape == (FRAMES, SIDE, SIDE, 3)
+        sound = decoded_track(io.BytesIO(content))
+        assert round(np.abs(np.fft.rfft(sound.samples, sound.rate)).argmax() / 100) - 1 == int(digit)
 
 
 def test_a_digit_never_leaves_its_square() -> None:
