@@ -10,7 +10,7 @@ from PIL import Image
 
 from headwater.data.array_file import ArrayFile
 from headwater.data.asides import is_whole, made_in_cache
-from headwater.data.cutting import Cut, digest_of, watched
+from headwater.data.cutting import Cut, watched
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import Source
 from headwater.data.kinds import MANY, PathLike, Split
@@ -19,6 +19,7 @@ from headwater.data.media_tables import find_media, known_columns, label_column
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import LabelKind
 from headwater.data.readers.labelled import sources_of_split, with_numbers
+from headwater.data.readers.media import digest_of
 from headwater.data.readers.pictures import Pixels
 from headwater.data.store import cache_folder, store_key
 from headwater.errors import BadDataError

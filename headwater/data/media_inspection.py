@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from headwater.data.contact_sheet import SHEET, Thumbnails, draw_sheet
-from headwater.data.cutting import digest_of
 from headwater.data.files import Source, survey
 from headwater.data.inspection import shown
 from headwater.data.kinds import KINDS, MODALITIES, Modality, PathLike
@@ -17,7 +16,7 @@ from headwater.data.pairing import find_pairs
 from headwater.data.problems import Problems
 from headwater.data.readers.clips import Clip
 from headwater.data.readers.columns import listed
-from headwater.data.readers.media import Medium, read_media
+from headwater.data.readers.media import Medium, digest_of, read_media
 from headwater.data.readers.pictures import Pixels, channels_in_words
 from headwater.data.readers.sounds import Recording
 from headwater.errors import HeadwaterError, MissingInputError

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from headwater.data.array_file import ArrayFile
 from headwater.data.asides import is_whole, made_in_cache
-from headwater.data.cutting import Cut, PictureCut, digest_of, watched
+from headwater.data.cutting import Cut, PictureCut, watched
 from headwater.data.files import Source
 from headwater.data.likeness import BLOCK, GRID, MOST_APART, Sketch, nearly_equal, sketch_of
 from headwater.data.media_tables import find_media
 from headwater.data.problems import Problems, place_of
-from headwater.data.readers.media import Medium
+from headwater.data.readers.media import Medium, digest_of
 from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers.patches import Patches
 from headwater.data.splits import split_of

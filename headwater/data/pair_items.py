@@ -7,9 +7,10 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.cutting import Cut, digest_of, watched
+from headwater.data.cutting import Cut, watched
 from headwater.data.pair_rows import PairRow, PairSet, Place
 from headwater.data.problems import Problems
+from headwater.data.readers.media import digest_of
 from headwater.data.readers.pictures import Pixels
 from headwater.data.splits import text_digest
 

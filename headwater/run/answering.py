@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.arrays import holds_array
-from headwater.data.cutting import Cut, cut_like, digest_of
+from headwater.data.cutting import Cut, cut_like
 from headwater.data.decoding import flaw
 from headwater.data.examples import Content, Example, texts_in
 from headwater.data.kinds import PathLike
@@ -25,7 +25,7 @@ from headwater.data.readers.columns import listed
 from headwater.data.readers.histories import history_of
 from headwater.data.readers.json_rows import as_cell
 from headwater.data.readers.lines import file_of_lines, read_lines
-from headwater.data.readers.media import Decoded, decoded_medium
+from headwater.data.readers.media import Decoded, decoded_medium, digest_of
 from headwater.data.readers.pictures import Pixels
 from headwater.data.readers.questions import missing_part
 from headwater.data.readers.sounds import Recording

@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+from PIL import Image
 
 HEAVY = (
     *("torch", "numpy", "pyarrow", "sklearn", "matplotlib", "tokenizers", "transformers"),
@@ -75,6 +78,20 @@ def test_a_run_does_not_load_the_compiler_that_it_does_not_use(tmp_path: Path) -
     loaded = modules_after(code, HEADWATER_CACHE=str(tmp_path / "cache"))
     assert "torch.optim" in loaded
     assert "torch._dynamo" not in loaded
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "picture.png", "sound.wav"])
+def test_looking_at_data_does_not_load_torch(name: str, tmp_path: Path) -> None:
+    if name == "notes.txt":
+        (tmp_path / name).write_text("one two three\n\nfour five six\n", encoding="utf-8")
+    elif name == "picture.png":
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    else:
+        soundfile.write(tmp_path / name, np.zeros(800), 8_000)
+    sheet = () if name == "notes.txt" else ("--sheet", str(tmp_path / "sheet.png"))
+    loaded = modules_after(running("inspect", str(tmp_path), *sheet))
+    assert "headwater.data" in loaded
+    assert "torch" not in loaded
 
 
 def test_every_public_name_can_be_reached() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headwater.data.cutting.clips import ClipCut
-from headwater.data.cutting.cut import Cut, digest_of, watched
+from headwater.data.cutting.cut import Cut, watched
 from headwater.data.cutting.flow import FlowCut
 from headwater.data.cutting.pictures import PictureCut, fitted_patch, resized, square
 from headwater.data.cutting.sounds import SoundCut
@@ -19,7 +19,6 @@ __all__ = [
     "SoundCut",
     "cut_like",
     "cut_of",
-    "digest_of",
     "fitted_patch",
     "resized",
     "square",

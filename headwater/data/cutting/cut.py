@@ -3,7 +3,6 @@
 Shape letters: N arrays, H height, W width, K channels.
 """
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -17,10 +16,8 @@ from headwater.data.array_file import Arrays
 from headwater.data.files import Source
 from headwater.data.kinds import Kind, Modality
 from headwater.data.problems import Problems
-from headwater.data.readers.clips import Clip
 from headwater.data.readers.media import Decoded, Medium, read_media
 from headwater.data.readers.pictures import Pixels
-from headwater.data.readers.sounds import Recording
 from headwater.data.sequencers.patches import TUBELET, Film, Patches
 from headwater.data.spectrogram import Mel
 from headwater.errors import BadDataError
@@ -127,19 +124,6 @@ def measured(
         mel=mel,
         film=film,
     )
-
-
-def digest_of(content: Decoded) -> int:
-    """The same for equal pictures, recordings or clips."""
-    match content:
-        case Recording():
-            values, kind = content.samples, f"{content.rate}"
-        case Clip():
-            values, kind = content.frames, str(content.frames.shape)
-        case _:
-            values, kind = content, str(content.shape)
-    found = hashlib.blake2b(np.ascontiguousarray(values).data, digest_size=8, key=kind.encode()[:64]).digest()
-    return int.from_bytes(found, "little", signed=True)
 
 
 def _statistics(pixels: Arrays, alike: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -8,9 +8,10 @@ from PIL import Image
 
 from headwater.data import labelled_media as module
 from headwater.data.arrays import holds_array
-from headwater.data.cutting import PictureCut, cut_of, digest_of
+from headwater.data.cutting import PictureCut, cut_of
 from headwater.data.labelled_media import read_labelled_media
 from headwater.data.problems import Problems
+from headwater.data.readers.media import digest_of
 from headwater.errors import BadDataError, MissingInputError
 from headwater.run.tasks.classification import not_read
 

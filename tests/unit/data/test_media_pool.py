@@ -7,11 +7,12 @@ import pytest
 from PIL import Image
 
 from headwater.data import media_pool as module
-from headwater.data.cutting import PictureCut, digest_of, fitted_patch, square
+from headwater.data.cutting import PictureCut, fitted_patch, square
 from headwater.data.likeness import nearly_equal, sketch_of
 from headwater.data.media_pool import build_media_pool
 from headwater.data.mixture import Turns
 from headwater.data.picture_batches import PictureBatches
+from headwater.data.readers.media import digest_of
 from headwater.errors import BadDataError, MissingInputError, UsageError
 
 

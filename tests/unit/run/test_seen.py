@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headwater.data.cutting import digest_of
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.likeness import sketches_of
+from headwater.data.readers.media import digest_of
 from headwater.data.readers.pictures import Pixels
 from headwater.data.splits import Fingerprints
 from headwater.run.folder import RunFolder
