@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
+from headwater.data.readers.containers import opened
 from headwater.data.readers.libraries import media_library
 from headwater.data.readers.pictures import Pixels
 from headwater.errors import BadDataError
@@ -41,24 +42,17 @@ class Clip(NamedTuple):
 
 def decoded_clip(stream: BinaryIO) -> Clip:
     """The frames of a clip, evenly spaced over all of it; BadDataError with the reason where there are none."""
-    av = media_library("av")
-    try:
-        with av.open(stream, mode="r", metadata_errors="ignore") as container:
-            if not container.streams.video:
-                raise BadDataError("no clip: no pictures in it")
-            film = container.streams.video[0]
-            film.thread_type = "NONE"
-            rate = float(film.average_rate) if film.average_rate else None
-            reel = _Reel(container, film)
-            kept, step = _thinned(reel.frames())
-            if len({frame.shape for frame in kept}) > 1:
-                kept = [frame for frame in kept if frame.shape == kept[0].shape]
-            frames = np.stack(kept) if kept else None
-    except BadDataError:
-        raise
-    except Exception as problem:  # a decoder may raise anything on bytes that nobody meant as a clip
-        told = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
-        raise BadDataError(f"no clip: {str(told).splitlines()[0]}") from problem
+    with opened(stream, "no clip") as container:
+        if not container.streams.video:
+            raise BadDataError("no clip: no pictures in it")
+        film = container.streams.video[0]
+        film.thread_type = "NONE"
+        rate = float(film.average_rate) if film.average_rate else None
+        reel = _Reel(container, film)
+        kept, step = _thinned(reel.frames())
+        if len({frame.shape for frame in kept}) > 1:
+            kept = [frame for frame in kept if frame.shape == kept[0].shape]
+        frames = np.stack(kept) if kept else None
     if frames is None:
         raise BadDataError("no clip: not one frame")
     return Clip(frames, rate and rate / step, reel.cut or _is_half_a_gif(stream))
