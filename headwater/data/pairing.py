@@ -142,6 +142,8 @@ class _Reading:
 
     def told(self, sides: tuple[Side, Side]) -> str:
         """Which columns are read, in words."""
+        if {source.kind for source in self.media["audio"]} == {"track"}:
+            return f"clips and their own sound in {listed(self.columns['video'])}"
         return " and ".join(
             f"{SIDES[side]} in {listed(self.columns.get(modality_of_side(side), ()))}" for side in sides
         )

@@ -121,3 +121,4 @@ def test_a_table_of_clips_is_read_for_their_sound_as_well(tmp_path: Path) -> Non
         == [Place(str(tmp_path / "0.mkv"), 1)]
     )
     assert [source.kind for source in found.sources(1)] == ["track"]
+    assert found.how == "clips and their own sound in file"
