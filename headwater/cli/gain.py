@@ -39,6 +39,10 @@ def command(
         ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", help="How often everything is repeated.")] = 3,
+    rates: Annotated[
+        int,
+        typer.Option("--rates", help="Learning rates that each arm chooses among: 3, or 1, the middle one."),
+    ] = 3,
     minutes: Annotated[
         float | None,
         typer.Option("--minutes", help="Time to spend: cuts seeds first, then budgets, never arms."),
@@ -65,6 +69,7 @@ def command(
         budgets=budgets,
         arms=arms,
         seeds=seeds,
+        rates=rates,
         minutes=minutes,
         assign=set_ or (),
         out=out,

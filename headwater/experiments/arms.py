@@ -38,12 +38,16 @@ LEARNT_STARTS = (1 / 6, 1 / 3, 1.0)
 LEARNT_FROM_PICTURES = (1 / 3, 1.0, 3.0)
 
 
-def learning_rates(arm: str, start: StartingPoint) -> tuple[float, ...]:
+RATES = 3
+"""How many learning rates an arm chooses among, unless only the middle one is asked for."""
+
+
+def learning_rates(arm: str, start: StartingPoint, count: int = RATES) -> tuple[float, ...]:
     """The rates that an arm may choose from, on the validation rows: as many for each, around what suits it."""
-    if arm in RANDOM_STARTS:
-        return RANDOM_STARTS[arm]
     shares = LEARNT_FROM_PICTURES if isinstance(start.sequencer, Patches) else LEARNT_STARTS
-    return tuple(float(f"{share * finetuning_rate(start.size):.2g}") for share in shares)
+    usual = tuple(float(f"{share * finetuning_rate(start.size):.2g}") for share in shares)
+    rates = RANDOM_STARTS.get(arm, usual)
+    return rates if count == RATES else (rates[RATES // 2],)
 
 
 def device_of(settings: RunSettings) -> torch.device:

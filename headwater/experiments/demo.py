@@ -18,8 +18,8 @@ from headwater.training.progress import Progress
 
 class Demonstration(NamedTuple):
     """The data of a demo, its minutes of pre-training, its label budgets, and the steps of every neural arm: enough to
-    see the difference, few enough for a demonstration. Where they are not the usual ones, its pretext task and
-    its other settings."""
+    see the difference, few enough for a demonstration. Where they are not the usual ones, its pretext task, its
+    other settings, and how many learning rates each arm chooses among."""
 
     write: Callable[[Path, Progress], DemoFiles]
     minutes: float
@@ -27,6 +27,7 @@ class Demonstration(NamedTuple):
     steps: int
     objective: str | None = None
     asked: tuple[str, ...] = ()
+    rates: int = 3
 
 
 def _corpus(folder: Path, progress: Progress) -> DemoFiles:
@@ -40,8 +41,9 @@ DEMOS: Mapping[str, Demonstration] = {
         lambda folder, _: write_demo_recordings(folder),
         *(1.0, "4,16", 120, "view_contrast"),
         ("training.batch_rows=64",),
+        rates=1,
     ),
-    "video": Demonstration(lambda folder, _: write_demo_clips(folder), 0.75, "4,16", 80),
+    "video": Demonstration(lambda folder, _: write_demo_clips(folder), 0.75, "4,16", 80, rates=1),
 }
 
 
@@ -99,6 +101,7 @@ def demo(kind: str = "text", out: str | Path | None = None, *, quiet: bool = Fal
         test=files.test,
         budgets=shown.budgets,
         seeds=1,
+        rates=shown.rates,
         assign=[f"training.steps={shown.steps}"],
         quiet=quiet,
     )

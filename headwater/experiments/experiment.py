@@ -69,6 +69,7 @@ class Question:
     shifted_test: str | None
     budgets: tuple[Budget, ...]
     seeds: int
+    rates: int
     assign: tuple[str, ...]
 
     @classmethod
@@ -183,7 +184,7 @@ class Experiment:
 
     def sweep_of(self, cell: Cell) -> Cell | None:
         """The cell that tries the learning rates for this one and has to be trained first."""
-        if cell.arm == "floor" or cell.seed == self.seeds[0]:
+        if cell.arm == "floor" or cell.seed == self.seeds[0] or self.question.rates == 1:
             return None
         return cell._replace(seed=self.seeds[0])
 
@@ -244,7 +245,7 @@ class Experiment:
         return draw_rows(self.rows.train_labels, self.train_digests, budget, seed)
 
     def _rates(self, arm: str) -> tuple[float, ...]:
-        return learning_rates(arm, self.arms[arm])
+        return learning_rates(arm, self.arms[arm], self.question.rates)
 
     def _settings(self, budget: Budget) -> RunSettings:
         """Equal effort for every neural arm: steps by the number of labelled rows alone."""

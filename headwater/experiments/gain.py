@@ -11,6 +11,7 @@ from typing import Any
 
 from headwater.analysis.report import write_gain_report
 from headwater.errors import UsageError
+from headwater.experiments.arms import RATES
 from headwater.experiments.experiment import Experiment, Question
 from headwater.experiments.floor import FLOORS
 from headwater.experiments.frozen import ProbeScore, probe_table
@@ -82,6 +83,7 @@ def gain(
     budgets: str | Sequence[Budget] = "8,32,128,all",
     arms: str | Sequence[str] | None = None,
     seeds: int = 3,
+    rates: int = RATES,
     minutes: float | None = None,
     assign: Sequence[str] = (),
     out: str | Path | None = None,
@@ -90,14 +92,15 @@ def gain(
     """Measure what the pre-training of ``run`` is worth on a labelled task; every finished cell is kept.
 
     ``budgets`` are labels a class; ``arms`` those to train (None: all; pretrained and scratch always are);
-    ``seeds`` repetitions; ``minutes`` cuts seeds first, then budgets, never arms. The report goes to the folder
-    ``out``, else to the reports of ``run``, in the place of the one before.
+    ``seeds`` repetitions; ``rates`` how many learning rates each neural arm chooses among, 3, or the middle one alone;
+    ``minutes`` cuts seeds first, then budgets, never arms. The report goes to the folder ``out``, else to the reports
+    of ``run``, in the place of the one before.
     """
     if task != "classification":
         raise UsageError(f"gain measures classification; found task '{task}'")
     chosen = parsed_budgets(budgets)
     only = None if arms is None else _parsed_arms(arms)
-    _refuse_nothing(seeds, minutes)
+    _refuse_nothing(seeds, rates, minutes)
     run = open_run(run)
     question = Question(
         run=str(run.path),
@@ -109,6 +112,7 @@ def gain(
         shifted_test=None if shifted_test is None else str(shifted_test),
         budgets=chosen,
         seeds=seeds,
+        rates=rates,
         assign=tuple(assign),
     )
     rows = question.rows(Seen.of(run.path))
@@ -178,9 +182,11 @@ def _parsed_arms(arms: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(arm for arm in ARMS if arm in {*named, "pretrained", "scratch"})
 
 
-def _refuse_nothing(seeds: int, minutes: float | None) -> None:
+def _refuse_nothing(seeds: int, rates: int, minutes: float | None) -> None:
     if seeds < 1:
         raise UsageError(f"seeds = {seeds}; expected 1 or more, and 3 or more for a verdict")
+    if rates not in (1, RATES):
+        raise UsageError(f"rates = {rates}; expected {RATES}, or 1 for the middle one alone")
     if minutes is not None and not 0 < minutes < float("inf"):
         raise UsageError(f"minutes = {minutes}; expected a number above 0")
 

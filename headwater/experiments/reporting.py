@@ -127,11 +127,17 @@ def _method(plan: Plan, rows: GainRows) -> tuple[str, ...]:
     return (
         f"{len(rows.train)} labelled rows to draw from, {len(rows.validation)} to choose settings on, "
         f"{len(rows.test)} to judge on; {len(plan.seeds)} seed(s); every arm learnt from the very same rows.",
-        "Every neural arm made the same number of steps and chose among as many learning rates on the validation rows, "
-        "once per budget on the first seed. The floor chose its regularisation on the same rows.",
+        f"Every neural arm made the same number of steps {_rates(plan)}. The floor chose its regularisation on the "
+        "validation rows.",
         *few,
         *cuts,
     )
+
+
+def _rates(plan: Plan) -> str:
+    if max(plan.sweep_sizes.values(), default=1) == 1:
+        return "at one learning rate, which suits its kind"
+    return "and chose among as many learning rates on the validation rows, once per budget on the first seed"
 
 
 def _chosen(cell: CellResult) -> str:

@@ -31,6 +31,7 @@ def question(pretrained: "hw.Run", workplace: Path) -> Question:
         shifted_test=None,
         budgets=(4,),
         seeds=2,
+        rates=3,
         assign=FAST,
     )
 

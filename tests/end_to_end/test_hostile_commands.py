@@ -55,6 +55,7 @@ TOML = [
 GAIN = [
     (("--budgets", "0,abc"), 2, "'0' is no label budget; expected numbers above 0 and 'all'"),
     (("--seeds", "0"), 2, "seeds = 0; expected 1 or more"),
+    (("--rates", "2"), 2, "rates = 2; expected 3, or 1"),
     (("--minutes", "-1"), 2, "minutes = -1.0; expected a number above 0"),
     (("--arms", "lstm"), 2, "'lstm' is no arm; choose among pretrained, scratch"),
     (("--task", "poetry"), 2, "gain measures classification; found task 'poetry'"),

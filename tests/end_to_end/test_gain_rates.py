@@ -1,4 +1,4 @@
-"""Learning rates of gain at which the loss is no number."""
+"""Learning rates of gain: one instead of three, and those at which the loss is no number."""
 
 from pathlib import Path
 from typing import Any
@@ -6,20 +6,19 @@ from typing import Any
 import pytest
 
 import headwater as hw
-from headwater.errors import TrainingStoppedError
+from headwater.errors import TrainingStoppedError, UsageError
 from headwater.experiments import experiment
 
 TOO_HIGH = 1e30
 
 
-def measured(run: hw.Run, workplace: Path, out: Path) -> dict[str, Any]:
+def measured(run: hw.Run, workplace: Path, out: Path, **more: Any) -> dict[str, Any]:
     result = hw.gain(
         run,
         workplace / "train.csv",
         test=workplace / "test.csv",
         budgets="4",
-        seeds=1,
-        arms="scratch",
+        **{"seeds": 1, "arms": "scratch", **more},
         assign=["training.steps=5", "training.length=32", "machine.threads=1"],
         out=out,
         quiet=True,
@@ -48,3 +47,18 @@ def test_rows_are_named_where_every_rate_diverges(
     monkeypatch.setattr(experiment, "learning_rates", lambda *_: (TOO_HIGH, 2 * TOO_HIGH))
     with pytest.raises(TrainingStoppedError, match=r"train\.csv row \d+, .*train\.csv row"):
         measured(pretrained, workplace, tmp_path / "gain")
+
+
+def test_one_rate_is_the_middle_one_and_every_seed_has_it(
+    pretrained: hw.Run, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADWATER_CACHE", str(tmp_path / "cache"))
+    cells = measured(pretrained, workplace, tmp_path / "gain", seeds=2, rates=1)["cells"]
+    scratch = [cell for cell in cells if cell["arm"] == "scratch"]
+    assert [cell["learning_rate"] for cell in scratch] == [1e-3, 1e-3]
+    assert all([row["choice"] for row in cell["tried"]] == ["0.001"] for cell in scratch)
+    page = (tmp_path / "gain" / "gain.html").read_text(encoding="utf-8")
+    assert "at one learning rate, which suits its kind" in page
+    assert "choosing among" not in page
+    with pytest.raises(UsageError, match="rates = 2; expected 3, or 1"):
+        measured(pretrained, workplace, tmp_path / "gain", rates=2)
