@@ -1,19 +1,20 @@
 """What each setting of the loop and of the model is worth: one changed at a time, the held-out loss beside the usual.
 
-    python -m benchmarks.choices --steps 300
+    python -m benchmarks.choices --steps 300 --out choices/
 
 First pre-training on `lm/english_mixed` (masked tokens), then fine-tuning on AG News from its usual run.
+What was finished in ``--out`` is taken from there: killed at any instant, the same command goes on.
 """
 
 import argparse
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import headwater as hw
-from benchmarks.harness import environment, table, write_results
+from benchmarks.harness import environment, gone_on, table, write_results
 from headwater.training.events import read_events
 
 USUAL = "as usual"
@@ -77,15 +78,18 @@ FINETUNING: dict[str, Sequence[str]] = {
 def pretrained(data: Path, folder: Path, name: str, assign: Sequence[str], steps: int) -> dict[str, Any]:
     """One run of masked tokens: its held-out loss half-way and at the end."""
     given = ["machine.threads=1", f"training.evaluation_steps={steps // 2}", *assign]
-    run = hw.pretrain(
+    out = folder / name
+    make = partial(
+        hw.pretrain,
         data / CORPUS,
         hold_out=[data / HELD_OUT],
         size="nano",
         steps=steps,
         assign=given,
-        out=folder / name,
+        out=out,
         quiet=True,
     )
+    run = gone_on(out, make)
     losses = [event["loss"] for event in read_events(run.path) if event["kind"] == "evaluation"]
     return {"half-way": losses[-2], "loss": losses[-1], "tokens": run.summary.tokens}
 
@@ -94,7 +98,8 @@ def finetuned(data: Path, folder: Path, name: str, assign: Sequence[str], parent
     """One run of classification: accuracy on the test rows."""
     given = ["machine.threads=1", *assign]
     rows = data / LABELLED
-    run = hw.finetune(parent, rows / "train.tsv", assign=given, out=folder / f"tuned {name}", quiet=True)
+    out = folder / f"tuned {name}"
+    run = gone_on(out, partial(hw.finetune, parent, rows / "train.tsv", assign=given, out=out, quiet=True))
     accuracy = run.evaluate(rows / "test.tsv").to_dict()["accuracy"]
     return {"accuracy": accuracy, "steps": run.summary.step}
 
@@ -124,27 +129,26 @@ def of_finetuning(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Train all of them, one after the other; a run that is there already is not made again."""
+    """Train all of them, one after the other, and write both tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--out", type=Path, required=True, help="the folder of the runs")
     parser.add_argument("--steps", type=int, default=300, help="of each pre-training run")
     parser.add_argument("--data", type=Path, default=os.environ.get("HEADWATER_DATA"), help="the data sets")
     parser.add_argument("--name", default="choices", help="of the results file")
     given = parser.parse_args()
     if given.data is None:
         parser.error("name the folder of the data sets with --data or HEADWATER_DATA")
-    data = Path(given.data)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        runs: dict[str, dict[str, Any]] = {}
-        for name, assign in PRETRAINING.items():
-            runs[name] = pretrained(data, folder, name, assign, given.steps)
-            print(f"{name}: {runs[name]['loss']:.3f} nats", flush=True)
-        tuned: dict[str, dict[str, Any]] = {}
-        for name, assign in FINETUNING.items():
-            tuned[name] = finetuned(data, folder, name, assign, folder / USUAL)
-            print(f"{name}: {100 * tuned[name]['accuracy']['value']:.1f} points", flush=True)
+    data, folder = Path(given.data), given.out
+    runs: dict[str, dict[str, Any]] = {}
+    for name, assign in PRETRAINING.items():
+        runs[name] = pretrained(data, folder, name, assign, given.steps)
+        print(f"{name}: {runs[name]['loss']:.3f} nats", flush=True)
+    tuned: dict[str, dict[str, Any]] = {}
+    for name, assign in FINETUNING.items():
+        tuned[name] = finetuned(data, folder, name, assign, folder / USUAL)
+        print(f"{name}: {100 * tuned[name]['accuracy']['value']:.1f} points", flush=True)
     tokens, steps = runs[USUAL]["tokens"], tuned[USUAL]["steps"]
     text = (
         "# What each choice is worth\n\n"

@@ -19,7 +19,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import headwater as hw
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
@@ -221,6 +224,17 @@ def write_results(name: str, facts: Mapping[str, object], text: str, numbers: ob
     path.with_suffix(".json").write_text(json.dumps(kept, indent=1, default=_plain) + "\n", encoding="utf-8")
     print(f"\n{text}\nwritten: {path}")
     return path
+
+
+def gone_on(out: Path, make: Callable[[], "hw.Run"]) -> "hw.Run":
+    """The run in a folder: finished, gone on with, or made; so that a long series may be killed at any instant."""
+    import headwater as hw
+    from headwater.run.verbs import open_run
+
+    if not (out / "settings.toml").is_file():
+        return make()
+    run = open_run(out)
+    return run if run.summary.finished else hw.resume(out, quiet=True)
 
 
 def _plain(value: object) -> object:

@@ -10,12 +10,12 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import headwater as hw
-from benchmarks.harness import environment, table, write_results
-from headwater.run.verbs import open_run
+from benchmarks.harness import environment, gone_on, table, write_results
 from headwater.training.events import read_events
 
 
@@ -119,21 +119,19 @@ class Series:
     size: str
 
     def pretrained(self, objective: str) -> hw.Run:
-        """The run of a pretext task: finished, gone on with, or made."""
-        out = self.out / objective
-        if (out / "settings.toml").is_file():
-            run = open_run(out)
-            return run if run.summary.finished else hw.resume(out, quiet=True)
-        return hw.pretrain(
+        """The run of a pretext task."""
+        make = partial(
+            hw.pretrain,
             [self.data / path for path in self.pile.paths],
             hold_out=[self.data / path for path in self.pile.hold_out],
             objective=objective,
             size=self.size,
             steps=self.pile.steps,
             assign=["machine.threads=1", *self.pile.assign],
-            out=out,
+            out=self.out / objective,
             quiet=True,
         )
+        return gone_on(self.out / objective, make)
 
     def gained(self, run: hw.Run, rows: Rows) -> dict[str, Any]:
         """What ``gain`` says of the run on some rows."""
