@@ -140,7 +140,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.data is None:
         parser.error("name the folder of the data sets with --data or HEADWATER_DATA")
-    data, folder = Path(given.data), given.out
+    data, folder = Path(given.data), given.out / f"{given.steps} steps"
     runs: dict[str, dict[str, Any]] = {}
     for name, assign in PRETRAINING.items():
         runs[name] = pretrained(data, folder, name, assign, given.steps)

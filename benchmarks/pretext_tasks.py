@@ -204,7 +204,8 @@ def written(pile: Pile, found: Mapping[str, Mapping[str, Any]]) -> str:
 def series(arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each pretext task that was asked for, and what was found."""
     pile = PILES[arguments.pile]
-    made = Series(pile, Path(arguments.data), arguments.out, arguments.size)
+    out = arguments.out / arguments.pile / arguments.size
+    made = Series(pile, Path(arguments.data), out, arguments.size)
     for objective in arguments.objectives.split(",") if arguments.objectives else pile.objectives:
         yield objective, made.row(objective)
 

@@ -24,7 +24,7 @@ from headwater.data.readers.pictures import Pixels
 from headwater.data.store import cache_folder, store_key
 from headwater.errors import BadDataError
 
-FORMAT = 2
+FORMAT = 3
 _FILES = ("pixels.npy", "rows.json")
 
 

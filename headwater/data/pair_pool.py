@@ -30,7 +30,7 @@ from headwater.data.store import cache_folder, store_key
 from headwater.data.tokenizer import Progress
 from headwater.errors import BadDataError
 
-FORMAT = 2
+FORMAT = 3
 _FILES = ("facts.json", "pairs.npz", "rows.npy")
 _NAMES = ("first", "second")
 _VOCABULARY = "tokenizer.json"

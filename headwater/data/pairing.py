@@ -268,10 +268,13 @@ def _by_name(
             "two kinds of files with the same names, or a table that names both: say which with --pair, as in "
             "--pair image,text"
         )
-    if set(sides) == {"video", "flow"}:
-        moving = list(_moving([source for source in media["video"] if source.path in own]))
-        problems.rows += len(moving)
-        return PairSet(sides, moving, media, "clips and how they move")
+    heard = [source for source in media["audio"] if source.kind == "track"]
+    if heard or set(sides) == {"video", "flow"}:
+        each = list(_each([source for source in heard or media["video"] if source.path in own]))
+        problems.rows += len(each)
+        return PairSet(
+            sides, each, media, "clips and their own sound" if heard else "clips and how they move"
+        )
     matched = [
         (source, found[sides[1]][stem])
         for stem, source in found.get(sides[0], {}).items()
@@ -290,11 +293,7 @@ def _by_name(
             f"{', '.join(map(str, roots))}: no file of {SIDES[sides[0]]} has the name of one of {SIDES[sides[1]]}; "
             "expected the same names with other endings, or a table that names both"
         )
-    heard = any(source.kind == "track" for source in media["audio"])
-    how = (
-        "clips and their own sound" if heard else f"{SIDES[sides[0]]} and {SIDES[sides[1]]} of the same name"
-    )
-    return PairSet(sides, rows, media, how)
+    return PairSet(sides, rows, media, f"{SIDES[sides[0]]} and {SIDES[sides[1]]} of the same name")
 
 
 def _ref(source: Source, texts: Mapping[str, str]) -> Ref:
@@ -325,7 +324,8 @@ def _texts(sources: Sequence[Source], problems: Problems) -> dict[str, str]:
     return found
 
 
-def _moving(clips: Sequence[Source]) -> Iterator[PairRow]:
+def _each(clips: Sequence[Source]) -> Iterator[PairRow]:
+    """Each clip with itself: seen, and then its movement or its sound."""
     for source in clips:
         for row in range(_length(source) if source.kind in MANY else 1):
             place = Place(source.path, row + 1)

@@ -75,7 +75,7 @@ class Mel:
         full_scale = (float(window.sum()) / 2) ** 2
         level = 10.0 * np.log10(np.maximum(sums / full_scale, _LEAST_POWER))
         shades = np.rint(255.0 * (1.0 - level / QUIETEST)).clip(0, 255).astype(np.uint8)
-        return shades[::-1, :, None]
+        return np.ascontiguousarray(shades[::-1])[..., None]
 
 
 def at_full_volume(samples: NDArray[np.int16]) -> NDArray[np.int16]:

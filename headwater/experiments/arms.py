@@ -28,6 +28,8 @@ from headwater.training.distributed import World
 from headwater.training.loop import StepRecord, train
 from headwater.training.precision import forget_peak_memory, peak_memory
 
+RATES = 3
+"""How many learning rates an arm chooses among, unless only the middle one is asked for."""
 RANDOM_STARTS: Mapping[str, tuple[float, ...]] = {
     "scratch": (3e-4, 1e-3, 3e-3),
     "recurrent": (1e-3, 3e-3, 1e-2),
@@ -36,10 +38,9 @@ RANDOM_STARTS: Mapping[str, tuple[float, ...]] = {
 LEARNT_STARTS = (1 / 6, 1 / 3, 1.0)
 """Of the rate at which a model of that size is fine-tuned on many rows; fewer rows want smaller steps."""
 LEARNT_FROM_PICTURES = (1 / 3, 1.0, 3.0)
-
-
-RATES = 3
-"""How many learning rates an arm chooses among, unless only the middle one is asked for."""
+ADVICE = (
+    "Look at these rows, leave the arm out with --arms, or cut gradients shorter with --set training.clip"
+)
 
 
 def learning_rates(arm: str, start: StartingPoint, count: int = RATES) -> tuple[float, ...]:
@@ -171,9 +172,12 @@ def train_cell(cell: Cell, trial: Trial, rates: Sequence[float]) -> CellResult:
         began = time.perf_counter()
         try:
             attempt = _attempt(trial, rate, None if best is None else best.found)
-        except TrainingStoppedError:
+        except TrainingStoppedError as stopped:
             if best is None and rate == rates[-1]:
-                raise
+                raise TrainingStoppedError(
+                    f"{cell.arm} at {cell.budget} labels per class, seed {cell.seed}, at {'each ' * (len(rates) > 1)}"
+                    f"learning rate ({', '.join(f'{one:g}' for one in rates)}): {stopped}"
+                ) from stopped
             tried.append((f"{rate:g}", None))
             costs.append(Cost(seconds=time.perf_counter() - began))
             continue
@@ -221,21 +225,26 @@ def _attempt(trial: Trial, rate: float, found: Sequence[Harm] | None) -> Attempt
     batches = rows.batches(start.sequencer, training)
     plan = build_plan(settings, device, World())
     records: list[StepRecord] = []
-    for record in train(
-        learner, batches.batch, plan, place_of=lambda item: trial.places[batches.example(item)]
-    ):
+    place_of = lambda item: trial.places[batches.example(item)]  # noqa: E731
+    for record in train(learner, batches.batch, plan, place_of=place_of, advice=ADVICE):
         records.append(record)
         trial.check()
     tokens = sum(record.tokens for record in records)
     validation = trial.scores(model, task.validation)
     given = validation[np.arange(len(validation)), task.validation.labels]
+    validation_loss = float(-np.log(np.clip(given, 1e-9, 1.0)).mean())
+    if not np.isfinite(validation_loss):
+        raise TrainingStoppedError(
+            f"after {len(records)} steps the answers to the validation rows are no numbers; expected finite ones. "
+            f"{ADVICE}"
+        )
     cost = cost_of(model.backbone, length=max(1, tokens // (len(records) * (training.batch_rows or 1))))
     return Attempt(
         learning_rate=rate,
         model=model,
         found=found,
         validation_score=float((validation.argmax(axis=1) == task.validation.labels).mean()),
-        validation_loss=float(-np.log(np.clip(given, 1e-9, 1.0)).mean()),
+        validation_loss=validation_loss,
         cost=Cost(
             seconds=time.perf_counter() - began,
             tokens=tokens,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from headwater.errors import UsageError
+from headwater.experiments.arms import RATES
 from headwater.experiments.demo_corpus import DemoFiles, write_demo_corpus
 from headwater.experiments.demo_media import write_demo_clips, write_demo_pictures, write_demo_recordings
 from headwater.experiments.gain import GainResult, gain
@@ -27,7 +28,7 @@ class Demonstration(NamedTuple):
     steps: int
     objective: str | None = None
     asked: tuple[str, ...] = ()
-    rates: int = 3
+    rates: int = RATES
 
 
 def _corpus(folder: Path, progress: Progress) -> DemoFiles:

@@ -23,6 +23,7 @@ from headwater.training.plan import Learner, Plan
 PATIENCE = 3
 """Non-finite steps in a row that stop a run."""
 _NAMED = 8
+ADVICE = "Lower --set training.learning_rate, or look at these rows; the last good checkpoint is intact"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,13 @@ def train(
     *,
     start: int = 0,
     place_of: Callable[[int], str] | None = None,
+    advice: str = ADVICE,
 ) -> Iterator[StepRecord]:
     """Train from ``start`` to ``plan.steps`` optimiser steps, yielding a record after each.
 
     Everything random is a function of (seed, step), so starting at k after loading the state of step k gives
     the same bits as never having stopped. ``place_of`` says where an item stands in the user's
-    files: an error names it.
+    files: an error names it, and gives the ``advice``.
     """
     learner.model.train()
     in_a_row = 0
@@ -79,7 +81,7 @@ def train(
         began = time.perf_counter()
         in_a_row = 0 if finite else in_a_row + 1
         if in_a_row == PATIENCE:
-            raise _stopped(step, tasks, place_of)
+            raise _stopped(step, tasks, place_of, advice)
 
 
 def _prepared(
@@ -106,13 +108,14 @@ def _clip(parameters: Sequence[nn.Parameter], limit: float | None) -> float:
     return float(norm)
 
 
-def _stopped(step: int, tasks: Sequence[Task], place_of: Callable[[int], str] | None) -> TrainingStoppedError:
+def _stopped(
+    step: int, tasks: Sequence[Task], place_of: Callable[[int], str] | None, advice: str
+) -> TrainingStoppedError:
     items = [int(item) for task in tasks for item in task.batch.items]
     places = [f"example {item}" for item in items] if place_of is None else map(place_of, items)
     named = list(dict.fromkeys(places))  # several windows may be of one row
     more = f" and {len(named) - _NAMED:,} more" if len(named) > _NAMED else ""
     return TrainingStoppedError(
         f"the loss or its gradient was not finite in {PATIENCE} steps in a row (the last is step {step + 1}, on "
-        f"{', '.join(named[:_NAMED])}{more}); expected finite numbers. Lower --set training.learning_rate, or look at "
-        "these rows; the last good checkpoint is intact"
+        f"{', '.join(named[:_NAMED])}{more}); expected finite numbers. {advice}"
     )

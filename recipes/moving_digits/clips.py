@@ -109,6 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             np.savez_compressed(chosen.folder / f"clips-{part}.npz", frames=np.stack(clips))
         (chosen.folder / f"{part}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         print(f"{part}: {len(clips):,} clips, each with a recording of its name")
+    packed.close()
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ def measured(run: hw.Run, workplace: Path, out: Path, **more: Any) -> dict[str, 
         workplace / "train.csv",
         test=workplace / "test.csv",
         budgets="4",
-        **{"seeds": 1, "arms": "scratch", **more},
-        assign=["training.steps=5", "training.length=32", "machine.threads=1"],
+        arms="scratch",
+        **{"assign": ["training.steps=5", "training.length=32", "machine.threads=1"], "seeds": 1, **more},
         out=out,
         quiet=True,
     )
@@ -45,8 +45,25 @@ def test_rows_are_named_where_every_rate_diverges(
 ) -> None:
     monkeypatch.setenv("HEADWATER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(experiment, "learning_rates", lambda *_: (TOO_HIGH, 2 * TOO_HIGH))
-    with pytest.raises(TrainingStoppedError, match=r"train\.csv row \d+, .*train\.csv row"):
+    with pytest.raises(TrainingStoppedError, match=r"train\.csv row \d+, .*train\.csv row") as stopped:
         measured(pretrained, workplace, tmp_path / "gain")
+    assert "at 4 labels per class, seed 0, at each learning rate (1e+30, 2e+30)" in str(stopped.value)
+    assert "training.learning_rate" not in str(stopped.value)
+
+
+def test_a_model_that_answers_with_no_numbers_wins_nothing(
+    pretrained: hw.Run, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADWATER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(experiment, "learning_rates", lambda *_: (TOO_HIGH, 1e-3))
+    few = [
+        "training.steps=2",
+        "training.length=32",
+        "machine.threads=1",
+    ]  # too few for three losses to be none
+    for cell in measured(pretrained, workplace, tmp_path / "gain", assign=few)["cells"]:
+        assert cell["learning_rate"] == 1e-3
+        assert cell["tried"][0]["validation_score"] is None
 
 
 def test_one_rate_is_the_middle_one_and_every_seed_has_it(

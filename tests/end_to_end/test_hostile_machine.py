@@ -114,10 +114,15 @@ def test_what_may_not_be_written_is_said(
     for name in ("there", "cache"):
         (tmp_path / name).mkdir()
     before = sorted(tmp_path.rglob("*"))
-    (tmp_path / locked).chmod(0o555)
+    below = [tmp_path / locked, *(tmp_path / locked).rglob("*")]
+    for path in below:
+        path.chmod(0o555)
     cache = {"HEADWATER_CACHE": "cache"} if locked == "cache" else {}
-    ended = outside(record_property, title, command, tmp_path, environment=cache)
-    (tmp_path / locked).chmod(0o755)
+    try:
+        ended = outside(record_property, title, command, tmp_path, environment=cache)
+    finally:
+        for path in below:
+            path.chmod(0o755)
     assert ended.returncode == code, ended.stderr
     assert words in ended.stderr
     assert sorted(tmp_path.rglob("*")) == before

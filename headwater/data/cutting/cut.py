@@ -101,7 +101,9 @@ def some_of(sources: Sequence[Source], check: Check | None) -> list[Medium]:
     found = list(islice(watched(sources[:: -(-len(sources) // _LOOKED_AT)], problems, check), _LOOKED_AT))
     if not found:
         first = next(map(str, problems.first(1)), "nothing in it")
-        what = {"sound": "recording", "clip": "clip", "clips": "clip"}.get(sources[0].kind, "picture")
+        what = {"sound": "recording", "clip": "clip", "clips": "clip", "track": "clip with sound"}.get(
+            sources[0].kind, "picture"
+        )
         raise BadDataError(
             f"none of {len(sources):,} files is a {what} that can be read (first: {first}); look at them: headwater "
             "inspect"

@@ -32,7 +32,8 @@ class VectorTask(Task[S], Generic[S]):
         settings = start.settings
         if isinstance(settings, EncoderDecoderSettings) or getattr(settings, "causal", False):
             raise SettingsError(
-                f"{path} has no encoder, and {self.name} compares vectors that have read both sides of every word or "
-                "patch; pre-train with another --objective, as masked_tokens is one of texts, or start from 'scratch'"
+                f"{path} has no encoder: it reads what comes before and not what comes after, and {self.name} needs "
+                "both; pre-train with another --objective (masked_tokens of texts, masked_autoencoding of pictures), "
+                "or start from 'scratch'"
             )
         return self

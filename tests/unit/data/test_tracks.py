@@ -9,41 +9,51 @@ import av
 import numpy as np
 import pytest
 
+from headwater.data.cutting import SoundCut
 from headwater.data.pair_rows import Pairing, Place
 from headwater.data.pairing import find_pairs
 from headwater.data.problems import Problems
 from headwater.data.readers import sounds
 from headwater.data.readers.media import read_media
 from headwater.data.readers.sounds import Recording
-from headwater.data.readers.tracks import decoded_track
+from headwater.data.readers.tracks import _as_floats, decoded_track
 from headwater.errors import BadDataError
 
 RATE = 8_000
 KINDS = {"mp4": "aac", "avi": "pcm_s16le", "matroska": "pcm_s16le"}
+LAYOUTS = {1: "mono", 2: "stereo", 8: "7.1"}
 MUTATIONS = 25
 
 
 def sounding(seconds: float = 1.0, kind: str = "matroska", channels: int = 1, pitch: float = 500.0) -> bytes:
-    """A grey clip that sounds a sine at half of full scale; of two channels one is silent."""
+    """A grey clip; the first of its channels sounds a sine at half of full scale, the others are silent."""
     stream = io.BytesIO()
     times = np.arange(int(RATE * seconds)) / RATE
-    wave = np.zeros((channels, len(times)), np.float32)
-    wave[0] = 0.5 * np.sin(2 * np.pi * pitch * times)
     with av.open(stream, "w", format=kind) as container:
         film: Any = container.add_stream("mpeg4", rate=10)
         film.height = film.width = 16
-        track: Any = container.add_stream(
-            KINDS[kind], rate=RATE, layout="mono" if channels == 1 else "stereo"
+        track: Any = (
+            container.add_stream(KINDS[kind], rate=RATE, layout=LAYOUTS[channels]) if channels else None
         )
         for _ in range(max(1, int(10 * seconds))):
             container.mux(film.encode(av.VideoFrame.from_ndarray(np.full((16, 16, 3), 90, np.uint8))))
         container.mux(film.encode())
-        sound = av.AudioFrame.from_ndarray(wave, format="fltp", layout=track.layout.name)
-        sound.rate = RATE
-        for frame in av.AudioResampler(format=track.format, layout=track.layout, rate=RATE).resample(sound):
-            container.mux(track.encode(frame))
-        container.mux(track.encode())
+        if track is not None:
+            wave = np.zeros((channels, len(times)), np.float32)
+            wave[0] = 0.5 * np.sin(2 * np.pi * pitch * times)
+            sound = frame_of(wave)
+            for frame in av.AudioResampler(track.format, track.layout, RATE).resample(sound):
+                container.mux(track.encode(frame))
+            container.mux(track.encode())
     return stream.getvalue()
+
+
+def frame_of(wave: np.ndarray) -> Any:
+    """(channels, samples), packed as cameras write them."""
+    packed = np.ascontiguousarray(wave.T).reshape(1, -1)
+    frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=LAYOUTS[len(wave)])
+    frame.rate = RATE
+    return frame
 
 
 def loudest_pitch(found: Recording) -> float:
@@ -60,21 +70,22 @@ def test_the_sound_of_a_clip_comes_back(kind: str) -> None:
     assert np.abs(found.samples[1_000:7_000]).max() / sounds.FULL_SCALE == pytest.approx(0.5, abs=0.02)
 
 
-def test_channels_are_averaged() -> None:
-    found = decoded_track(io.BytesIO(sounding(channels=2)))
-    assert np.abs(found.samples).max() / sounds.FULL_SCALE == pytest.approx(0.25, abs=0.005)
+@pytest.mark.parametrize("channels", [2, 8])
+def test_channels_are_averaged(channels: int) -> None:
+    found = decoded_track(io.BytesIO(sounding(channels=channels)))
+    assert np.abs(found.samples).max() / sounds.FULL_SCALE == pytest.approx(0.5 / channels, abs=0.005)
+
+
+def test_channels_may_change_on_the_way() -> None:
+    frames = [frame_of(np.full((channels, 100), 0.5, np.float32)) for channels in (2, 1)]
+    found = list(_as_floats(iter(frames), RATE))
+    assert [block.layout.nb_channels for block in found] == [2, 1]
+    assert sum(block.samples for block in found) == 200
 
 
 def test_a_silent_film_and_what_is_no_clip_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = io.BytesIO()
-    with av.open(stream, "w", format="matroska") as container:
-        film: Any = container.add_stream("mpeg4", rate=10)
-        film.height = film.width = 16
-        container.mux(film.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8))))
-        container.mux(film.encode())
-    stream.seek(0)
     with pytest.raises(BadDataError, match="no sound: the clip is silent"):
-        decoded_track(stream)
+        decoded_track(io.BytesIO(sounding(channels=0)))
     with pytest.raises(BadDataError, match="no sound: Invalid data"):
         decoded_track(io.BytesIO(b"nothing of the kind" * 20))
     monkeypatch.setattr(sounds, "LONGEST_SECONDS", 0)
@@ -98,12 +109,12 @@ def test_damaged_clips_are_heard_as_far_as_they_go_or_refused() -> None:
 
 
 def test_clips_belong_to_their_own_sound_where_both_are_asked_for(tmp_path: Path) -> None:
-    for number, pitch in enumerate((300.0, 900.0)):
-        (tmp_path / f"{number}.mkv").write_bytes(sounding(pitch=pitch))
+    for name, pitch in (("0.avi", 300.0), ("0.mkv", 900.0)):  # of one name, and yet two
+        (tmp_path / name).write_bytes(sounding(pitch=pitch, kind="avi" if name == "0.avi" else "matroska"))
     found = find_pairs(tmp_path, Pairing(sides=("video", "audio")))
     assert found.how == "clips and their own sound"
     assert [(row.first, row.second) for row in found.rows] == [
-        2 * (Place(str(tmp_path / f"{number}.mkv"), 1),) for number in range(2)
+        2 * (Place(str(tmp_path / name), 1),) for name in ("0.avi", "0.mkv")
     ]
     problems = Problems()
     heard = [medium.content for medium in read_media(found.sources(1), problems)]
@@ -122,3 +133,11 @@ def test_a_table_of_clips_is_read_for_their_sound_as_well(tmp_path: Path) -> Non
     )
     assert [source.kind for source in found.sources(1)] == ["track"]
     assert found.how == "clips and their own sound in file"
+
+
+def test_films_none_of_which_sounds_are_called_so(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.mkv").write_bytes(sounding(channels=0))
+    found = find_pairs(tmp_path, Pairing(sides=("video", "audio")))
+    with pytest.raises(BadDataError, match="none of 3 files is a clip with sound"):
+        SoundCut().fitted(found.sources(1))
