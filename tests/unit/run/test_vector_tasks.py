@@ -17,7 +17,7 @@ from headwater.run.tasks.similarity import SimilarityTask
 )
 def test_a_model_that_reads_the_past_alone_is_refused(task: Any) -> None:
     start: Any = SimpleNamespace(settings=SimpleNamespace(causal=True))
-    with pytest.raises(SettingsError, match="runs/drawer has no encoder: .*masked_autoencoding of pictures"):
+    with pytest.raises(SettingsError, match=r"runs/drawer has no encoder: .*masked_autoencoding of pictures"):
         task.suited_to(start, "runs/drawer")
 
 
