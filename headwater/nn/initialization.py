@@ -12,14 +12,15 @@
 | LSTM and GRU, gate by gate | input maps Xavier uniform, recurrent maps orthogonal |
 | an LSTM's forget gate | bias 1: open |
 | the factor of cosines | 1 / 0.07 |
-| norms | 1; every bias 0, T5's relative biases too |
+| norms | 1; every bias 0 |
+| T5's relative biases | 0, and 6 at one distance in half of the heads: they read a neighbour |
 | what a normed token vector tells rotary queries and keys through feature 0 | half of the heads read a neighbour |
 
 σ = √(2 / 5·inputs) is 0.02 at width 1,024, where BERT and GPT-2 put theirs, and grows as the width shrinks
 (Nguyen and Salazar 2019, section 3.2, arXiv:1910.05895). Division by √updates keeps the variance of the
 stream from growing with depth (Radford et al. 2019, section 2.3). Truncation at two σ is BERT's. Small tied
 tables make the first loss ln(vocabulary). Orthogonal maps: Saxe et al. 2014, arXiv:1312.6120; open forget
-gate: Jozefowicz et al. 2015. The last row is ours (docs/decisions/0006).
+gate: Jozefowicz et al. 2015. The last two rows are ours (docs/decisions/0006).
 """
 
 import math
@@ -142,6 +143,8 @@ def _initialize_part(part: nn.Module, deviation: float, generators: _Generators)
             _zero(part.bias)
         case RelativeBuckets():
             _zero(part.table)
+            for head, offset in enumerate(_neighbours(part.table.shape[1], ahead=part.both_sides)):
+                part.table[part.bucket(torch.tensor(offset)), head] = NEIGHBOUR_NATS
         case LearnedScale():
             part.logarithm.fill_(math.log(BEGINNING))
         case _:
@@ -161,7 +164,7 @@ def _begin_with_neighbours(table: Tensor, attentions: list[tuple[MultiHeadAttent
     for attention, rotary in attentions:
         queries, keys, _ = attention.qkv.weight[:, 0].split(attention.split)
         queries, keys = (part.unflatten(0, (-1, attention.head_dim)) for part in (queries, keys))
-        for head, offset in enumerate(_neighbours(attention)):
+        for head, offset in enumerate(_neighbours(attention.num_heads, ahead=not attention.mask.causal)):
             query, read = _reading(offset, rotary)
             queries[head] = query / seen
             keys[head * len(keys) // len(queries)] = read / seen
@@ -174,10 +177,10 @@ def _begin_with_usual_scores(attention: MultiHeadAttention) -> None:
         queries /= attention.scale * math.sqrt(attention.head_dim)
 
 
-def _neighbours(attention: MultiHeadAttention) -> list[int]:
-    """−1, 1, −2, 2 … for half of the heads; −1, −2, −3 … where no token reads ahead."""
-    count = (attention.num_heads + 1) // 2
-    if attention.mask.causal:
+def _neighbours(num_heads: int, *, ahead: bool) -> list[int]:
+    """−1, 1, −2, 2 … for half of the heads; −1, −2, −3 … where no token reads ``ahead``."""
+    count = (num_heads + 1) // 2
+    if not ahead:
         return [-distance for distance in range(1, count + 1)]
     return [(number // 2 + 1) * (1 if number % 2 else -1) for number in range(count)]
 

@@ -17,6 +17,7 @@ from headwater.models import (
 )
 from headwater.nn.attention import AttentionInputs, MultiHeadAttention, attention_with_weights
 from headwater.nn.initialization import SMALL_DEVIATION, begin_with_company, initialize
+from headwater.nn.positions import RelativeBuckets
 from headwater.sequence import SequenceLayout
 
 SETTINGS = encoder_settings("nano", 4096)
@@ -117,6 +118,18 @@ def test_half_of_the_heads_begin_by_reading_their_neighbours(size: str) -> None:
     assert most[:half].mode(1).values.tolist() == expected
     assert inner[:, :half].amax(-1).mean() > 0.3
     assert inner[:, half:].amax(-1).mean() < 0.2  # the other half reads everything
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("both_sides", "expected"), [(True, [-1, 1, -2]), (False, [-1, -2, -3])])
+def test_relative_biases_begin_by_reading_neighbours_too(both_sides: bool, expected: list[int]) -> None:
+    bias = RelativeBuckets(6, both_sides=both_sides)
+    initialize(bias, seed=0, name="bias")
+    positions = torch.arange(40)
+    scores = torch.stack([bias(torch.tensor(head), positions[20], positions) for head in range(6)])
+    assert (scores[:3].argmax(1) - 20).tolist() == expected
+    assert (scores[:3] > 0).sum(1).tolist() == [1, 1, 1]
+    assert not scores[3:].any()
 
 
 def test_a_table_that_begins_with_company_points_where_it_was_counted_and_keeps_its_constant() -> None:
