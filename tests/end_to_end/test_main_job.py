@@ -66,6 +66,7 @@ def test_a_fine_tuned_run_knows_the_rows_that_it_learnt_from(
         shifted_test=None,
         budgets=(4,),
         seeds=1,
+        rates=3,
         assign=(),
     )
     rows = asked.rows(seen)
