@@ -10,12 +10,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from headwater.data.readers.sounds import FULL_SCALE
 from headwater.errors import SettingsError
 
 QUIETEST = -100.0
 """Decibels below a sine at full scale that are drawn black; full scale is white."""
-LOUDEST = 32_767
-"""Of 16-bit samples."""
 _LEAST_POWER = 1e-12
 
 
@@ -81,7 +80,7 @@ class Mel:
 def at_full_volume(samples: NDArray[np.int16]) -> NDArray[np.int16]:
     """Samples (S,) whose loudest is the loudest there can be; silence stays silence."""
     peak = int(np.abs(samples.astype(np.int32)).max(initial=0))
-    return np.rint(samples * (LOUDEST / peak)).astype(np.int16) if peak else samples
+    return np.rint(samples * (FULL_SCALE / peak)).astype(np.int16) if peak else samples
 
 
 def _size(length: int) -> int:

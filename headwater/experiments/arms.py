@@ -38,9 +38,7 @@ RANDOM_STARTS: Mapping[str, tuple[float, ...]] = {
 LEARNT_STARTS = (1 / 6, 1 / 3, 1.0)
 """Of the rate at which a model of that size is fine-tuned on many rows; fewer rows want smaller steps."""
 LEARNT_FROM_PICTURES = (1 / 3, 1.0, 3.0)
-ADVICE = (
-    "Look at these rows, leave the arm out with --arms, or cut gradients shorter with --set training.clip"
-)
+ADVICE = "Look at the rows, or cut gradients shorter with --set training.clip (1 unless said)"
 
 
 def learning_rates(arm: str, start: StartingPoint, count: int = RATES) -> tuple[float, ...]:
@@ -225,7 +223,10 @@ def _attempt(trial: Trial, rate: float, found: Sequence[Harm] | None) -> Attempt
     batches = rows.batches(start.sequencer, training)
     plan = build_plan(settings, device, World())
     records: list[StepRecord] = []
-    place_of = lambda item: trial.places[batches.example(item)]  # noqa: E731
+
+    def place_of(item: int) -> str:
+        return trial.places[batches.example(item)]
+
     for record in train(learner, batches.batch, plan, place_of=place_of, advice=ADVICE):
         records.append(record)
         trial.check()

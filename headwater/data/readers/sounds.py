@@ -16,6 +16,7 @@ MOST_SAMPLES = LONGEST_SECONDS * 48_000
 _BLOCK = 1 << 18
 """Numbers, of all channels, that are unpacked at a time."""
 FULL_SCALE = 32_767
+"""Of 16-bit samples."""
 TOO_LONG = f"more than {LONGEST_SECONDS // 3600} hours, or {MOST_SAMPLES // 10**6:,} million samples"
 _CLAIM = re.compile(r": (\d+) \(should be (\d+)\)")
 _UNTOLD = 2**31 - 1
