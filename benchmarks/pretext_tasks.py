@@ -154,12 +154,25 @@ class Series:
         """Everything that is known of one pretext task."""
         run = self.pretrained(objective)
         evaluations = [event for event in read_events(run.path) if event["kind"] == "evaluation"]
-        name = objective if objective in evaluations[-1] else "loss"
         return {
-            "metric": [evaluations[0][name], evaluations[-1][name]],
+            "itself": itself(objective, evaluations[0], evaluations[-1]),
             "seconds": run.summary.seconds,
             "gain": {rows.name: self.gained(run, rows) for rows in self.pile.labelled},
         }
+
+
+def itself(objective: str, first: Mapping[str, Any], last: Mapping[str, Any]) -> str:
+    """The accuracy of a pretext task that has one, else its loss, at two evaluations; beside it what knows nothing."""
+    accuracy = f"{objective}_accuracy"
+    name = accuracy if accuracy in last else objective
+    others = {
+        key: value for key, value in last.items() if key.startswith(f"{objective}_") and key != accuracy
+    }
+    beside = "".join(
+        f" ({key.removeprefix(objective + '_').replace('_', ' ')}: {value:.3f})"
+        for key, value in others.items()
+    )
+    return f"{'accuracy ' * (name == accuracy)}{first[name]:.3f} → {last[name]:.3f}{beside}"
 
 
 def cells(gain: Mapping[str, Any], budget: int) -> str:
@@ -193,8 +206,7 @@ def written(pile: Pile, found: Mapping[str, Mapping[str, Any]]) -> str:
     header += [f"{rows.name}, frozen, linear, {pile.budgets[-1]}" for rows in pile.labelled]
     lines: list[list[str]] = []
     for objective, row in found.items():
-        first, last = row["metric"]
-        line = [f"`{objective}`", f"{first:.3f} → {last:.3f}"]
+        line = [f"`{objective}`", row["itself"]]
         line += [cells(row["gain"][name], budget) for name, budget in columns]
         line += [frozen(row["gain"][rows.name], pile.budgets[-1]) for rows in pile.labelled]
         lines.append(line)
