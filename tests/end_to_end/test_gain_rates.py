@@ -13,17 +13,10 @@ TOO_HIGH = 1e30
 
 
 def measured(run: hw.Run, workplace: Path, out: Path, **more: Any) -> dict[str, Any]:
-    result = hw.gain(
-        run,
-        workplace / "train.csv",
-        test=workplace / "test.csv",
-        budgets="4",
-        arms="scratch",
-        **{"assign": ["training.steps=5", "training.length=32", "machine.threads=1"], "seeds": 1, **more},
-        out=out,
-        quiet=True,
-    )
-    return result.to_dict()
+    short = ["training.steps=5", "training.length=32", "machine.threads=1"]
+    asked: dict[str, Any] = {"assign": short, "seeds": 1, **more}
+    train, test = workplace / "train.csv", workplace / "test.csv"
+    return hw.gain(run, train, test=test, budgets="4", arms="scratch", out=out, quiet=True, **asked).to_dict()
 
 
 def test_a_rate_that_diverges_is_passed_over_and_told(
@@ -56,11 +49,8 @@ def test_a_model_that_answers_with_no_numbers_wins_nothing(
 ) -> None:
     monkeypatch.setenv("HEADWATER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(experiment, "learning_rates", lambda *_: (TOO_HIGH, 1e-3))
-    few = [
-        "training.steps=2",
-        "training.length=32",
-        "machine.threads=1",
-    ]  # too few for three losses to be none
+    # Two steps are too few for the loop to stop a loss that is no number.
+    few = ["training.steps=2", "training.length=32", "machine.threads=1"]
     for cell in measured(pretrained, workplace, tmp_path / "gain", assign=few)["cells"]:
         assert cell["learning_rate"] == 1e-3
         assert cell["tried"][0]["validation_score"] is None
