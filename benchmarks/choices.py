@@ -1,6 +1,6 @@
 """What each setting of the loop and of the model is worth: one changed at a time, the held-out loss beside the usual.
 
-    python -m benchmarks.choices --steps 300 --out choices/
+    python -m benchmarks.choices --steps 300 --out choices/          # --only finetuning: one of both tables
 
 First pre-training on `lm/english_mixed` (masked tokens), then fine-tuning on AG News from its usual run.
 What was finished in ``--out`` is taken from there: killed at any instant, the same command goes on.
@@ -136,28 +136,31 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the folder of the runs")
     parser.add_argument("--steps", type=int, default=300, help="of each pre-training run")
     parser.add_argument("--data", type=Path, default=os.environ.get("HEADWATER_DATA"), help="the data sets")
+    parser.add_argument("--only", choices=["pretraining", "finetuning"], help="one of both tables")
     parser.add_argument("--name", default="choices", help="of the results file")
     given = parser.parse_args()
     if given.data is None:
         parser.error("name the folder of the data sets with --data or HEADWATER_DATA")
     data, folder = Path(given.data), given.out / f"{given.steps} steps"
+    asked = PRETRAINING if given.only != "finetuning" else {USUAL: PRETRAINING[USUAL]}
     runs: dict[str, dict[str, Any]] = {}
-    for name, assign in PRETRAINING.items():
+    for name, assign in asked.items():
         runs[name] = pretrained(data, folder, name, assign, given.steps)
         print(f"{name}: {runs[name]['loss']:.3f} nats", flush=True)
     tuned: dict[str, dict[str, Any]] = {}
-    for name, assign in FINETUNING.items():
+    for name, assign in FINETUNING.items() if given.only != "pretraining" else ():
         tuned[name] = finetuned(data, folder, name, assign, folder / USUAL)
         print(f"{name}: {100 * tuned[name]['accuracy']['value']:.1f} points", flush=True)
-    tokens, steps = runs[USUAL]["tokens"], tuned[USUAL]["steps"]
     text = (
         "# What each choice is worth\n\n"
-        f"`nano`, masked tokens on {CORPUS}, {given.steps} steps ({tokens:,} tokens), nats a hidden token on "
-        "held-out text; the three seeds tell how much is chance.\n\n"
-        f"{of_pretraining(runs)}\n\n"
-        f"Classification of {LABELLED} from the usual run, {steps} steps, 95 % intervals over test rows.\n\n"
-        f"{of_finetuning(tuned)}\n"
+        f"`nano`, masked tokens on {CORPUS}, {given.steps} steps ({runs[USUAL]['tokens']:,} tokens), nats a hidden "
+        f"token on held-out text; the seeds tell how much is chance.\n\n{of_pretraining(runs)}\n"
     )
+    if tuned:
+        text += (
+            f"\nClassification of {LABELLED} from the usual run, {tuned[USUAL]['steps']} steps, 95 % intervals over "
+            f"test rows.\n\n{of_finetuning(tuned)}\n"
+        )
     write_results(given.name, environment(threads=1), text, {"pretraining": runs, "finetuning": tuned})
 
 

@@ -15,7 +15,7 @@ from headwater.models import EncoderDecoderSettings, load_bundle
 from headwater.models.generation import Prompt
 from headwater.models.generation.writer import writer_for
 
-ASSIGN = ["machine.threads=1", "training.learning_rate=0.003"]
+ASSIGN = ["machine.threads=1", "training.learning_rate=0.003", "training.micro_batches=1"]
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 230)}
 PITCHES = {"low": 300, "middle": 800, "high": 2000}
 
@@ -136,7 +136,7 @@ def test_speech_is_written_down_column_by_column(cache: object, sounds: Path, tm
         task="speech_recognition",
         label="text",
         steps=360,
-        assign=ASSIGN,
+        assign=[*ASSIGN, "training.batch_rows=8"],
         quiet=True,
     )
     report = run.evaluate(sounds / "test.tsv")

@@ -70,10 +70,10 @@ def test_it_tells_discs_from_crosses(sorter: hw.Run, shapes: Path) -> None:
 def test_larger_pictures_are_read_by_a_model_of_smaller_ones(
     painter: hw.Run, shapes: Path, tmp_path: Path
 ) -> None:
-    large = [*ASSIGN, "data.side=32"]
+    large = [*ASSIGN, "data.side=24"]
     run = hw.finetune(painter, shapes / "train", out=tmp_path / "sorter", steps=60, assign=large, quiet=True)
     card = json.loads((run.path / "model" / "headwater.json").read_text())
-    assert card["length"] == 1 + 16 * 16
+    assert card["length"] == 1 + 12 * 12
     assert run.evaluate(shapes / "test").to_dict()["accuracy"]["value"] > 0.8
     further = hw.pretrain(
         shapes, start_from=painter.path, out=tmp_path / "further", steps=30, assign=large, quiet=True

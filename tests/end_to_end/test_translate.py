@@ -27,6 +27,12 @@ WORDS = {
     "stones": "Steine",
 }
 ENGLISH = list(WORDS)
+SMALL = [
+    "training.learning_rate=0.003",
+    "training.batch_rows=16",
+    "training.micro_batches=1",
+    "model.dropout=0.0",
+]
 
 
 def pairs(count: int, seed: int) -> list[tuple[str, str]]:
@@ -68,7 +74,7 @@ def translator(workplace: Path, pair_files: dict[str, Path]) -> hw.Run:
         validation=pair_files["valid"],
         size="nano",
         steps=260,
-        assign=["training.learning_rate=0.003", "training.batch_rows=32", "model.dropout=0.0"],
+        assign=SMALL,
         quiet=True,
     )
 
@@ -329,7 +335,7 @@ def decoder(workplace: Path, pair_files: dict[str, Path]) -> hw.Run:
         out=workplace / "written" / "decoder",
         validation=pair_files["valid"],
         steps=320,
-        assign=["training.learning_rate=0.003", "training.batch_rows=32", "model.dropout=0.0"],
+        assign=SMALL,
         quiet=True,
     )
 
