@@ -82,17 +82,19 @@ class Attempt:
         return self.validation_score, -self.validation_loss
 
 
-def starting_points(run: StartingPoint, dropout: float | None = None) -> dict[str, StartingPoint]:
+def starting_points(
+    run: StartingPoint, shares: Mapping[str, float] | None = None
+) -> dict[str, StartingPoint]:
     """Every neural arm of a run by name; ``parent`` only where the run was continued from another.
 
-    Without a ``dropout`` for all of them, those that learnt before learn with that of fine-tuning, and those that
-    begin at random without, which suits each (docs/decisions/0011).
+    Transformers leave ``shares`` out as they learn. Without a dropout among these, those that learnt before learn
+    with that of fine-tuning, and those that begin at random without, which suits each (docs/decisions/0011).
     """
     usual = habits_of(CLASSIFYING, run.sequencer).dropout
-    learnt, fresh = (usual, 0.0) if dropout is None else (dropout, dropout)
+    asked = shares or {}
     arms = {
-        "pretrained": run.with_dropout(learnt),
-        "scratch": run.without_weights().with_dropout(fresh),
+        "pretrained": run.with_shares(asked, dropout=usual),
+        "scratch": run.without_weights().with_shares(asked, dropout=0.0),
         # A text to classify is whole: nothing keeps these from reading it from both sides, whatever RUN reads.
         "recurrent": run.having(matched_to(run.settings, "recurrent", causal=False)),
         "convolutional": run.having(matched_to(run.settings, "convolutional", causal=False)),
@@ -103,7 +105,7 @@ def starting_points(run: StartingPoint, dropout: float | None = None) -> dict[st
             before = StartingPoint.of_run(parent["run"])
             if isinstance(run.sequencer, Patches) and isinstance(before.sequencer, Patches):
                 before = stretched_to(run.sequencer, before)  # all arms read the same pictures
-            arms["parent"] = before.with_dropout(learnt)
+            arms["parent"] = before.with_shares(asked, dropout=usual)
         except MissingInputError as problem:
             raise MissingInputError(
                 f"this run was continued from {parent['run']}, which is not there any more ({problem}). Put it "

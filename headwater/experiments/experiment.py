@@ -127,7 +127,7 @@ class Experiment:
             shifted=None if rows.shifted is None else encode(rows.shifted),
             labels=rows.names,
         )
-        arms = starting_points(start, settings.model.dropout)
+        arms = starting_points(start, settings.model.shares)
         return cls(
             question,
             rows,

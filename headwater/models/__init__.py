@@ -6,6 +6,7 @@ from headwater.models.bundle import Bundle, load_bundle, save_bundle
 from headwater.models.cost import Cost, body_parameters, cost_of
 from headwater.models.heads import HeadSettings
 from headwater.models.model import Model, begin_with_grid, build_model
+from headwater.models.regularization import with_shares
 from headwater.models.rounding import rounded
 from headwater.models.settings import (
     BackboneSettings,
@@ -74,4 +75,5 @@ __all__ = [
     "picture_settings",
     "rounded",
     "save_bundle",
+    "with_shares",
 ]

@@ -35,6 +35,7 @@ from headwater.models.layouts import (
 )
 from headwater.models.layouts.names import Rename
 from headwater.models.model import Model
+from headwater.models.regularization import with_shares
 from headwater.models.settings import BackboneSettings
 from headwater.models.weights import WEIGHTS, read_json, read_shapes, read_weights, write_weights
 from headwater.settings import from_mapping
@@ -100,10 +101,11 @@ def save_bundle(
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def load_bundle(folder: Path | str) -> Bundle:
+def load_bundle(folder: Path | str, shares: Mapping[str, float] | None = None) -> Bundle:
     """Read a model folder, ours or one written by transformers' ``save_pretrained`` of a known family.
 
-    Every tensor is accounted for before any is loaded: a missing, unexpected or misshapen one is a BadDataError.
+    ``shares`` are left out in training in place of its own (``with_shares``). Every tensor is accounted for before
+    any is loaded: a missing, unexpected or misshapen one is a BadDataError.
     """
     folder = Path(folder)
     config = read_json(folder / "config.json")
@@ -113,6 +115,7 @@ def load_bundle(folder: Path | str) -> Bundle:
     shapes = read_shapes(folder)
     head = layout.head_in_file(head, config, shapes)
     settings, head = _own_words(card, layout, settings, head)
+    settings = with_shares(settings, shares or {})
     names = layout.names(settings, head)
     extras = layout.extras(settings, head)
     with torch.device("meta"):  # of these, only names and shapes are wanted

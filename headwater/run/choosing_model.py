@@ -140,10 +140,10 @@ def continued_model(parent: str, pretext: Pretext, settings: RunSettings) -> Mod
     It is drawn out to pictures of another size where the settings ask for that.
     """
     seed = settings.training.seed
-    bundle = load_bundle(model_folder(Path(parent)))
+    bundle = load_bundle(model_folder(Path(parent)), settings.model.shares)
     model = bundle.model
     if bundle.settings.patches is not None:
-        start = StartingPoint.of_run(parent)
+        start = StartingPoint.of_run(parent, shares=settings.model.shares)
         other = resized(start, settings)
         if other is not start:
             if model.heads:

@@ -6,6 +6,7 @@ from typing import Any
 
 from headwater.data.media_tables import modality_of
 from headwater.errors import SettingsError, UsageError
+from headwater.models.regularization import SHARES
 from headwater.models.weights import read_json
 from headwater.run.choosing_objective import PRETEXT_OBJECTIVES, USUAL
 from headwater.run.settings import STACKED, RunSettings
@@ -129,7 +130,10 @@ def refuse_other_shapes(settings: RunSettings) -> None:
         )
 
 
-_SHAPE = (*STACKED, "width", "depth", "num_heads", "feed_forward_width", "cell", "attention")
+_SHAPE = (
+    *(name for name in STACKED if name not in SHARES),
+    *("width", "depth", "num_heads", "feed_forward_width", "cell", "attention"),
+)
 
 
 def _fits(objective: str, paths: Sequence[str]) -> bool:

@@ -133,8 +133,7 @@ def _starting_point(
 ) -> StartingPoint:
     task, model = data.task, settings.model
     if known is not None:
-        usual = habits_of(task.habits, known.sequencer).dropout
-        return known.with_dropout(usual if model.dropout is None else model.dropout)
+        return known.with_shares(model.shares, dropout=habits_of(task.habits, known.sequencer).dropout)
     if cut := data.train.facts.get("cut"):
         patches = cut_of(cut).patches(
             np.stack([row.pixels for row in data.train.examples if row.pixels is not None])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from headwater.errors import SettingsError
+from headwater.models.regularization import SHARES
 from headwater.models.settings import Attention, Cell, Positions, RecurrentAttention
 from headwater.models.sizes import LayoutName
 from headwater.nn.block import NormPosition
@@ -106,9 +107,8 @@ class ModelSettings:
             feed_forward_width=self.feed_forward_width,
             patch=self.patch,
         )
-        for name in ("dropout", "attention_dropout", "stochastic_depth"):
-            share = getattr(self, name)
-            if share is not None and not 0.0 <= share < 1.0:
+        for name, share in self.shares.items():
+            if not 0.0 <= share < 1.0:
                 raise SettingsError(f"model.{name} = {share}; expected a share from 0 to below 1")
         if self.window is not None and self.window < 0:
             raise SettingsError(f"model.window = {self.window}; expected 0 (none) or a number of positions")
@@ -122,6 +122,11 @@ class ModelSettings:
         others += STACKED if self.backbone != "transformer" else ()
         if asked := [name for name in others if getattr(self, name) is not None]:
             raise SettingsError(f"model.{asked[0]} says nothing of a {self.backbone} backbone; leave it out")
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """What is left out in training, as far as it is asked for."""
+        return {name: share for name in SHARES if (share := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -34,6 +34,7 @@ from headwater.models import (
     begin_with_grid,
     build_model,
     load_bundle,
+    with_shares,
 )
 
 DEFAULT_LENGTH = 256
@@ -56,10 +57,17 @@ class StartingPoint:
 
     @classmethod
     def of_run(
-        cls, path: str | Path, *, data: PathLike | Iterable[PathLike] | None = None
+        cls,
+        path: str | Path,
+        *,
+        data: PathLike | Iterable[PathLike] | None = None,
+        shares: Mapping[str, float] | None = None,
     ) -> "StartingPoint":
-        """The shipped model of a run, or a model folder; of a run of pairs, the side that reads ``data``."""
-        bundle = load_bundle(model_folder(Path(path)))
+        """The shipped model of a run, or a model folder; of a run of pairs, the side that reads ``data``.
+
+        It leaves ``shares`` out in training in place of its own.
+        """
+        bundle = load_bundle(model_folder(Path(path)), shares)
         model, sequencer, _, words = one_side(bundle, data)
         head = model.head_settings.get(WORD_HEAD)
         settings = getattr(model.backbone, "settings", None)
@@ -119,9 +127,15 @@ class StartingPoint:
         """How examples become sequences, as a model folder says it."""
         return self.sequencer if self.words is None else Sides(self.sequencer, self.words)
 
-    def with_dropout(self, share: float) -> "StartingPoint":
-        """The same start of a Transformer that drops a share of every update and of the embeddings as it learns."""
-        return replace(self, settings=_with_dropout(self.settings, share))
+    def with_shares(self, asked: Mapping[str, float], *, dropout: float) -> "StartingPoint":
+        """The same start that leaves out what is asked for as it learns; a Transformer's usual dropout is said."""
+        usual = {"dropout": dropout} if self.is_transformer else {}
+        return replace(self, settings=with_shares(self.settings, usual | dict(asked)))
+
+    @property
+    def is_transformer(self) -> bool:
+        """Whether it is one Transformer or two, not one of the baselines."""
+        return isinstance(self.settings, TransformerSettings | EncoderDecoderSettings)
 
     def model(self, head: str | None, *, seed: int, **options: Any) -> Model:
         """A model with a head of that name, or none; the seed decides every weight that was not learnt before."""
@@ -190,20 +204,6 @@ def sequencer_of(bundle: Bundle) -> Sequencing:
 
 def _weights_of(part: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach() for name, tensor in part.state_dict().items()}
-
-
-def _with_dropout(settings: BackboneSettings, share: float) -> BackboneSettings:
-    match settings:
-        case TransformerSettings():
-            return replace(settings, residual_dropout=share, embedding_dropout=share)
-        case EncoderDecoderSettings():
-            halves = (
-                replace(half, residual_dropout=share, embedding_dropout=share)
-                for half in (settings.encoder, settings.decoder)
-            )
-            return EncoderDecoderSettings.of(*halves)
-        case _:
-            return settings
 
 
 def model_folder(path: Path) -> Path:

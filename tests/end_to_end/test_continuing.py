@@ -129,3 +129,23 @@ def test_a_run_that_goes_on_has_the_pretext_task_of_its_parent(workplace: Path, 
         workplace / "train.csv", out=tmp_path / "on", start_from=parent, steps=1, assign=SHORT, quiet=True
     )
     assert run.folder.settings().objective.name == "next_token"
+
+
+def test_what_is_left_out_in_training_is_said_anew_for_a_run_that_has_learnt(
+    pretrained: hw.Run, workplace: Path, tmp_path: Path
+) -> None:
+    asked = [
+        *("model.dropout=0.2", "model.attention_dropout=0.3", "model.stochastic_depth=0.4"),
+        "training.length=32",
+    ]
+    train = workplace / "train.csv"
+    further = hw.pretrain(
+        train, out=tmp_path / "on", start_from=pretrained, steps=2, assign=[*SHORT, *asked], quiet=True
+    )
+    tuned = hw.finetune(pretrained, train, out=tmp_path / "tuned", steps=2, assign=asked, quiet=True)
+    told = hw.finetune(tuned, train, out=tmp_path / "told", steps=2, assign=asked[-1:], quiet=True)
+    for run, wanted in ((further, (0.2, 0.3, 0.4)), (tuned, (0.2, 0.3, 0.4)), (told, (0.1, 0.3, 0.4))):
+        backbone = json.loads((run.path / "model" / "headwater.json").read_text(encoding="utf-8"))["backbone"]
+        names = ("residual_dropout", "attention_dropout", "stochastic_depth")
+        assert tuple(backbone[name] for name in names) == wanted
+        assert backbone["embedding_dropout"] == wanted[0]

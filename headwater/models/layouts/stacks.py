@@ -58,7 +58,6 @@ def refusal_of_stacks(settings: BackboneSettings, fixed: Mapping[str, object]) -
         "first_attention_norm": True,
         "num_key_value_heads": None,
         "windows": (),
-        "stochastic_depth": 0.0,
     }
     for stack in stacks_of(settings):
         if reason := other_than(stack.settings, everywhere | dict(fixed)):

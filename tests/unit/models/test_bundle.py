@@ -8,6 +8,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from headwater.data.sequencers import Patches
 from headwater.data.tokenizer import Tokenizer
 from headwater.errors import BadDataError, SettingsError, StorageError
 from headwater.models import (
@@ -28,6 +29,7 @@ from headwater.models import (
     paper_base,
     picture_settings,
     save_bundle,
+    with_shares,
 )
 from headwater.models.layouts import PUBLISHED, layout_for
 from headwater.models.sizes import PAIR_LAYOUTS
@@ -57,6 +59,7 @@ HOMES: list[BackboneSettings] = [
     *(encoder_decoder_settings("nano", 512, layout=layout) for layout in PAIR_LAYOUTS),
     picture_settings("nano", PatchSettings(rows=4, columns=4, side=4, channels=3)),
 ]
+PATCHES = Patches(rows=4, columns=4, side=4, channels=3, mean=(0.5,) * 3, deviation=(0.2,) * 3)
 
 
 @pytest.fixture(scope="module")
@@ -177,13 +180,30 @@ def test_a_card_comes_back_and_the_labels_stand_in_the_config(tmp_path: Path, to
     assert config["id2label"] == {"0": "schlecht", "1": "gut"}
 
 
-@pytest.mark.parametrize("settings", [ENCODER, BERT, GPT2], ids=["modernbert", "bert", "gpt2"])
-def test_dropouts_that_no_config_can_say_come_back(
+@pytest.mark.parametrize("settings", HOMES, ids=lambda settings: layout_for(settings, None).model_type)
+def test_what_is_left_out_in_training_is_said_anew_in_every_layout(
     tmp_path: Path, tokenizer: Tokenizer, settings: BackboneSettings
 ) -> None:
-    settings = replace(settings, residual_dropout=0.1, stochastic_depth=0.2)
-    save_bundle(tmp_path / "model", build_model(settings, seed=0), tokenizer, {})
-    assert load_bundle(tmp_path / "model").settings == settings
+    sequencer = PATCHES if settings.patches else tokenizer
+    shares = {"dropout": 0.1, "attention_dropout": 0.3, "stochastic_depth": 0.2}
+    asked = with_shares(settings, shares)
+    assert layout_for(asked, None) == layout_for(settings, None)
+    model = build_model(settings, seed=0)
+    save_bundle(tmp_path / "before", model, sequencer, {})
+    told = load_bundle(tmp_path / "before", shares)
+    assert told.settings == asked != settings
+    save_bundle(tmp_path / "after", told.model, sequencer, {})  # no config.json has words for all of them
+    again = load_bundle(tmp_path / "after")
+    assert again.settings == asked
+    for name, tensor in again.model.state_dict().items():
+        assert torch.equal(tensor, model.state_dict()[name])
+
+
+@pytest.mark.parametrize("settings", NATIVE[-2:], ids=["recurrent", "convolutional"])
+def test_a_baseline_keeps_the_dropout_that_it_began_with(settings: BackboneSettings) -> None:
+    assert with_shares(settings, {}) == settings
+    with pytest.raises(SettingsError, match=r"model\.dropout does not fit: .* no Transformer"):
+        with_shares(settings, {"dropout": 0.1})
 
 
 @pytest.mark.parametrize(

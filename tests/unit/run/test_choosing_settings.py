@@ -39,9 +39,9 @@ def test_a_file_of_the_other_kind_is_refused(file: Path) -> None:
         settings_of("pretrain", file, {}, ())
 
 
-@pytest.mark.parametrize("name", ["width", "positions", "stochastic_depth"])
+@pytest.mark.parametrize("name", ["width", "positions", "window"])
 def test_what_a_run_brings_cannot_be_set(name: str) -> None:
-    value = {"width": 64, "positions": "alibi", "stochastic_depth": 0.1}[name]
+    value = {"width": 64, "positions": "alibi", "window": 9}[name]
     begun = settings_of(
         "pretrain",
         None,
