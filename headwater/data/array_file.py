@@ -3,6 +3,7 @@
 Shape letters: N arrays, H height, W width, K channels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -88,4 +89,22 @@ class Chosen:
         return self.pixels[self.numbers[places]]
 
 
-Arrays = Pixels | Chosen
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Arrays of one size that lie apart, of which no more are brought together than are asked for at a time."""
+
+    arrays: Sequence[Pixels]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, H, W, K)."""
+        return len(self.arrays), *self.arrays[0].shape
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def __getitem__(self, places: slice) -> Pixels:
+        return np.stack(self.arrays[places])
+
+
+Arrays = Pixels | Chosen | Apart

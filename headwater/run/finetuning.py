@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-import numpy as np
 import torch
 
+from headwater.data.array_file import Apart
 from headwater.data.cutting import Cut, cut_like, cut_of
 from headwater.data.examples import Example
 from headwater.data.media_tables import modality_of
@@ -135,9 +135,8 @@ def _starting_point(
     if known is not None:
         return known.with_shares(model.shares, dropout=habits_of(task.habits, known.sequencer).dropout)
     if cut := data.train.facts.get("cut"):
-        patches = cut_of(cut).patches(
-            np.stack([row.pixels for row in data.train.examples if row.pixels is not None])
-        )
+        pixels = [row.pixels for row in data.train.examples if row.pixels is not None]
+        patches = cut_of(cut).patches(Apart(pixels))
         chosen = chosen_picture_settings(model, patches)
         return StartingPoint(chosen, patches, {"size": model.size, "length": patches.length})
     tokenizer = task.vocabulary(data.train.examples, model.vocabulary_size, stop.check)

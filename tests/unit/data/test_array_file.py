@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headwater.data.array_file import ArrayFile
+from headwater.data.array_file import Apart, ArrayFile, Chosen
+from headwater.data.cutting.cut import measured
 
 
 @pytest.mark.parametrize("count", [1, 9, 10, 1_234])
@@ -39,3 +40,13 @@ def test_another_shape_is_refused(tmp_path: Path) -> None:
         file.append(np.zeros((3, 4, 2), np.uint8))
         with pytest.raises(AssertionError, match="one shape"):
             file.append(np.zeros((4, 3, 2), np.uint8))
+
+
+def test_arrays_that_lie_apart_are_measured_as_those_that_lie_together() -> None:
+    pixels = np.random.default_rng(0).integers(256, size=(70, 3, 4, 2), dtype=np.uint8)
+    some = np.flatnonzero(np.arange(70) % 3)
+    together, apart, chosen = pixels[some], Apart([pixels[number] for number in some]), Chosen(pixels, some)
+    for arrays in (apart, chosen):
+        assert (len(arrays), arrays.shape) == (len(together), together.shape)
+        assert np.array_equal(arrays[5:40:7], together[5:40:7])
+        assert measured(arrays, 1, 1, 2) == measured(together, 1, 1, 2)
