@@ -1,6 +1,7 @@
 """Which of the user's documents enter a pool, and on which side."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -12,7 +13,7 @@ from headwater.data.kinds import Split
 from headwater.data.problems import Problems
 from headwater.data.readers import read_documents
 from headwater.data.splits import Deduplicator, Fingerprints, HoldOut
-from headwater.errors import MissingInputError, UsageError
+from headwater.errors import BadDataError, MissingInputError, UsageError
 
 _TRAIN: tuple[Split | None, ...] = ("train", None)
 
@@ -101,6 +102,12 @@ def _all_named(sources: Sequence[Source]) -> list[Source]:
     return list(sources)
 
 
+def _read_if_any(path: str | Path, text: Sequence[str] | None) -> Iterator[Example]:
+    """Line by line, or these columns; nothing of a file that has them not."""
+    with suppress(BadDataError):
+        yield from read_documents([path], text=text, problems=Problems(), document="line", splits=None)
+
+
 @dataclass(slots=True)
 class Gathering:
     """One look at the documents: read, held out, deduplicated, in the order of the paths."""
@@ -130,8 +137,18 @@ class Gathering:
         if self.hold_out:
             examples = read_documents(self.hold_out, text=None, problems=Problems(), splits=None)
             fingerprints.add_many(example.text for example in examples)
-        self.held_out_texts = len(fingerprints)
+            self.held_out_texts = len(fingerprints)
+            fingerprints.add_many(example.text for example in self._otherwise_read())
         return fingerprints
+
+    def _otherwise_read(self) -> Iterator[Example]:
+        """The texts behind ``hold_out`` as the pool may hold them: of the columns asked for, and line by line."""
+        for path in self.hold_out:
+            sources = find_sources(path)
+            if any(source.kind == "text" for source in sources):
+                yield from _read_if_any(path, None)
+            if self.text and any(source.kind != "text" for source in sources):
+                yield from _read_if_any(path, self.text)
 
     def _read(self, paths: Sequence[Path], splits: Sequence[Split | None]) -> Iterator[Example]:
         # One path at a time: what a file is understood to be does not depend on the other paths.

@@ -121,6 +121,7 @@ def build_pool(
         vocabulary=vocabulary_size if tokenizer is None else tokenizer.digest,
         validation=(validation_share, seed),
         **({"duplicates": "kept"} if keep_duplicates else {}),
+        **({"held out": "as read otherwise too"} if hold_out else {}),
     )
     folder = _place(key, cache)
     if not is_whole(folder, _FILES):

@@ -71,6 +71,29 @@ def test_held_out_rows_never_enter_and_are_counted(tmp_path: Path, corpus: Path)
     assert pool.facts["held_out_texts"] == 5
 
 
+def test_held_out_rows_never_enter_whichever_columns_are_read(tmp_path: Path) -> None:
+    titles = [f"{one} and {other}" for one in WORDS[:4] for other in WORDS[4:9]]
+    bodies = sentences(20, 2)
+    rows = [f"{title},{body}" for title, body in zip(titles, bodies, strict=True)]
+    everything = written(tmp_path / "all.csv", ["title,body", *rows])
+    test = written(tmp_path / "test.csv", ["title,body", *rows[:8]])
+    for column, kept in (("title", titles), ("body", bodies)):
+        pool = built(tmp_path, everything, text=[column], hold_out=[test], validation_share=0.0)
+        assert texts(pool) == set(kept[8:])
+        assert pool.facts["left_out"]["by_reason"] == {"equals a held-out text": 8}
+
+
+def test_held_out_lines_never_enter_whatever_a_document_is_taken_for(tmp_path: Path) -> None:
+    lines = [f"quiet {word} over the old harbour wall" for word in WORDS]  # wrapped alike: one document
+    pool = built(
+        tmp_path,
+        written(tmp_path / "all.csv", ["text,n", *(f"{line},1" for line in [*lines, *sentences(9, 3)])]),
+        hold_out=[written(tmp_path / "held.txt", lines)],
+        validation_share=0.0,
+    )
+    assert texts(pool) == set(sentences(9, 3))
+
+
 def test_duplicates_are_left_out_and_counted(tmp_path: Path, corpus: Path):
     again = written(tmp_path / "again.txt", sentences(7, 1))
     pool = built(tmp_path, corpus, again)
