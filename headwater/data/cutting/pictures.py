@@ -20,6 +20,8 @@ from headwater.errors import BadDataError
 
 LARGEST_SIDE = 224
 MOST_PATCHES_A_SIDE = 8
+THINNEST = 8
+"""How many times as long as wide a picture is looked at."""
 _GREY = np.array([0.299, 0.587, 0.114])  # the luminance of ITU-R BT.601, as Pillow's
 
 
@@ -90,7 +92,7 @@ def fitted_patch(side: int) -> int:
 
 def square(pixels: Pixels, side: int, channels: int) -> Pixels:
     """The middle square of a picture, brought to ``side`` pixels: (H, W, K) → (side, side, channels)."""
-    pixels = _in_channels(pixels, channels)
+    pixels = _less_thin(_in_channels(pixels, channels))
     height, width, _ = pixels.shape
     if (height, width) != (side, side):
         scale = side / min(height, width)
@@ -99,6 +101,14 @@ def square(pixels: Pixels, side: int, channels: int) -> Pixels:
         top, left = (size[1] - side) // 2, (size[0] - side) // 2
         pixels = pixels[top : top + side, left : left + side]
     return pixels
+
+
+def _less_thin(pixels: Pixels) -> Pixels:
+    """The middle of a strip: all of it, brought to a size by its short side, might not fit in memory."""
+    height, width, _ = pixels.shape
+    most = THINNEST * min(height, width)
+    top, left = max(0, height - most) // 2, max(0, width - most) // 2
+    return pixels[top : top + most, left : left + most]
 
 
 def resized(pixels: Pixels, size: tuple[int, int], how: Image.Resampling) -> Pixels:

@@ -1,11 +1,12 @@
 """Clips of any common kind → frames. Shape letters: T frames, H height, W width, K channels."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from headwater.data.readers.containers import opened
@@ -28,6 +29,8 @@ _END_OF_GIF = b";"
 _MOVING_PICTURES = ("gif", "apng", "webp", "png", "mjpeg")
 MOST_KEPT = 512
 """Frames that are kept of a clip; of a longer one every second, every fourth and so on."""
+UNEVEN = 2.5
+"""How many times the usual distance in time two frames may be apart before frames are taken to be uneven."""
 MOST_FRAMES = 1_000_000
 """A clip that goes on for longer is refused."""
 
@@ -50,12 +53,15 @@ def decoded_clip(stream: BinaryIO) -> Clip:
         rate = float(film.average_rate) if film.average_rate else None
         reel = _Reel(container, film)
         kept, step = _thinned(reel.frames())
-        if len({frame.shape for frame in kept}) > 1:
-            kept = [frame for frame in kept if frame.shape == kept[0].shape]
-        frames = np.stack(kept) if kept else None
-    if frames is None:
+        kept = [frame for frame in kept if frame.pixels.shape == kept[0].pixels.shape]
+    if not kept:
         raise BadDataError("no clip: not one frame")
-    return Clip(frames, rate and rate / step, reel.cut or _is_half_a_gif(stream))
+    even = _evenly_spaced([frame.time for frame in kept])
+    frames = np.stack([frame.pixels for frame in kept])
+    cut = reel.cut or _is_half_a_gif(stream)
+    return (
+        Clip(frames, rate and rate / step, cut) if even is None else Clip(frames[even.shown], even.rate, cut)
+    )
 
 
 def _is_half_a_gif(stream: BinaryIO) -> bool:
@@ -104,14 +110,40 @@ class _Reel:
         return seconds * float(self.film.average_rate or 0)
 
 
-def _thinned(frames: Iterator[Any]) -> tuple[list[Pixels], int]:
-    """At most ``MOST_KEPT`` small frames in colour at equal distances, and that distance."""
-    kept: list[Pixels] = []
+class _Frame(NamedTuple):
+    """What is seen, and from which second on."""
+
+    pixels: Pixels
+    time: float | None
+
+
+class _Spacing(NamedTuple):
+    """Which frame is seen at each of as many moments at equal distances, and how many of these make a second."""
+
+    shown: NDArray[np.int64]
+    rate: float
+
+
+def _evenly_spaced(times: Sequence[float | None]) -> _Spacing | None:
+    """Of frames that stand for unequal times, as phones and GIFs have them; None of the others."""
+    known = np.array([time for time in times if time is not None])
+    gaps = np.diff(known)
+    if len(known) < len(times) or len(gaps) < 2 or gaps.min() <= 0 or gaps.max() <= UNEVEN * np.median(gaps):
+        return None
+    moments = np.linspace(known[0], known[-1], len(known))
+    shown = np.searchsorted(known, moments + 1e-6, side="right") - 1
+    return _Spacing(shown, float(len(gaps) / (known[-1] - known[0])))
+
+
+def _thinned(frames: Iterator[Any]) -> tuple[list[_Frame], int]:
+    """At most ``MOST_KEPT`` small frames in colour, upright, at equal distances, and that distance."""
+    kept: list[_Frame] = []
     step = 1
     for number, frame in enumerate(frames):
         if number % step:
             continue
-        kept.append(_small(frame.to_ndarray(format="rgb24")))
+        upright = np.rot90(_small(frame.to_ndarray(format="rgb24")), round(frame.rotation / 90))
+        kept.append(_Frame(upright, frame.time))
         if len(kept) > MOST_KEPT:
             kept, step = kept[::2], 2 * step
     return kept, step

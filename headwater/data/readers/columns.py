@@ -135,7 +135,7 @@ def find_columns(
 def looks_continuous(values: Iterable[str]) -> bool:
     """Many distinct numbers with a fraction: a quantity, not a class."""
     numbers = {value for value in values if _number.fullmatch(value)}
-    fractions = sum("." in number and float(number) % 1 != 0 for number in numbers)
+    fractions = sum("." in number and float(number.rstrip("%")) % 1 != 0 for number in numbers)
     return len(numbers) > 20 and fractions > 0.2 * len(numbers)
 
 

@@ -27,7 +27,7 @@ from headwater.data.readers.sources import (
     why_nothing,
 )
 from headwater.data.readers.table import Table
-from headwater.data.readers.text import guess_document_rule
+from headwater.data.readers.text import PROSE, DocumentRule, guess_document_rule
 from headwater.errors import BadDataError, MissingInputError
 
 _SECOND_TEXTS: dict[LabelKind, tuple[str, str]] = {
@@ -53,9 +53,10 @@ def read_labelled(
     A single file is used whatever its name; in a folder ``split`` picks the part (default: train where there
     is one, otherwise everything). Columns are guessed once, on the train part where there is one; pass
     ``text_columns`` and ``label_column`` of one set on to the others to be sure that they agree. Plain text
-    files in one folder per class take their folder's name as label. With ``need_labels=False`` (input of a
-    prediction) rows without a label stay. ``labels`` says what the label column holds: rows whose label is not a
-    number, where one is expected, are left out and reported; of questions see ``question_examples``.
+    files in one folder per class take their folder's name as label; of one that is named each line is a row. With
+    ``need_labels=False`` (input of a prediction) rows without a label stay. ``labels`` says what the label column
+    holds: rows whose label is not a number, where one is expected, are left out and reported; of questions see
+    ``question_examples``.
     Raises BadDataError for a wrong column, a label that is a quantity, or too many unusable rows;
     MissingInputError for a part that is not there.
     """
@@ -237,13 +238,19 @@ def _from_text(
         )
     examples: list[Example] = []
     for source in chosen:
-        rule = "file" if by_folder else guess_document_rule(source, chosen)
+        rule = "file" if by_folder else _rule_of_rows(source, chosen)
         documents = guarded(text_examples(source, rule, problems), source, problems, max_bad=max_bad)
         folder = PurePath(source.path).parent.name if by_folder else None
         examples.extend(document._replace(label=folder) for document in documents)
     column = "folder" if by_folder else None
     found = LabelledSet(examples=examples, text_columns=("text",), label_column=column, problems=problems)
     return _complete(found, chosen)
+
+
+def _rule_of_rows(source: Source, chosen: Sequence[Source]) -> DocumentRule:
+    """What a row is where nothing but text stands: a line of a file that was named, as on standard input."""
+    rule = guess_document_rule(source, chosen)
+    return "line" if source.named and source.suffix not in PROSE else rule
 
 
 def _complete(found: LabelledSet, chosen: Sequence[Source]) -> LabelledSet:

@@ -17,6 +17,8 @@ MAX_DOCUMENT_CHARACTERS = 1 << 20
 
 _CUT = f"cuts in documents longer than {MAX_DOCUMENT_CHARACTERS:,} characters"
 _SAMPLE_LINES = 2000
+PROSE = (".md", ".markdown", ".rst")
+"""Files whose lines are no documents."""
 _SAMPLE_LINE_CHARACTERS = 10_000
 _MANY_FILES = 16
 _SMALL_FILE = 1 << 16
@@ -46,12 +48,12 @@ def guess_document_rule(source: Source, siblings: Sequence[Source] = ()) -> Docu
     """What one document is in this file.
 
     Markdown, and each of sixteen or more small text files: the whole file. A blank line at least every fifty
-    lines: blocks. Lines that all end near one width without ending a sentence (a hard-wrapped text): the
-    whole file. Otherwise each line.
+    lines: blocks. Lines that all end near one width without ending a sentence, many of which go on with a small
+    letter where the script has such (a hard-wrapped text, not headlines): the whole file. Otherwise each line.
     """
     texts = [other.size for other in siblings if other.kind == "text"]
     many_small = len(texts) >= _MANY_FILES and sum(texts) < _SMALL_FILE * len(texts)
-    if many_small or source.suffix in (".md", ".markdown", ".rst"):
+    if many_small or source.suffix in PROSE:
         return "file"
     with source.open() as stream:
         pieces = read_pieces(stream, source.encoding.codec, _SAMPLE_LINE_CHARACTERS)
@@ -79,7 +81,9 @@ def _hard_wrapped(lines: Sequence[str]) -> bool:
     widest = widths[-1]
     full = sum(width > 0.75 * widest for width in widths)
     open_ended = sum(_ends_sentence.search(line) is None for line in lines)
-    return widest <= 120 and full > 0.6 * len(lines) and open_ended > 0.5 * len(lines)
+    small, capital = (sum(of(line[0]) for line in lines) for of in (str.islower, str.isupper))
+    going_on = small >= 0.3 * (small + capital)
+    return widest <= 120 and full > 0.6 * len(lines) and open_ended > 0.5 * len(lines) and going_on
 
 
 def _usable(pieces: Iterable[Piece], path: str, problems: Problems) -> Iterator[Piece]:

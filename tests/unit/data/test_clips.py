@@ -2,8 +2,10 @@
 
 import io
 import random
+import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +39,20 @@ def a_film(frames: int = 8, height: int = 16, width: int = 24) -> np.ndarray:
     return film
 
 
-def in_format(film: np.ndarray, kind: str) -> bytes:
+def in_format(film: np.ndarray, kind: str, begins: Sequence[float] | None = None) -> bytes:
     stream = io.BytesIO()
     with av.open(stream, "w", format="matroska" if kind == "mkv" else kind) as container:
         video: Any = container.add_stream(CODECS[kind], rate=10)
         video.height, video.width = film.shape[1:3]
         video.pix_fmt = {"gif": "rgb8", "mkv": "bgr0"}.get(kind, "yuv420p")
         video.bit_rate = 4_000_000
-        for pixels in film:
-            for packet in video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
+        if begins is not None:
+            video.codec_context.time_base = Fraction(1, 1000)
+        for number, pixels in enumerate(film):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            if begins is not None:
+                frame.pts, frame.time_base = round(1000 * begins[number]), Fraction(1, 1000)
+            for packet in video.encode(frame):
                 container.mux(packet)
         for packet in video.encode():
             container.mux(packet)
@@ -74,6 +81,29 @@ def test_of_a_long_clip_frames_at_equal_distances_are_kept() -> None:
     assert len(found.frames) == len(film[::2])
     assert np.array_equal(found.frames[:, 0, 0, 0], film[::2, 0, 0, 0])
     assert found.rate == pytest.approx(5)
+
+
+def test_a_film_on_its_side_is_turned_upright() -> None:
+    film = a_film()
+    film[:, :4] = 255  # a bar at the top
+    content = bytearray(in_format(film, "mp4"))
+    header = content.find(
+        b"tkhd"
+    )  # ISO/IEC 14496-12, 8.3.2: the matrix stands 40 bytes behind version and flags
+    turned = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)  # a quarter turn clockwise
+    content[header + 44 : header + 80] = struct.pack(">9i", *turned)
+    frames = decoded_clip(io.BytesIO(bytes(content))).frames
+    assert frames.shape == (8, 24, 16, 3)
+    assert frames[:, :, -3:].min() > 150 > frames[:, 12:, :4].max()  # the bar is at the right now
+
+
+def test_of_uneven_frames_those_are_shown_that_are_seen_at_equal_distances() -> None:
+    film = np.stack([np.full((16, 24, 3), 20 * number, np.uint8) for number in range(10)])
+    begins = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 3.0, 4.5]
+    found = decoded_clip(io.BytesIO(in_format(film, "mkv", begins)))
+    shades = [0, 100, 140, 140, 140, 140, 160, 160, 160, 180]  # at 0, 0.5, 1.0 … 4.5
+    assert found.frames[:, 0, 0, 0].tolist() == shades
+    assert found.rate == pytest.approx(2)
 
 
 def test_frames_larger_than_anyone_films_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

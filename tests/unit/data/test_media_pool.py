@@ -1,6 +1,7 @@
 """A pool of pictures: one size, nothing twice, nothing that judges."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from PIL import Image
 
 from headwater.data import media_pool as module
 from headwater.data.cutting import PictureCut, fitted_patch, square
+from headwater.data.cutting import pictures as picture_cut
+from headwater.data.cutting.pictures import resized
 from headwater.data.likeness import nearly_equal, sketch_of
 from headwater.data.media_pool import build_media_pool
 from headwater.data.mixture import Turns
@@ -163,6 +166,20 @@ def test_a_square_is_the_middle_and_grey_is_luminance() -> None:
     assert found.shape == (10, 10, 1)
     assert (found == 76).all()
     assert square(pixels[..., :1], 5, 3).shape == (5, 5, 3)
+
+
+def test_a_strip_of_a_pixel_is_not_brought_to_its_whole_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[tuple[int, int]] = []
+
+    def watched(pixels: Any, size: tuple[int, int], how: Any) -> Any:
+        sizes.append(size)
+        return resized(pixels, size, how)
+
+    monkeypatch.setattr(picture_cut, "resized", watched)
+    strip = np.zeros((6_000, 1, 3), np.uint8)
+    strip[2_996:3_004] = 255  # all that is looked at
+    assert (square(strip, 16, 3) == 255).all()
+    assert sizes == [(16, 128)]
 
 
 def test_what_cannot_be_a_pool_is_said(tmp_path: Path) -> None:

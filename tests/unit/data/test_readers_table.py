@@ -315,6 +315,22 @@ def test_every_part_read_alone_finds_the_same_columns(data_sets: Path):
 
 
 @pytest.mark.data
+def test_shares_in_per_cent_are_quantities_too(tmp_path: Path) -> None:
+    rows = [f"a text of its own {number},{number + 0.5}%" for number in range(40)]
+    (tmp_path / "shares.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    with pytest.raises(BadDataError, match="a quantity and not a class"):
+        read_labelled(tmp_path / "shares.csv")
+
+
+def test_each_line_of_a_named_text_file_is_a_row_to_answer(tmp_path: Path) -> None:
+    lines = [f"Quiet {word} over the old harbour wall" for word in "abcdefghijkl"]
+    (tmp_path / "lines.txt").write_text("\n".join([*lines[:5], "", *lines[5:]]) + "\n")
+    found = read_labelled(tmp_path / "lines.txt", need_labels=False)
+    assert [example.text for example in found.examples] == lines
+    (tmp_path / "page.md").write_text("\n".join(lines) + "\n")
+    assert len(read_labelled(tmp_path / "page.md", need_labels=False).examples) == 1
+
+
 def test_the_sts_scores_are_recognised_as_a_quantity(data_sets: Path):
     with pytest.raises(BadDataError, match="quantity"):
         read_labelled(data_sets / "pairs/sts_benchmark_en")

@@ -54,6 +54,16 @@ def test_an_unknown_rule_is_refused(tmp_path: Path):
             "all of these words run on and on to\nthe very end of each of the lines an\n" * 10,
             "file",
         ),
+        (
+            "headlines.txt",
+            "Harbour wall falls in heavy storm\nCouncil votes for a longer quay\n" * 10,
+            "line",
+        ),
+        (
+            "wrapped_zh.txt",
+            "那一年的冬天雪下得很大我们都没有\n出门只是坐在炉火旁边听祖父讲他年\n" * 10,
+            "file",
+        ),
         ("one.txt", "Only one line", "line"),
     ],
 )
