@@ -1,6 +1,7 @@
 """Shared by all tests: one thread, real data only where it is, GPU tests only where there is one."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+for _signal, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_signal) is signal.SIG_IGN:  # as nohup and shells leave it in the background
+        signal.signal(_signal, _usual)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

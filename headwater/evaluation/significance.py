@@ -5,6 +5,7 @@ and the test rows. An interval that ignores one of them is too narrow. Shape let
 R resamples.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ Floats = NDArray[np.float64]
 CONFIDENCE = 0.95
 RESAMPLES = 1_000
 DRAWS = 20_000
+FEW_ROWS = 50
+"""Below so many rows resampling finds differences that are none: 8 to 40 % of the time instead of 5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,9 @@ def paired_test(
     """Is arm A different from arm B? Both (S seeds, N rows), with the same seeds and rows in the same order.
 
     The differences row by row go through ``hierarchical_bootstrap``; p is twice the smaller share of draws
-    on either side of zero. So the test and the interval never disagree. A permutation test over 3 seeds
+    on either side of zero. So the test and the interval never disagree, but on fewer than 50 rows: resampling
+    cannot show what so few rows hide (rows that all say the same have no spread), and p is at least that of the
+    exact sign test over rows. A permutation test over 3 seeds
     could not give less than p = 0.25, and one over rows alone would speak of these trained models, not of
     the method.
     """
@@ -149,7 +154,19 @@ def paired_test(
     means = _mean_draws(differences, rng, draws)
     smaller = min(int((means <= 0).sum()), int((means >= 0).sum()))
     p = min(1.0, 2.0 * (smaller + 1) / (draws + 1))  # never zero: so many draws cannot show less
+    if differences.shape[1] < FEW_ROWS:
+        p = max(p, sign_test(differences.mean(axis=0)))
     return PairedTest(interval(float(differences.mean()), means), p)
+
+
+def sign_test(differences: ArrayLike) -> float:
+    """The two-sided chance of so uneven a split of signs where either is as likely; rows without one do not count.
+
+    p = 2 · Σ_{k ≤ m} C(n, k) / 2ⁿ, n signs, m of the rarer one (Dixon and Mood 1946, JASA 41).
+    """
+    signs = np.sign(np.asarray(differences, dtype=np.float64))
+    count, rarer = int(np.abs(signs).sum()), int(min((signs > 0).sum(), (signs < 0).sum()))
+    return min(1.0, 2.0 * sum(math.comb(count, number) for number in range(rarer + 1)) / 2.0**count)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,7 +1,7 @@
 """The arms of the gain experiment, and how one cell of a neural arm is trained."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from headwater.data.sequencers import Patches
-from headwater.errors import MissingInputError, TrainingStoppedError
+from headwater.errors import MissingInputError, TrainingStoppedError, UsageError
 from headwater.experiments.plan import Cell, CellResult, Cost
 from headwater.models import Model, cost_of
 from headwater.objectives import Classification
@@ -83,9 +83,9 @@ class Attempt:
 
 
 def starting_points(
-    run: StartingPoint, shares: Mapping[str, float] | None = None
+    run: StartingPoint, shares: Mapping[str, float] | None = None, *, only: Collection[str] | None = None
 ) -> dict[str, StartingPoint]:
-    """Every neural arm of a run by name; ``parent`` only where the run was continued from another.
+    """Every neural arm of a run by name; ``parent`` only where the run was continued from another and is wanted.
 
     Transformers leave ``shares`` out as they learn. Without a dropout among these, those that learnt before learn
     with that of fine-tuning, and those that begin at random without, which suits each (docs/decisions/0011).
@@ -100,7 +100,9 @@ def starting_points(
         "convolutional": run.having(matched_to(run.settings, "convolutional", causal=False)),
     }
     parent = run.card.get("parent")
-    if parent:
+    if only is not None and "parent" in only and not parent:
+        raise UsageError("found the arm parent; this run was continued from no other, so leave it out")
+    if parent and (only is None or "parent" in only):
         try:
             before = StartingPoint.of_run(parent["run"])
             if isinstance(run.sequencer, Patches) and isinstance(before.sequencer, Patches):
@@ -109,7 +111,7 @@ def starting_points(
         except MissingInputError as problem:
             raise MissingInputError(
                 f"this run was continued from {parent['run']}, which is not there any more ({problem}). Put it "
-                "back: the report owes the reader the arm that this run started from"
+                "back, or name the other arms with --arms"
             ) from problem
     return arms
 

@@ -1,7 +1,7 @@
 """One gain experiment: what was asked, everything its cells depend on, and how each of them is trained."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +22,7 @@ from headwater.experiments.arms import (
     starting_points,
     train_cell,
 )
+from headwater.experiments.cell_settings import cell_settings
 from headwater.experiments.floor import Labelled, fit_floor
 from headwater.experiments.frozen import ProbeScore, probe_scores
 from headwater.experiments.plan import (
@@ -42,7 +43,6 @@ from headwater.run.learning import use_machine
 from headwater.run.seen import Seen
 from headwater.run.settings import MachineSettings, RunSettings
 from headwater.run.starting import StartingPoint
-from headwater.settings import assignments, merged
 from headwater.training.precision import (
     available_memory,
     forget_peak_memory,
@@ -71,6 +71,8 @@ class Question:
     seeds: int
     rates: int
     assign: tuple[str, ...]
+    arms: tuple[str, ...] | None = None
+    """Those to train; None: all."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -112,8 +114,7 @@ class Experiment:
     def of(cls, question: Question, rows: GainRows) -> Self:
         """Load the arms and encode the rows."""
         start = StartingPoint.of_run(question.run, data=question.train)
-        base = {"kind": "finetune", "data": {"paths": ["gain"]}, "training": {"schedule": "linear"}}
-        settings = RunSettings.from_mapping(merged(base, assignments(list(question.assign))))
+        settings = cell_settings(question.assign)
         machine = look_at_machine(settings.machine.device)
         # All cores, busy or not: cells do not wait for each other, as threads would for the slowest.
         settings = settings.having(machine={"threads": settings.machine.threads or machine.usable_cores})
@@ -127,7 +128,7 @@ class Experiment:
             shifted=None if rows.shifted is None else encode(rows.shifted),
             labels=rows.names,
         )
-        arms = starting_points(start, settings.model.shares)
+        arms = starting_points(start, settings.model.shares, only=question.arms)
         return cls(
             question,
             rows,
@@ -144,11 +145,9 @@ class Experiment:
         """The first one tries the learning rates."""
         return tuple(range(self.question.seeds))
 
-    def plan(self, minutes: float | None, *, only: Collection[str] | None = None) -> Plan:
-        """The cells to train with an estimate of their time, cut to ``minutes`` where they are given.
-
-        ``only`` names the arms to train, where it is not all.
-        """
+    def plan(self, minutes: float | None) -> Plan:
+        """The cells to train with an estimate of their time, cut to ``minutes`` where they are given."""
+        only = self.question.arms
         longest = max(self.question.budgets, key=budget_order)
         wanted = [arm for arm in (*self.arms, "floor") if only is None or arm in only]
         seconds = {
@@ -253,8 +252,10 @@ class Experiment:
         return derive_rhythm(derive_finetuning(self.settings, rows, self.arms["pretrained"]), evaluate=False)
 
     def _key(self, cell: Cell) -> str:
-        """Everything the cell's numbers depend on; the floor does not depend on the run."""
+        """Everything the cell's numbers depend on; the floor knows of the run how it cuts pictures, no more."""
         parts: dict[str, Any] = {"format": 2, "cell": list(cell), "rows": self.digests["rows"]}
+        if cell.arm == "floor" and self.rows.cut is not None:
+            parts["cut"] = self.rows.cut.to_dict()
         if cell.arm != "floor":
             parts["sweep_seed"] = self.seeds[0]
             parts["training"] = dataclasses.asdict(self._settings(cell.budget).training)

@@ -114,6 +114,7 @@ def gain(
         seeds=seeds,
         rates=rates,
         assign=tuple(assign),
+        arms=only,
     )
     rows = question.rows(Seen.of(run.path))
     rows = replace(rows, notes=(*rows.notes, *fine_tuned_on_note(run.path, rows.train)))
@@ -121,7 +122,7 @@ def gain(
     refuse_leaks(len(rows.shifted or ()), rows.shifted_leaks, "shifted test")
     with Progress(quiet=quiet) as progress, StopRequests() as stop:
         experiment = Experiment.of(question, rows)
-        plan = experiment.plan(minutes, only=only)
+        plan = experiment.plan(minutes)
         progress.say(_told(plan, rows))
         cells = train_cells(experiment, plan, progress, stop)
     judgement = judge(
@@ -131,7 +132,9 @@ def gain(
         shifted=None
         if rows.shifted is None
         else Shifted(rows.numbers(rows.shifted).tolist(), rows.shifted_leaks),
-        all_labels_per_class=len(rows.train) / len(rows.names),
+        labels_per_class={
+            budget: len(draws[0]) / len(rows.names) for budget, draws in experiment.draws(plan).items()
+        },
         pretraining=_pretraining(run),
         floor=FLOORS[rows.modality].name,
     )
@@ -166,7 +169,7 @@ def parsed_budgets(budgets: str | Sequence[Budget]) -> tuple[Budget, ...]:
     parts = budgets.split(",") if isinstance(budgets, str) else [str(budget) for budget in budgets]
     found: list[Budget] = []
     for part in (text.strip() for text in parts):
-        if part != "all" and not (part.isdigit() and int(part) > 0):
+        if part != "all" and not (part.isdecimal() and int(part) > 0):
             raise UsageError(
                 f"'{part}' is no label budget; expected numbers above 0 and 'all', as in 8,32,128,all"
             )

@@ -153,9 +153,9 @@ def _summarise(scores: _Scores, rows: Rows, seed: int) -> tuple[Summary, ...]:
     return tuple(found)
 
 
-def _bounded(estimate: Estimate) -> Estimate:
-    """An accuracy's interval ends at 0 and 1, which Student's t does not know."""
-    return Estimate(estimate.value, max(0.0, estimate.low), min(1.0, estimate.high))
+def _bounded(estimate: Estimate, *, lowest: float = 0.0) -> Estimate:
+    """An accuracy's interval ends at 0 and 1, a difference's at −1 and 1, which Student's t does not know."""
+    return Estimate(estimate.value, max(lowest, estimate.low), min(1.0, estimate.high))
 
 
 def _compare(
@@ -171,7 +171,7 @@ def _compare(
     tested = [number for number, (_, seeds) in enumerate(shared) if len(seeds) >= MIN_SEEDS]
     corrected = dict(zip(tested, holm([tests[number].p for number in tested]), strict=True))
     return tuple(
-        _verdict(budget, test.difference, corrected.get(number), len(seeds))
+        _verdict(budget, _bounded(test.difference, lowest=-1.0), corrected.get(number), len(seeds))
         for number, ((budget, seeds), test) in enumerate(zip(shared, tests, strict=True))
     )
 
@@ -203,26 +203,24 @@ def _word(difference: float, p: float | None) -> VerdictWord:
 
 
 def label_equivalence(
-    summary: Sequence[Summary], headline: Budget, all_labels_per_class: float | None
+    summary: Sequence[Summary], headline: Budget, labels_per_class: Mapping[Budget, float]
 ) -> LabelEquivalence | None:
     """How many times the headline's labels the scratch arm needs for the pre-trained arm's score there.
 
     The scratch arm's mean scores are joined by straight lines over log(labels a class), each budget lifted
     to the best smaller one (more labels are never worse in the long run); where that curve reaches the pre-
-    trained score stands the answer. ``all_labels_per_class`` places the budget "all". None when the curve
-    does not reach beyond the headline budget.
+    trained score stands the answer. ``labels_per_class`` says how many were drawn at each budget, which is less
+    than its name where classes are short. None when no budget has more labels than the headline.
     """
-    places = {
-        row.budget: all_labels_per_class if row.budget == "all" else float(row.budget) for row in summary
-    }
+    places = labels_per_class
     start = places.get(headline)
     target = next((row.mean for row in summary if (row.arm, row.budget) == ("pretrained", headline)), None)
     points = sorted(
         (place, row.mean)
         for row in summary
-        if row.arm == "scratch" and (place := places[row.budget]) and start and place >= start
+        if row.arm == "scratch" and (place := places.get(row.budget)) and start and place >= start
     )
-    if start is None or target is None or len(points) < 2:
+    if start is None or target is None or not points or points[-1][0] <= start:
         return None
     labels = np.log([place for place, _ in points])
     heights = np.maximum.accumulate([mean for _, mean in points])
@@ -292,7 +290,7 @@ def judge(
     *,
     leaks: Leaks | None = None,
     shifted: Shifted | None = None,
-    all_labels_per_class: float | None = None,
+    labels_per_class: Mapping[Budget, float] | None = None,
     pretraining: Pretraining | None = None,
     floor: str = "bag-of-words",
     seed: int = 0,
@@ -300,8 +298,8 @@ def judge(
     """The judgement over finished cells: pre-trained against scratch, row by row on the same test rows.
 
     ``test_labels`` are the true label numbers of the N test rows; a label that no training row had may be
-    any number that no arm predicts. Leaked rows are left out of every score. ``all_labels_per_class`` is
-    the size of the budget "all", for the label equivalence; ``floor`` is what the floor sees. ``seed`` keys the
+    any number that no arm predicts. Leaked rows are left out of every score. ``labels_per_class`` were
+    drawn at each budget, for the label equivalence; ``floor`` is what the floor sees. ``seed`` keys the
     resampling: the same cells always give the same judgement. Raises UsageError when the pretrained and scratch
     arms share no cell, BadDataError when over half of the test leaks.
     """
@@ -316,7 +314,7 @@ def judge(
         )
     headline = headline_budget([verdict.budget for verdict in verdicts])
     summary = _summarise(scores, rows, seed)
-    equivalence = label_equivalence(summary, headline, all_labels_per_class)
+    equivalence = label_equivalence(summary, headline, labels_per_class or {})
     against_floor = _compare_once(scores, ("pretrained", "floor"), headline, rows, seed)
     against_parent = _compare_once(scores, ("pretrained", "parent"), headline, rows, seed)
     shifted_summary, shifted_verdicts = _shifted(cells, shifted, seed)

@@ -187,24 +187,34 @@ class Plan:
         return self.seconds_of_work / self.processes / 60.0
 
     def cut_to(self, minutes: float) -> "Plan":
-        """The largest part of this plan that fits: seeds go first, then budgets, arms never.
+        """The largest part of this plan that fits: seeds go first, then budgets, arms never, nor what is finished.
 
         Of the budgets the headline goes last, "all" before it, and of the others the largest first. A plan
         that cannot fit even so is returned at its smallest, and says how long it takes.
         """
         plan = self
-        while plan.minutes > minutes and len(plan.seeds) > 1:
-            plan = replace(plan, seeds=plan.seeds[:-1])
-        while plan.minutes > minutes and len(plan.budgets) > 1:
-            dropped = _least_needed(plan.budgets)
+        while True:
+            fewer = (replace(plan, seeds=self.seeds[:count]) for count in range(len(self.seeds), 0, -1))
+            if (fitting := next((less for less in fewer if less.minutes <= minutes), None)) is not None:
+                return replace(fitting, cuts=self.cuts + tuple(_what_was_cut(self, fitting, minutes)))
+            if (dropped := plan._least_needed) is None:
+                break
             plan = replace(plan, budgets=tuple(budget for budget in plan.budgets if budget != dropped))
+        plan = replace(plan, seeds=self.seeds[:1])
         return replace(plan, cuts=self.cuts + tuple(_what_was_cut(self, plan, minutes)))
 
-
-def _least_needed(budgets: Sequence[Budget]) -> Budget:
-    headline = headline_budget(budgets)
-    numbers = [int(budget) for budget in budgets if budget not in ("all", headline)]
-    return max(numbers) if numbers else "all"
+    @property
+    def _least_needed(self) -> Budget | None:
+        """The budget that goes first; None where one is left. What is finished costs nothing, and stays."""
+        headline = headline_budget(self.budgets)
+        cells = self.cells
+        costly = [
+            budget
+            for budget in self.budgets
+            if budget != headline and any(self.seconds(cell) for cell in cells if cell.budget == budget)
+        ]
+        numbers = [int(budget) for budget in costly if budget != "all"]
+        return max(numbers) if numbers else "all" if costly else None
 
 
 def _what_was_cut(whole: Plan, kept: Plan, minutes: float) -> list[str]:
@@ -217,9 +227,13 @@ def _what_was_cut(whole: Plan, kept: Plan, minutes: float) -> list[str]:
         cuts.append(f"without the budgets {names}, to fit {minutes:g} minutes")
     if kept.minutes > minutes:
         cuts.append(
-            f"still about {kept.minutes:.0f} minutes, more than the {minutes:g} asked for: arms are never cut"
+            f"still about {_in_words(kept.minutes)} minutes, more than the {minutes:g} asked for: arms are never cut"
         )
     return cuts
+
+
+def _in_words(minutes: float) -> str:
+    return f"{minutes:.0f}" if minutes >= 1 else f"{minutes:.1g}"
 
 
 # ---- what was finished --------------------------------------------------------------------------------

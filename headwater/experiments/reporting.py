@@ -23,6 +23,7 @@ def write_draws(path: Path, draws: Mapping[Budget, Sequence[NDArray[np.int64]]],
 
     Budgets that take all rows are not listed.
     """
+    digests = rows.train_digests
     with path.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, delimiter="\t", lineterminator="\n")
         lines.writerow(["budget", "seed", "digest", "label", "file", "row"])
@@ -30,7 +31,7 @@ def write_draws(path: Path, draws: Mapping[Budget, Sequence[NDArray[np.int64]]],
             for seed, drawn in enumerate(seeds if budget != "all" else ()):
                 for place in drawn.tolist():
                     example = rows.train[place]
-                    digest = f"{rows.train_digests[place] & (2**64 - 1):016x}"
+                    digest = f"{digests[place] & (2**64 - 1):016x}"
                     lines.writerow([budget, seed, digest, example.label, example.path, example.row])
 
 

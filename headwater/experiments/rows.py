@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,11 @@ def gain_rows(
     learnt = [example for example, keep in zip(learnt, apart, strict=True) if keep]
     if dropped:
         notes.append(f"{dropped} training rows equal a test or validation row and were dropped")
+    if not learnt:
+        raise BadDataError(
+            f"{train}: none of its {len(given.examples)} rows is left: each equals a test or validation row; give "
+            "training rows that are not in these"
+        )
     if validation is None:
         chosen = take_validation([example.label or "" for example in learnt], digests_of(learnt))
         checked = [example for example, taken in zip(learnt, chosen, strict=True) if taken]
@@ -103,9 +109,19 @@ def gain_rows(
         notes.append(
             f"{len(checked)} labelled rows, a tenth of {train.name}, were taken out to choose settings on"
         )
+    else:
+        apart = rows_apart(digests_of(checked), {*digests_of(judged), *digests_of(other or ())})
+        if dropped_too := int((~apart).sum()):
+            notes.append(f"{dropped_too} validation rows equal a test row and were dropped")
+        checked = [example for example, keep in zip(checked, apart, strict=True) if keep]
+    if not (checked and learnt):
+        raise BadDataError(
+            f"{validation or train}: no row is left to {'learn from' if checked else 'choose settings on'}; expected "
+            "two rows of each label at least; give more, or rows to choose on with --validation FILE"
+        )
     among = (seen or Seen()).rows_among
     (exact, near), (other_exact, other_near) = among(judged), among(other or ())
-    if known := sum(map(len, among(checked))) if validation is not None else 0:
+    if known := len({*chain(*among(checked))}) if validation is not None else 0:
         notes.append(
             f"{known} of {len(checked)} validation rows were in what the model was trained on before: settings are "
             "chosen on them all the same"

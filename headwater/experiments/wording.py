@@ -75,7 +75,8 @@ def _rounded(times: float) -> str:
 
 
 def _floored(times: float) -> str:
-    # "More than" must stay true, so it is never rounded up.
+    # "More than" must stay true, so it is never rounded up, but for what computing with logarithms lost.
+    times += 1e-9
     return f"{int(times)}" if times >= 2 else f"{int(times * 10) / 10:.1f}"
 
 

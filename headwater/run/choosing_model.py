@@ -140,10 +140,14 @@ def continued_model(parent: str, pretext: Pretext, settings: RunSettings) -> Mod
     It is drawn out to pictures of another size where the settings ask for that.
     """
     seed = settings.training.seed
-    bundle = load_bundle(model_folder(Path(parent)), settings.model.shares)
+    shares = settings.model.shares
+    bundle = load_bundle(model_folder(Path(parent)), shares)
+    if pretext.wants_dropout and getattr(bundle.settings, "residual_dropout", None) == 0.0:
+        shares = {"dropout": DROPOUT_OF_VIEWS} | shares
+        bundle = load_bundle(bundle.folder, shares)
     model = bundle.model
     if bundle.settings.patches is not None:
-        start = StartingPoint.of_run(parent, shares=settings.model.shares)
+        start = StartingPoint.of_run(parent, shares=shares)
         other = resized(start, settings)
         if other is not start:
             if model.heads:

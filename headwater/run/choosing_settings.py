@@ -9,7 +9,7 @@ from headwater.errors import SettingsError, UsageError
 from headwater.models.regularization import SHARES
 from headwater.models.weights import read_json
 from headwater.run.choosing_objective import PRETEXT_OBJECTIVES, USUAL
-from headwater.run.settings import STACKED, RunSettings
+from headwater.run.settings import STACKED, ModelSettings, RunSettings
 from headwater.run.starting import model_folder
 from headwater.run.tasks import task_kind
 from headwater.settings import assignments, merged, read_toml
@@ -92,6 +92,8 @@ def settings_of(
     if kind == "pretrain" and values.get("start_from"):
         values = _inherited(values, str(values["start_from"]))
     if kind == "finetune":
+        if values.get("start_from"):
+            values = merged(_size_of(str(values["start_from"]), values), values)
         task = values.setdefault("task", USUAL_TASK)
         values = merged({"model": {"size": task_kind(task).habits.size}}, values)
     if kind == "pretrain" and not values.get("objective", {}).get("name"):
@@ -104,25 +106,34 @@ def _inherited(values: Mapping[str, Any], parent: str) -> dict[str, Any]:
     """The settings of a run that goes on from another: as large as that, with its pretext task where none is named."""
     if values.get("model", {}).get("layout") is not None:
         return dict(values)  # refused by the settings themselves
-    path = model_folder(Path(parent)) / "headwater.json"
-    card = read_json(path) if path.is_file() else {}  # a model from elsewhere has no card
-    size, chosen = card.get("size"), values.get("model", {}).get("size")
-    if None not in (size, chosen) and size != chosen:
-        raise UsageError(
-            f"--size {chosen} does not fit: {parent} is {size}, and brings its size; leave it out"
-        )
-    inherited: dict[str, Any] = {} if size is None else {"model": {"size": size}}
+    inherited, card = _size_of(parent, values), _card_of(parent)
     named = values.get("objective", {}).get("name")
     if not named and card.get("kind") == "pretrain" and _fits(str(card["task"]), values["data"]["paths"]):
         inherited["objective"] = {"name": card["task"]}
     return merged(inherited, values)
 
 
+def _card_of(parent: str) -> Mapping[str, Any]:
+    path = model_folder(Path(parent)) / "headwater.json"
+    return read_json(path) if path.is_file() else {}  # a model from elsewhere has no card
+
+
+def _size_of(parent: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The size of the run that is begun from, as settings; UsageError where another one is asked for."""
+    size, chosen = _card_of(parent).get("size"), values.get("model", {}).get("size")
+    if None not in (size, chosen) and size != chosen:
+        raise UsageError(
+            f"--size {chosen} does not fit: {parent} is {size}, and brings its size; leave it out"
+        )
+    return {} if size is None else {"model": {"size": size}}
+
+
 def refuse_other_shapes(settings: RunSettings) -> None:
     """SettingsError for what a run that is begun from brings: it would be passed over."""
     if settings.start_from is None:
         return
-    asked = [name for name in _SHAPE if getattr(settings.model, name) is not None]
+    usual = ModelSettings()
+    asked = [name for name in _SHAPE if getattr(settings.model, name) != getattr(usual, name)]
     if asked:
         raise SettingsError(
             f"model.{asked[0]} does not fit: {settings.start_from} brings its model; leave it out, or begin with "
@@ -133,6 +144,7 @@ def refuse_other_shapes(settings: RunSettings) -> None:
 _SHAPE = (
     *(name for name in STACKED if name not in SHARES),
     *("width", "depth", "num_heads", "feed_forward_width", "cell", "attention"),
+    *("backbone", "vocabulary_size", "token_vectors"),
 )
 
 

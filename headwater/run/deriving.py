@@ -160,7 +160,7 @@ def derive_rhythm(settings: RunSettings, *, evaluate: bool) -> RunSettings:
     warmup = _warmup_of(mine.steps, mine.schedule) if mine.warmup_steps is None else mine.warmup_steps
     decay = mine.decay_steps
     if decay is None and mine.schedule == "warmup_stable_decay":
-        decay = max(1, mine.steps // 5)
+        decay = min(max(1, mine.steps // 5), mine.steps - min(warmup, mine.steps))
     return settings.having(
         training={
             "warmup_steps": min(warmup, mine.steps),
@@ -170,6 +170,13 @@ def derive_rhythm(settings: RunSettings, *, evaluate: bool) -> RunSettings:
             "checkpoint_steps": mine.checkpoint_steps or max(1, min(mine.steps // 10, 500)),
         }
     )
+
+
+def rhythm_of_a_trial(settings: RunSettings) -> RunSettings:
+    """The same for steps that are measured and undone, before anyone knows how many there will be."""
+    mine = settings.training
+    steps = max(1_000, (mine.warmup_steps or 0) + (mine.decay_steps or 0) + 1)
+    return derive_rhythm(settings.having(training={"steps": steps}), evaluate=False)
 
 
 def _averaging(steps: int, mine: TrainingSettings) -> dict[str, int]:

@@ -16,7 +16,7 @@ from headwater.evaluation.metrics.written import spread
 from headwater.run.beginning import begin_as_probe
 from headwater.run.captions_page import write_captions
 from headwater.run.choosing_model import chosen_picture_settings, chosen_settings
-from headwater.run.deriving import derive_finetuning, derive_rhythm, habits_of, size_rule
+from headwater.run.deriving import derive_finetuning, derive_rhythm, habits_of, rhythm_of_a_trial, size_rule
 from headwater.run.driving import Drive
 from headwater.run.fitting import EncodedRows
 from headwater.run.folder import RunFolder
@@ -88,9 +88,7 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
             settings = replace(settings, training=_shown(reader, rows, training, progress))
         batches = rows.batches(start.sequencer, settings.training)
         if training.steps is None:
-            trial = build_plan(
-                derive_rhythm(settings.having(training={"steps": 1000}), evaluate=False), device, world
-            )
+            trial = build_plan(rhythm_of_a_trial(settings), device, world)
             seconds = seconds_a_step(learner, batches.batch, trial, check=check)
             settings = settings.having(training={"steps": steps_in(training.minutes or 1.0, seconds)})
         settings = derive_rhythm(settings, evaluate=data.validation is not None)

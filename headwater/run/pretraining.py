@@ -11,7 +11,7 @@ from headwater.evaluation.stopping import advice
 from headwater.models import Model, cost_of
 from headwater.run.choosing_model import continued_model
 from headwater.run.choosing_objective import READS, Given, Pretext
-from headwater.run.deriving import derive_pretraining, derive_rhythm
+from headwater.run.deriving import derive_pretraining, derive_rhythm, rhythm_of_a_trial
 from headwater.run.driving import Drive
 from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut, first_batches
@@ -164,8 +164,7 @@ def _timed(
         assert settings.training.minutes is not None
         progress.say("measuring the speed of this machine on a few steps, which are then undone")
         world = distributed.world()
-        trial = derive_rhythm(settings.having(training={"steps": 1000}), evaluate=False)
-        plan = build_plan(trial, device, world)
+        plan = build_plan(rhythm_of_a_trial(settings), device, world)
         seconds = seconds_a_step(learner, batches.batch, plan, check=check)
         steps = steps_in(settings.training.minutes, seconds, evaluation_share=EVALUATION_SHARE)
         settings = settings.having(training={"steps": max(steps, SHORTEST_RUN)})

@@ -32,7 +32,8 @@ class StopRequests:
     """Listens for Ctrl-C and for the signals of batch systems while its ``with`` block lasts.
 
     ``requested`` is None, "interrupt" (Ctrl-C) or "preempt" (SIGTERM, SIGUSR1, SIGUSR2, SIGHUP); the first
-    request stays. A second Ctrl-C raises KeyboardInterrupt at once. ``remedy`` says how to go on where nothing
+    request stays. A second Ctrl-C raises KeyboardInterrupt at once. A signal that whoever started the program had it
+    ignore, as ``nohup`` does, stays ignored. ``remedy`` says how to go on where nothing
     was saved yet. Outside the main thread Python delivers
     no signals: there the block listens to nothing, and only ``request`` sets the flag.
     """
@@ -46,7 +47,8 @@ class StopRequests:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for name in _MEANINGS:
-                if (number := getattr(signal, name, None)) is not None:
+                number = getattr(signal, name, None)
+                if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                     self._previous[number] = signal.signal(number, self._heard)
         return self
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import cycle
 
 import numpy as np
@@ -219,6 +220,9 @@ def _summary(**arms: Mapping[Budget, float]) -> list[Summary]:
     ]
 
 
+DRAWN: dict[Budget, float] = {8: 8.0, 32: 32.0, 128: 128.0}
+
+
 def _times(found: LabelEquivalence | None) -> tuple[float, bool]:
     assert found is not None
     return found.times, found.beyond
@@ -226,27 +230,44 @@ def _times(found: LabelEquivalence | None) -> tuple[float, bool]:
 
 def test_a_score_halfway_between_two_budgets_lies_halfway_in_the_logarithm():
     summary = _summary(pretrained={32: 0.6}, scratch={32: 0.5, 128: 0.7})
-    assert _times(label_equivalence(summary, 32, None)) == (pytest.approx(2.0), False)
+    assert _times(label_equivalence(summary, 32, DRAWN)) == (pytest.approx(2.0), False)
 
 
 def test_a_score_above_the_whole_scratch_curve_is_more_than_its_last_budget():
     summary = _summary(pretrained={32: 0.9}, scratch={8: 0.4, 32: 0.5, 128: 0.7, "all": 0.8})
-    assert _times(label_equivalence(summary, 32, 512.0)) == (pytest.approx(16.0), True)
+    assert _times(label_equivalence(summary, 32, {**DRAWN, "all": 512.0})) == (pytest.approx(16.0), True)
     # Where the size of "all" is not known, the curve ends before it.
-    assert _times(label_equivalence(summary, 32, None)) == (pytest.approx(4.0), True)
+    assert _times(label_equivalence(summary, 32, DRAWN)) == (pytest.approx(4.0), True)
 
 
 def test_a_dip_in_the_scratch_curve_does_not_make_labels_harmful():
     summary = _summary(pretrained={32: 0.65}, scratch={32: 0.6, 128: 0.5, "all": 0.7})
-    found = label_equivalence(summary, 32, 512.0)
+    found = label_equivalence(summary, 32, {**DRAWN, "all": 512.0})
     assert found is not None
     assert 4.0 < found.times < 16.0
 
 
 def test_a_score_below_scratch_is_worth_no_more_labels():
     summary = _summary(pretrained={32: 0.4}, scratch={32: 0.5, 128: 0.7})
-    assert label_equivalence(summary, 32, None) == LabelEquivalence(times=1.0, beyond=False)
+    assert label_equivalence(summary, 32, DRAWN) == LabelEquivalence(times=1.0, beyond=False)
+
+
+def test_budgets_above_the_rows_bring_no_more_labels():
+    summary = _summary(pretrained={32: 0.9}, scratch={32: 0.5, 128: 0.7, "all": 0.7})
+    short: dict[Budget, float] = {32: 32.0, 128: 45.0, "all": 45.0}
+    assert _times(label_equivalence(summary, 32, short)) == (pytest.approx(45 / 32), True)
+    assert label_equivalence(summary, 32, {32: 20.0, 128: 20.0, "all": 20.0}) is None
+
+
+def test_differences_end_at_one_and_few_rows_prove_little():
+    cells = [
+        replace(cell, predictions=(int(cell.arm == "pretrained"),) * 3)
+        for cell in _cells({"pretrained": {8: 1.0}, "scratch": {8: 0.0}}, spread=0.0)
+    ]
+    (verdict,) = judge(cells, [1] * 3).verdicts
+    assert (verdict.verdict, verdict.high) == ("no_difference", 1.0)
+    assert verdict.p == pytest.approx(0.25)  # three rows of three, either way
 
 
 def test_a_single_budget_makes_no_curve():
-    assert label_equivalence(_summary(pretrained={32: 0.6}, scratch={32: 0.5}), 32, None) is None
+    assert label_equivalence(_summary(pretrained={32: 0.6}, scratch={32: 0.5}), 32, DRAWN) is None

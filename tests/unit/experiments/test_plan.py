@@ -188,6 +188,19 @@ def test_time_never_cuts_arms_but_says_that_it_is_not_enough():
     assert "still about 6 minutes" in cut.cuts[-1]
 
 
+def test_what_is_finished_is_never_cut_and_seeds_come_back_when_a_budget_goes():
+    whole = _plan(budgets=(8, 32, "all"), efforts={"all": 100.0})
+    finished = frozenset(cell for cell in whole.cells if cell.budget != "all")
+    cut = dataclasses.replace(whole, finished=finished).cut_to(5)
+    assert (cut.seeds, cut.budgets, cut.minutes) == ((0, 1, 2), (8, 32), 0)
+    assert cut.cuts == ("without the budgets all, to fit 5 minutes",)
+
+
+def test_less_than_a_minute_is_said_in_parts_of_one():
+    cut = _plan(cell_seconds={"pretrained": 1.0, "scratch": 1.0, "floor": 0.0}).cut_to(0.01)
+    assert "still about 0.1 minutes, more than the 0.01 asked for" in cut.cuts[-1]
+
+
 def test_a_plan_that_fits_is_not_cut():
     assert _plan().cut_to(10_000) == _plan()
 

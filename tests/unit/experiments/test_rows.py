@@ -99,3 +99,25 @@ def test_rows_of_other_parts_that_the_pool_holds_are_known_too(tmp_path: Path) -
         note.startswith("1 of 2 validation rows were in what the model was trained on before")
         for note in rows.notes
     )
+
+
+def test_validation_rows_that_are_judged_on_are_dropped(tmp_path: Path) -> None:
+    rows = gain_rows(
+        table(tmp_path / "train.tsv", range(60)),
+        table(tmp_path / "test.tsv", range(100, 110)),
+        seen=None,
+        validation=table(tmp_path / "valid.tsv", range(105, 120)),
+    )
+    assert len(rows.validation) == 10
+    assert not set(digests_of(rows.validation)) & set(digests_of(rows.test))
+    assert "5 validation rows equal a test row and were dropped" in rows.notes
+
+
+def test_parts_that_are_empty_once_they_are_apart_are_named(tmp_path: Path) -> None:
+    train, test = table(tmp_path / "train.tsv", range(60)), table(tmp_path / "test.tsv", range(100, 110))
+    with pytest.raises(
+        BadDataError, match="none of its 60 rows is left: each equals a test or validation row"
+    ):
+        gain_rows(train, train, seen=None)
+    with pytest.raises(BadDataError, match=r"no row is left to choose settings on; .* --validation FILE"):
+        gain_rows(table(tmp_path / "two.tsv", range(2)), test, seen=None)

@@ -39,9 +39,12 @@ def test_a_file_of_the_other_kind_is_refused(file: Path) -> None:
         settings_of("pretrain", file, {}, ())
 
 
-@pytest.mark.parametrize("name", ["width", "positions", "window"])
+@pytest.mark.parametrize(
+    "name", ["width", "positions", "window", "backbone", "vocabulary_size", "token_vectors"]
+)
 def test_what_a_run_brings_cannot_be_set(name: str) -> None:
-    value = {"width": 64, "positions": "alibi", "window": 9}[name]
+    values = {"width": 64, "positions": "alibi", "window": 9, "backbone": "recurrent", "vocabulary_size": 300}
+    value = {**values, "token_vectors": "random"}[name]
     begun = settings_of(
         "pretrain",
         None,

@@ -74,6 +74,17 @@ def test_a_block_inside_a_block_hands_back_to_the_outer_one() -> None:
         assert outer.requested == "preempt"
 
 
+def test_what_the_program_was_started_to_ignore_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with StopRequests() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert stop.requested is None
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_in_another_thread_it_listens_to_nothing_and_can_be_asked_by_hand() -> None:
     found: list[str | None] = []
 
