@@ -51,6 +51,12 @@ def read_labelled_media(
     sources = find_media(path, modality=cut.modality, problems=problems)
     sources = sources if every_part else sources_of_split(sources, split)
     column = label_column(sources, label) if need_labels else None
+    if label and column is None and split == "train" and not any(source.kind in MANY for source in sources):
+        raise BadDataError(
+            f'{path}: no table names these {cut.what}, so that nothing is there to take the column "{label}" from; '
+            "expected a table beside them one column of which holds their names; give one, or leave --label out "
+            "where the names of folders are the labels"
+        )
     label = column or label
     cut = cut.fitted(sources, check)
     folder = cache_folder() / "labelled-pictures" / _key(sources, cut, label)

@@ -74,10 +74,15 @@ def build_media_pool(
     The facts say how many came from each path. Raises BadDataError when nothing is left, and what ``check`` raises.
     """
     cut = cut or PictureCut()
-    sources = find_media(paths, modality=cut.modality)
+    found = Problems()
+    sources = find_media(paths, modality=cut.modality, problems=found)
     train, judging = _sorted(sources)
     owners = _owners(paths, cut)
     held_out = [source for source in sources if source.split == "test" and source not in train]
+    if held_out:
+        found.note(
+            f"files of {cut.what} passed over, which belong to test parts by their names", len(held_out)
+        )
     held_out += find_media(hold_out, modality=cut.modality) if hold_out else []
     key = store_key(
         pictures=[told_apart(part) for part in (train, judging, held_out)],
@@ -90,7 +95,7 @@ def build_media_pool(
     )
     folder = _place(key, cache)
     if not is_whole(folder, _FILES):
-        build = _Build(train, judging, held_out, owners, cut, keep_duplicates, seed, progress, check)
+        build = _Build(train, judging, held_out, owners, cut, keep_duplicates, seed, found, progress, check)
         with made_in_cache(folder, _FILES, "the pool cannot be built") as aside:
             build.into(aside, key)
     return _open(folder, train)
@@ -208,11 +213,14 @@ class _Build:
     cut: Cut
     keep_duplicates: bool
     seed: int
+    found: Problems
+    """What is to be said of the files before any was opened."""
     progress: Progress | None
     check: Callable[[], None] | None
 
     def into(self, folder: Path, key: str) -> None:
         problems, repeated = Problems(), Problems()
+        problems.absorb(self.found)
         cut = self.cut.fitted(self.train, self.check)
         seen, likenesses = self._held_out(cut)
         with ArrayFile(folder / "train.npy") as train, ArrayFile(folder / "validation.npy") as judging:

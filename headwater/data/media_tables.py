@@ -1,5 +1,7 @@
 """Tables beside pictures, recordings and clips: which file each row names, and what the row says of it."""
 
+import os
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -136,6 +138,10 @@ def _joined(
                     )
             elif alone:
                 raise BadDataError(f"{source.path}: no column names files that lie beside it")
+            else:
+                problems.note(
+                    f"table {source.file.name} names none of the files, or fewer than every second row does"
+                )
         except READ_FAILURES as problem:
             problems.add(source.path, 0, "table damaged or unreadable", str(problem))
     if alone:
@@ -157,18 +163,25 @@ def _both(before: Source, now: Source, table: str, row: int, problems: Problems)
 
 
 def places_of(sources: Sequence[Source]) -> dict[str, int]:
-    """Where the source of each name stands: by its path, by that inside an archive, by its last part where no other
-    has the same."""
+    """Where the source of each name stands: by its path, by that inside an archive; by its last part, by that in any
+    letter case and Unicode form, and by that without its ending, where no other has the same."""
     by_path: dict[str, int] = {}
-    last: dict[str, list[int]] = {}
+    last: dict[str, set[int]] = {}
     for place, source in enumerate(sources):
         if source.kind in MANY:
             continue
         by_path[source.path] = place
         if source.member is not None:
             by_path.setdefault(source.member, place)
-        last.setdefault(PurePosixPath(source.path).name, []).append(place)
-    return {name: places[0] for name, places in last.items() if len(places) == 1} | by_path
+        name = PurePosixPath(source.path)
+        for key in (name.name, _folded(name.name), _folded(name.stem)):
+            last.setdefault(key, set()).add(place)
+    return {name: place for name, (place, *others) in last.items() if not others} | by_path
+
+
+def _folded(name: str) -> str:
+    """A name as it is told from others whatever its letter case and Unicode form; no file is called so."""
+    return "/" + unicodedata.normalize("NFC", name).casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +242,10 @@ def place_in(folder: Path, places: Mapping[str, int], cell: str | None) -> int |
     if not cell:
         return None
     name = cell.strip().replace("\\", "/")
+    last = PurePosixPath(name).name
     beside = (folder / name).as_posix()
-    return next((places[key] for key in (beside, name, PurePosixPath(name).name) if key in places), None)
+    tried = (beside, Path(os.path.normpath(beside)).as_posix(), name, last, _folded(last))
+    return next((places[key] for key in tried if key in places), None)
 
 
 def says_split(name: str, table: Table, sample: Sequence[Row]) -> bool:

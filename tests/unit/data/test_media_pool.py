@@ -199,3 +199,11 @@ def test_what_cannot_be_a_pool_is_said(tmp_path: Path) -> None:
         build_media_pool([tmp_path / "bad"], cache=tmp_path / "cache")
     with pytest.raises(BadDataError, match="no picture is left"):
         build_media_pool([tmp_path / "a.png"], hold_out=[tmp_path / "a.png"], cache=tmp_path / "cache")
+
+
+def test_files_of_test_parts_are_passed_over_and_counted(tmp_path: Path) -> None:
+    for number in range(6):
+        draw(tmp_path / "album" / f"{'test drive ' if number > 3 else ''}{number}.png", number)
+    pool = build_media_pool([tmp_path / "album"], cache=tmp_path / "cache")
+    notes = pool.facts["left_out"]["notes"]
+    assert notes == {"files of pictures passed over, which belong to test parts by their names": 2}

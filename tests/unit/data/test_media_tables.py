@@ -1,5 +1,6 @@
 """Tables beside pictures, recordings and clips: which file a row names, and what it says of it."""
 
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -110,3 +111,37 @@ def test_what_several_tables_say_of_a_file_comes_together_and_what_differs_is_to
         ("stock.csv", 2, first, f"{shop / 'photos' / '2.png'}: price"),
         ("test.csv", 1, first, f"{shop / 'photos' / '1.png'}: its part"),
     ]
+
+
+@pytest.mark.parametrize(
+    "named",
+    ["../photos/{}.png", "{}", "{}.PNG", "somewhere/else/{}.png"],
+    ids=["from another folder", "without an ending", "in another letter case", "by its last part"],
+)
+def test_a_file_is_found_however_a_row_spells_it(named: str, tmp_path: Path) -> None:
+    for number in range(4):
+        picture(tmp_path / "photos" / f"{number}.png", 40 * number)
+    (tmp_path / "labels").mkdir()
+    rows = [f"{named.format(number)},{'xy'[number % 2]}" for number in range(4)]
+    (tmp_path / "labels" / "all.csv").write_text("\n".join(["file,label", *rows]) + "\n")
+    found = read_labelled_media(tmp_path, label="label", split="train", cut=PictureCut())
+    assert [row.label for row in found.examples] == ["x", "y"] * 2
+
+
+def test_names_are_the_same_in_both_unicode_forms(tmp_path: Path) -> None:
+    picture(tmp_path / unicodedata.normalize("NFD", "Café.png"), 10)
+    picture(tmp_path / "b.png", 90)
+    rows = f"file,label\n{unicodedata.normalize('NFC', 'Café.png')},x\nb.png,y\n"
+    (tmp_path / "labels.csv").write_text(rows, encoding="utf-8")
+    assert len(read_labelled_media(tmp_path, cut=PictureCut()).examples) == 2
+
+
+def test_a_label_that_no_table_can_give_is_refused_and_such_a_table_is_told_of(tmp_path: Path) -> None:
+    for number in range(4):
+        picture(tmp_path / "photos" / "ab"[number % 2] / f"{number}.png", 40 * number)
+    (tmp_path / "labels.csv").write_text("photo,kind\n77.png,x\n78.png,y\n")
+    with pytest.raises(BadDataError, match=r'no table names these pictures, .* the column "kind"'):
+        read_labelled_media(tmp_path, label="kind", split="train", cut=PictureCut())
+    found = read_labelled_media(tmp_path, split="train", cut=PictureCut())
+    assert {row.label for row in found.examples} == {"a", "b"}
+    assert any(note.startswith("table labels.csv names none") for note in found.problems.to_dict()["notes"])
