@@ -100,8 +100,10 @@ class Answerer:
     @property
     def cut(self) -> Cut | None:
         """How pictures are cut, where the model reads them."""
-        sequencer = self.reader.sequencer
-        return cut_like(sequencer) if isinstance(sequencer, Patches) else None
+        if not isinstance(self.reader.sequencer, Patches):
+            return None
+        task, cut = TASKS.get(str(self.card.get("task"))), cut_like(self.reader.sequencer)
+        return cut.for_whole() if task is not None and task.reads_whole else cut
 
     def contents(self, asked: Iterable[Asked]) -> list[Content]:
         """What Python asks about, as the model reads it; BadDataError for a file that is no picture."""
@@ -339,7 +341,10 @@ def picture_of(name: str, cut: Cut) -> Pixels:
     """The file of that name as a model reads it; BadDataError with the name and the reason where it cannot be read."""
     try:
         with Path(name).open("rb") as stream:
-            return cut.array(decoded_medium(stream, cut.kind))
+            content = decoded_medium(stream, cut.kind)
+        if reason := cut.unfit(content):
+            raise BadDataError(reason)
+        return cut.array(content)
     except OSError as problem:
         raise BadDataError(f"{name} cannot be read: {problem.strerror}") from problem
     except BadDataError as problem:

@@ -136,7 +136,7 @@ def test_speech_is_written_down_column_by_column(cache: object, sounds: Path, tm
         task="speech_recognition",
         label="text",
         steps=360,
-        assign=[*ASSIGN, "training.batch_rows=8"],
+        assign=[*ASSIGN, "training.batch_rows=16"],
         quiet=True,
     )
     report = run.evaluate(sounds / "test.tsv")

@@ -47,6 +47,10 @@ class Cut(ABC):
     def fitted(self, sources: Sequence[Source], check: Check | None = None) -> Self:
         """Nothing left open: as a few files from all over say."""
 
+    def for_whole(self) -> Self:
+        """The same where nothing of it may be missed, as what is said; of pictures and clips there is none such."""
+        return self
+
     def unfit(self, content: Decoded) -> str:
         """Why it cannot be cut so, "reason: detail"; "" where it can."""
         del content

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +21,9 @@ from headwater.errors import BadDataError
 
 HIGHEST_RATE = 16_000
 LONGEST_SECONDS = 10.0
+LONGEST_WHOLE_SECONDS = 30.0
+ROOM = 1.1
+"""For recordings longer than those that were looked at."""
 FITTING_SHARE = 0.95
 """Recordings that are heard whole where no length is asked for."""
 SMALL_PATCH = 8
@@ -41,19 +44,26 @@ class SoundCut(Cut):
     seconds: float | None = None
     """Asked for instead of frames."""
     full_volume: bool = True
+    whole: bool = False
+    """Whether what is longer is unfit, instead of heard in part."""
 
     modality: ClassVar[Modality] = "audio"
     what: ClassVar[str] = "recordings"
     kind: ClassVar[Kind] = "sound"
 
     def fitted(self, sources: Sequence[Source], check: Check | None = None) -> "SoundCut":
-        """The most frequent rate, at most 16,000; as long as 95 in 100 recordings, at most ten seconds."""
+        """The most frequent rate, at most 16,000; as long as 95 in 100 recordings, at most ten seconds.
+
+        Where they have to be heard ``whole``, a tenth longer than the longest of those looked at, at most 30 seconds.
+        """
         if self.rate is not None and self.frames is not None:
             return self._checked(self.rate, self.frames)
         heard = [_recording(medium.content) for medium in some_of(sources, check)]
         rate = self.rate or min(HIGHEST_RATE, Counter(sound.rate for sound in heard).most_common(1)[0][0])
         lengths = sorted(len(sound.samples) / sound.rate for sound in heard)
         usual = min(LONGEST_SECONDS, lengths[int(FITTING_SHARE * (len(lengths) - 1))])
+        if self.whole:
+            usual = min(LONGEST_WHOLE_SECONDS, ROOM * lengths[-1])
         mel = Mel(rate, 1, self.bands)
         frames = 1 + round((self.seconds or usual) * rate / mel.step)
         return self._checked(rate, frames)
@@ -67,7 +77,23 @@ class SoundCut(Cut):
                 f"that it divides {self.bands}"
             )
         frames = max(patch, -(-frames // patch) * patch)
-        return SoundCut(rate, frames, patch, self.bands, full_volume=self.full_volume)
+        return SoundCut(rate, frames, patch, self.bands, full_volume=self.full_volume, whole=self.whole)
+
+    def for_whole(self) -> "SoundCut":
+        """A recording whose end is not heard, or whose beginning, is left out and told of."""
+        return replace(self, whole=True)
+
+    def unfit(self, content: Decoded) -> str:
+        """Longer than what is heard, where all of it has to be."""
+        if not self.whole:
+            return ""
+        sound, mel = _recording(content), self.mel
+        seconds, heard = len(sound.samples) / sound.rate, mel.samples / mel.rate
+        if seconds <= heard + 0.05:
+            return ""
+        return (
+            f"longer than the {heard:.2f} seconds that are heard (--set data.seconds): {seconds:.2f} seconds"
+        )
 
     @property
     def mel(self) -> Mel:

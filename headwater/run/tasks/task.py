@@ -72,6 +72,8 @@ class Task(ABC, Generic[S]):
     labels_are: ClassVar[LabelKind] = "class"
     needs: ClassVar[Reads] = "any"
     reads_pictures: ClassVar[bool] = False
+    reads_whole: ClassVar[bool] = False
+    """Whether nothing of a recording may be missed."""
     habits: ClassVar[Habits] = Habits()
 
     @classmethod
@@ -109,6 +111,7 @@ class Task(ABC, Generic[S]):
                 f"this task reads text, and {path} holds pictures; what they are is told by --task classification, "
                 "multi_label_classification or regression"
             )
+        cut = cut.for_whole() if cls.reads_whole else cut
         return read_labelled_media(path, label=label, split=split, labels=cls.labels_are, cut=cut)
 
     @classmethod

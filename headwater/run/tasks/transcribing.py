@@ -30,6 +30,7 @@ class TranscribingTask(MediaTextTask):
 
     head: ClassVar[str] = "tagging"
     needs: ClassVar = "both"
+    reads_whole: ClassVar = True
 
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:

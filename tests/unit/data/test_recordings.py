@@ -16,6 +16,7 @@ from transformers.audio_utils import mel_filter_bank, spectrogram
 from headwater.data import Problems
 from headwater.data.cutting import SoundCut, cut_like, cut_of
 from headwater.data.kinds import SOUNDS
+from headwater.data.labelled_media import read_labelled_media
 from headwater.data.media_pool import build_media_pool
 from headwater.data.media_tables import find_media, modality_of
 from headwater.data.readers import sounds
@@ -269,3 +270,22 @@ def test_patches_remember_how_they_listen(recordings: Path, tmp_path: Path) -> N
 
 def test_every_suffix_is_known() -> None:
     assert {".wav", ".flac", ".ogg", ".mp3"} <= set(SOUNDS)
+
+
+def test_where_all_has_to_be_heard_what_is_longer_is_left_out_and_told_of(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = ["file,text"]
+    for number, seconds in enumerate([1.0, 2.0, 12.0, 35.0]):
+        soundfile.write(tmp_path / f"{number}.wav", 0.1 * rng.normal(size=int(8_000 * seconds)), 8_000)
+        rows.append(f"{number}.wav,said {number}")
+    (tmp_path / "said.csv").write_text("\n".join(rows) + "\n")
+    asked: dict[str, Any] = {"label": "text", "split": "train"}
+    middle = read_labelled_media(tmp_path / "said.csv", cut=SoundCut(), **asked)
+    assert len(middle.examples) == 4  # of the long ones the middle
+    whole = read_labelled_media(tmp_path / "said.csv", cut=SoundCut().for_whole(), **asked)
+    assert [row.label for row in whole.examples] == ["said 0", "said 1", "said 2"]
+    (problem,) = whole.problems.first()
+    assert (problem.path, problem.detail) == (str(tmp_path / "3.wav"), "35.00 seconds")
+    assert problem.reason == "longer than the 30.07 seconds that are heard (--set data.seconds)"
+    again = cut_of(whole.facts["cut"])
+    assert again.for_whole() == again
