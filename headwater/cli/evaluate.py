@@ -27,4 +27,4 @@ def command(
     how = {"precision": opened.folder.writes or opened.folder.precision, "engine": engine}
     usual = how == {"precision": "fp32", "engine": "torch"}
     told = str(result) if usual else f"{result}\nin {how['precision']} by {engine}"
-    answer({**result.to_dict(), **how}, told, as_json=json)
+    answer({**result.to_dict(), "read_in": how}, told, as_json=json)

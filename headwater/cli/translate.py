@@ -29,10 +29,9 @@ def command(
     """Write a text from each row of a file, or of standard input, as JSON lines: with 5 beams, unless it is drawn."""
     from headwater.run.verbs import open_run
 
-    draws = any(choice is not None for choice in (temperature, top_k, top_p, min_p))
     decoding = ways.decoding(
         max_tokens=max_tokens,
-        beam=5 if beam is None and not draws else beam,
+        beam=beam,
         length_penalty=length_penalty,
         temperature=temperature,
         top_k=top_k,
@@ -46,6 +45,6 @@ def command(
     )
     print_rows(
         open_run(run, precision=precision, engine=engine).generate_rows(
-            rows, decoding, text=options.columns(text), quiet=quiet
+            rows, decoding.for_translation(), text=options.columns(text), quiet=quiet
         )
     )

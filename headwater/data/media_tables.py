@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -193,22 +193,24 @@ class _Naming:
     file: str
     split: str | None
     places: dict[str, int]
+    endings: bool
+    """Whether names have to have their endings: without, a column of numbers might be one of labels."""
 
     @classmethod
     def of(cls, source: Source, places: dict[str, int]) -> "_Naming | None":
         """Look for the column; None where there is none."""
         table = open_table(source)
         sample = [row for row in islice(table.rows(table.columns), _LOOKED_AT) if not row.problem]
-        find = partial(place_in, source.file.parent, places)
-        shares = {
-            name: sum(find(row.cells[number]) is not None for row in sample) / max(1, len(sample))
-            for number, name in enumerate(table.columns)
-        }
-        file = max(shares, key=lambda name: shares[name], default=None)
-        if file is None or shares[file] < _MATCHING:
+        endings = True
+        file = _column_of_files(table, sample, partial(place_in, source.file.parent, places))
+        if file is None:
+            endings = False
+            find = partial(place_in, source.file.parent, places, endings=False)
+            file = _column_of_files(table, sample, find, different=True)
+        if file is None:
             return None
         split = next((name for name in table.columns if says_split(name, table, sample)), None)
-        return cls(source, table, file, split, places)
+        return cls(source, table, file, split, places, endings)
 
     def rows(self, sources: Sequence[Source], problems: Problems) -> dict[int, tuple[Source, int]]:
         """The sources that rows speak of, by their place, and the number of the row."""
@@ -219,7 +221,7 @@ class _Naming:
             if row.problem:
                 problems.add(self.source.path, row.number, row.problem, row.detail)
                 continue
-            place = place_in(self.source.file.parent, self.places, row.cells[own])
+            place = place_in(self.source.file.parent, self.places, row.cells[own], endings=self.endings)
             if place is None:
                 problems.add(self.source.path, row.number, "no such file", str(row.cells[own]))
             elif place in found:
@@ -237,14 +239,33 @@ class _Naming:
         return replace(source, row=known, split=split or source.split)
 
 
-def place_in(folder: Path, places: Mapping[str, int], cell: str | None) -> int | None:
-    """Where the source stands that a cell of a table in ``folder`` names; None where there is none."""
+def _column_of_files(
+    table: Table, sample: Sequence[Row], find: Callable[[str | None], int | None], *, different: bool = False
+) -> str | None:
+    """The column most cells of which name files, no two the same where they have to be ``different``."""
+    shares: dict[str, float] = {}
+    for number, name in enumerate(table.columns):
+        cells = [row.cells[number] for row in sample]
+        if not different or len(set(cells)) == len(cells):
+            shares[name] = sum(find(cell) is not None for cell in cells) / max(1, len(cells))
+    file = max(shares, key=lambda name: shares[name], default=None)
+    return None if file is None or shares[file] < _MATCHING else file
+
+
+def place_in(
+    folder: Path, places: Mapping[str, int], cell: str | None, *, endings: bool = True
+) -> int | None:
+    """Where the source stands that a cell of a table in ``folder`` names; None where there is none.
+
+    A name in another letter case or Unicode form will do, and without ``endings`` one that lacks its own.
+    """
     if not cell:
         return None
     name = cell.strip().replace("\\", "/")
     last = PurePosixPath(name).name
     beside = (folder / name).as_posix()
-    tried = (beside, Path(os.path.normpath(beside)).as_posix(), name, last, _folded(last))
+    tried = [beside, Path(os.path.normpath(beside)).as_posix(), name, last]
+    tried += [_folded(last)] if PurePosixPath(last).suffix or not endings else []
     return next((places[key] for key in tried if key in places), None)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,9 +51,10 @@ ROWS_AT_A_TIME = 1024
 Texts = Sequence[tuple[str, ...]]
 AskedRow = Example | Problem
 """A row to answer, or the reason why it cannot be."""
-RowKind = Literal["texts", "questions", "pictures"]
+TWO = 2
+RowKind = Literal["texts", "pairs", "questions", "pictures"]
 """Texts without the blanks around them, one of which may be empty; a question and its context, as written; pictures."""
-Asked = str | Path | Sequence[str] | NDArray[Any]
+Asked = str | Path | Sequence[str] | Mapping[str, Any] | NDArray[Any]
 """What Python asks about: a text, several texts of one row, a picture or a recording as a file or as an array."""
 
 
@@ -89,13 +90,29 @@ class Answerer:
         """The text columns that the run was trained on, where it knows them."""
         return tuple(self.card["text"]) if self.card.get("text") else None
 
-    def asking(self, text: Sequence[str] | None) -> Asking:
-        """Which rows the model answers; ``text`` names other columns than it was trained on."""
+    def asking(self, text: Sequence[str] | None, *, vectors: bool = False) -> Asking:
+        """Which rows the model answers; ``text`` names other columns than it was trained on. ``vectors`` are of any."""
         if self.cut is not None:
             return Asking("pictures", cut=self.cut)
+        if vectors and self._kind == "pairs":
+            return Asking("texts", tuple(text) if text else self.text_columns)
+        return Asking(self._kind, self._columns(text))
+
+    @property
+    def _kind(self) -> RowKind:
         task = TASKS.get(str(self.card.get("task")))
-        columns = tuple(text) if text else self.text_columns
-        return Asking("texts" if task is None or task.labels_are != "answers" else "questions", columns)
+        if task is None:
+            return "texts"
+        return "questions" if task.labels_are == "answers" else "pairs" if task.compares else "texts"
+
+    def _columns(self, text: Sequence[str] | None) -> tuple[str, ...] | None:
+        columns = ((text,) if isinstance(text, str) else tuple(text)) if text else self.text_columns
+        if self._kind == "pairs" and columns and len(columns) != TWO:
+            raise UsageError(
+                f"found {len(columns)} column(s) of text ({listed(columns)}); expected two to compare: --text "
+                "FIRST,SECOND"
+            )
+        return columns
 
     @property
     def cut(self) -> Cut | None:
@@ -105,10 +122,11 @@ class Answerer:
         task, cut = TASKS.get(str(self.card.get("task"))), cut_like(self.reader.sequencer)
         return cut.for_whole() if task is not None and task.reads_whole else cut
 
-    def contents(self, asked: Iterable[Asked]) -> list[Content]:
+    def contents(self, asked: Asked | Iterable[Asked]) -> list[Content]:
         """What Python asks about, as the model reads it; BadDataError for a file that is no picture."""
+        asked = [cast(Asked, asked)] if isinstance(asked, str | Path | Mapping) else asked
         if self.cut is None:
-            return [(str(row),) if isinstance(row, str | Path) else tuple(map(str, row)) for row in asked]
+            return [self._texts_of(row) for row in asked]
         found: list[Content] = []
         for row in asked:
             if isinstance(row, str | Path):
@@ -116,6 +134,18 @@ class Answerer:
             else:
                 found.append(self.cut.array(self._given(np.asarray(row))))
         return found
+
+    def _texts_of(self, row: object) -> tuple[str, ...]:
+        """The texts of a row: one, several, or those of its columns in a mapping."""
+        if isinstance(row, Mapping):
+            known, columns = cast(Mapping[str, object], row), self.text_columns or ("text",)
+            row = [known.get(name) for name in columns]
+        texts = (row,) if isinstance(row, str | Path) else tuple(row) if isinstance(row, Iterable) else ()
+        if not texts or not all(isinstance(text, str | Path) for text in texts):
+            raise UsageError(
+                f"found the row {row!r}; expected a text, several of them, or a mapping of columns"
+            )
+        return tuple(map(str, texts))
 
     @property
     def width(self) -> int:
@@ -136,6 +166,8 @@ class Answerer:
 
     def predict(self, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """The answer to each row, as its task answers."""
+        if self._kind == "pairs" and (halves := [row for row in contents if len(row) != TWO]):
+            raise UsageError(f"found a row of {len(halves[0])} text(s); expected two to compare")
         return self._task().answers(self.reader, contents)
 
     def embed(self, contents: Sequence[Content]) -> NDArray[np.float32]:
@@ -163,7 +195,7 @@ class Answerer:
         task = self._task().in_run(RunFolder(self.path))
         given = task.read_rows(
             test,
-            text=text or task.judged_columns or self.text_columns,
+            text=self._columns(text) if text else task.judged_columns or self.text_columns,
             label=label or self._label_name(test),
             split="test",
             cut=self.cut,
@@ -354,4 +386,6 @@ def picture_of(name: str, cut: Cut) -> Pixels:
 def _missing(texts: tuple[str, ...], kind: RowKind) -> str | None:
     if kind == "questions":
         return missing_part(texts)
+    if kind == "pairs" and not (len(texts) == TWO and all(texts)):
+        return "not two texts to compare"
     return None if any(texts) else "empty text"

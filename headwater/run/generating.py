@@ -1,7 +1,7 @@
 """What a finished run writes: continuations of prompts, drawn or searched, streamed or many at a time."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ class Decoding:
     min_p: float | None = None
     repetition_penalty: float = 1.0
     no_repeat_ngram: int = 0
-    stop: tuple[str, ...] = ()
+    stop: str | tuple[str, ...] = ()
     prefix: str = ""
     seed: int = 0
 
@@ -67,22 +67,35 @@ class Decoding:
             raise UsageError(
                 f"max_tokens = {self.max_tokens}; expected a whole number from 1 to {MOST_TOKENS:,}"
             )
-        draws = [
-            name for name in ("temperature", "top_k", "top_p", "min_p") if getattr(self, name) is not None
-        ]
-        if self.beam is not None and draws:
+        if self.beam is not None and self.beam < 1:
+            raise UsageError(f"beam = {self.beam}; expected a whole number from 1")
+        if self.beam is not None and self.draws:
             raise UsageError(
-                f"beam search draws nothing, so {draws[0]} has no meaning with it; leave one of them out"
+                f"beam search draws nothing, so {self.draws[0]} has no meaning with it; leave one of them out"
             )
+
+    @property
+    def draws(self) -> tuple[str, ...]:
+        """What was asked for of a draw, by name."""
+        names = ("temperature", "top_k", "top_p", "min_p")
+        return tuple(name for name in names if getattr(self, name) is not None)
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Where a text ends before its end."""
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+
+    def for_translation(self) -> "Decoding":
+        """The same with five beams, unless beams or a draw were asked for."""
+        return replace(self, beam=BEAMS) if self.beam is None and not self.draws else self
 
     @property
     def sampling(self) -> Sampling:
         """How the next token is drawn."""
-        plain = self.temperature is None and self.top_k is None and self.top_p is None and self.min_p is None
         return Sampling(
             temperature=DEFAULT_TEMPERATURE if self.temperature is None else self.temperature,
             top_k=self.top_k,
-            top_p=DEFAULT_TOP_P if plain else self.top_p,
+            top_p=self.top_p if self.draws else DEFAULT_TOP_P,
             min_p=self.min_p,
             repetition_penalty=self.repetition_penalty,
             no_repeat_ngram=self.no_repeat_ngram,
@@ -243,7 +256,9 @@ class Author:
 
     def _told(self, best: Hypothesis, most: int, decoding: Decoding) -> dict[str, Any]:
         text = self.reader.tokenizer.decode(best.tokens)
-        cut = min((place for stop in decoding.stop if stop and (place := text.find(stop)) >= 0), default=None)
+        cut = min(
+            (place for stop in decoding.stops if stop and (place := text.find(stop)) >= 0), default=None
+        )
         return {
             "text": (decoding.prefix if self.reads_sources else "") + text[:cut],
             "tokens": len(best.tokens),
@@ -287,7 +302,7 @@ class Author:
             padding=self.reader.tokenizer.pad,
             most=self._most(prompts, decoding),
             pieces=self.reader.tokenizer.pieces,
-            stops=decoding.stop,
+            stops=decoding.stops,
         )
 
 

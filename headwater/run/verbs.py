@@ -69,12 +69,12 @@ class Run:
         """What the run is, how far it is, how good."""
         return summary_of(self.folder)
 
-    def predict(self, rows: Sequence[Asked]) -> list[dict[str, Any]]:
+    def predict(self, rows: Asked | Sequence[Asked]) -> list[dict[str, Any]]:
         """The answer to each text, pair of texts or picture (a file, or an array), as its task answers."""
         answerer = self._answerer()
         return list(answerer.predict(answerer.contents(rows)))
 
-    def embed(self, rows: Sequence[Asked]) -> NDArray[np.float32]:
+    def embed(self, rows: Asked | Sequence[Asked]) -> NDArray[np.float32]:
         """One vector a text or picture: the mean of its last hidden states. Shape (rows, width)."""
         answerer = self._answerer(_file_in(rows))
         return answerer.embed(answerer.contents(rows))
@@ -111,7 +111,7 @@ class Run:
     ) -> Iterator[dict[str, Any]]:
         """The vector of each row of a file, or of standard input."""
         answerer, problems = self._answerer(rows), Problems()
-        for part in self._watched_rows(answerer, rows, text, problems, quiet):
+        for part in self._watched_rows(answerer, rows, text, problems, quiet, vectors=True):
             vectors = answerer.embed(contents_of(part))
             yield from with_errors(
                 part, ({"vector": [round(float(number), 6) for number in vector]} for vector in vectors)
@@ -127,7 +127,7 @@ class Run:
             out.parent.mkdir(parents=True, exist_ok=True)
         problems = Problems()
         vectors = np.zeros((0, answerer.width), np.float32)
-        for part in self._watched_rows(answerer, rows, text, problems, quiet):
+        for part in self._watched_rows(answerer, rows, text, problems, quiet, vectors=True):
             vectors = np.concatenate([vectors, answerer.embed(contents_of(part))])
         with storage(out), out.open("wb") as file:
             np.save(file, vectors)
@@ -156,6 +156,7 @@ class Run:
     ) -> list[dict[str, Any]]:
         """A continuation of each prompt: its text, how many tokens it has, and whether it came to its own end."""
         author, decoding = Author.load(self.folder), decoding or Decoding()
+        prompts = [prompts] if isinstance(prompts, str) else prompts
         with Progress(quiet=quiet) as progress:
             for remark in author.remarks(prompts, decoding):
                 progress.say(remark)
@@ -181,7 +182,7 @@ class Run:
         self, texts: Sequence[str], decoding: Decoding | None = None, *, quiet: bool = True
     ) -> list[str]:
         """What is written from each text: by five beams where nothing else is asked for."""
-        answers = self.generate(texts, decoding or Decoding(beam=5), quiet=quiet)
+        answers = self.generate(texts, (decoding or Decoding()).for_translation(), quiet=quiet)
         return [answer["text"] for answer in answers]
 
     def stream(self, prompt: str, decoding: Decoding | None = None) -> Iterator[str]:
@@ -223,13 +224,20 @@ class Run:
         refuse_unanswered(problems)
 
     def _watched_rows(
-        self, answerer: Answerer, rows: str, text: Sequence[str] | None, problems: Problems, quiet: bool
+        self,
+        answerer: Answerer,
+        rows: str,
+        text: Sequence[str] | None,
+        problems: Problems,
+        quiet: bool,
+        *,
+        vectors: bool = False,
     ) -> Iterator[list[AskedRow]]:
         """A file's rows, about a thousand at a time, with progress on standard error."""
         done = 0
         with Progress(quiet=quiet) as progress:
             progress.stage("rows")
-            for part in read_rows(rows, answerer.asking(text), problems):
+            for part in read_rows(rows, answerer.asking(text, vectors=vectors), problems):
                 yield part
                 done += len(part)
                 progress.update(done)
@@ -363,9 +371,10 @@ def _sweep(folder: RunFolder) -> None:
     CheckpointFolder(folder.checkpoints).sweep()
 
 
-def _file_in(rows: Sequence[Asked]) -> Path | None:
+def _file_in(rows: Asked | Sequence[Asked]) -> Path | None:
     """A file among the rows that Python asks about: what it is tells which side of a pair they are."""
-    names = (Path(row) for row in rows if isinstance(row, str | Path) and len(str(row)) < LONGEST_NAME)
+    every = [rows] if isinstance(rows, str | Path) else rows
+    names = (Path(row) for row in every if isinstance(row, str | Path) and len(str(row)) < LONGEST_NAME)
     return next((name for name in names if name.is_file()), None)
 
 

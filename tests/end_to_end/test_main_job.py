@@ -11,7 +11,7 @@ import transformers
 
 import headwater as hw
 from headwater.cli.app import main
-from headwater.errors import BadDataError
+from headwater.errors import BadDataError, UsageError
 from headwater.evaluation.metrics import ClassificationReport
 from headwater.experiments.arms import starting_points
 from headwater.experiments.experiment import Question
@@ -117,6 +117,16 @@ def test_the_shipped_model_gives_transformers_the_same_logits(pretrained: hw.Run
     torch.testing.assert_close(mine[layout.real], logits[layout.real], rtol=0, atol=1e-5)
 
 
+def test_one_text_is_one_row_and_a_mapping_is_read_by_its_columns(finetuned: hw.Run) -> None:
+    text = "a boat and a rope"
+    (answer,) = finetuned.predict(text)
+    assert finetuned.predict([{"id": 1, "text": text, "label": "x"}]) == [answer]
+    assert finetuned.embed(text).shape[0] == 1
+    for wrong in (None, 3, [], {"id": 1}):
+        with pytest.raises(UsageError, match="expected a text, several of them, or a mapping of columns"):
+            finetuned.predict([wrong])  # pyright: ignore[reportArgumentType]
+
+
 def test_predictions_are_the_same_from_python_and_from_the_command_line(
     finetuned: hw.Run, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,7 +181,7 @@ def test_evaluate_prints_one_json_object(
 ) -> None:
     found = json.loads(headwater(capsys, "evaluate", finetuned.path, workplace / "test.csv", "--json"))
     assert set(found["accuracy"]) == {"value", "low", "high"}
-    assert (found["precision"], found["engine"]) == ("fp32", "torch")
+    assert found["read_in"] == {"precision": "fp32", "engine": "torch"}
     told = headwater(capsys, "evaluate", finetuned.path, workplace / "test.csv", "--precision", "bf16")
     assert told.endswith("in bf16 by torch\n")
 

@@ -1,6 +1,7 @@
 """Pairs of texts that people found more or less alike: learnt, judged, asked, and searched with the same vectors."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 import transformers
 
 import headwater as hw
+from headwater.errors import UsageError
+from tests.end_to_end.conftest import Seen
 
 COLOURS = ("red", "green", "blue", "white", "black", "yellow")
 ANIMALS = ("fox", "heron", "badger", "otter", "mole", "stoat")
@@ -75,6 +78,25 @@ def test_the_answer_is_the_cosine_of_the_vectors_that_transformers_gives_too(jud
     with torch.no_grad():
         states = [model(**words(text, return_tensors="pt")).last_hidden_state[0].mean(0) for text in pair]
     assert float(torch.cosine_similarity(*states, dim=0)) == pytest.approx(cosine, abs=1e-5)
+
+
+def test_half_a_pair_is_no_row(judge: hw.Run, files: dict[str, Path], told: Callable[..., Seen]) -> None:
+    seen = told(
+        "",
+        "predict",
+        judge.path,
+        "-",
+        "--quiet",
+        stdin=b'a red fox\n{"first": "a fox", "second": "a mole"}\n',
+    )
+    first, second = map(json.loads, seen.out.splitlines())
+    assert first == {"row": 1, "error": "not two texts to compare"}
+    assert set(second) == {"value"}
+    assert seen.code == 65
+    for ask in (lambda: judge.predict(["a red fox"]), lambda: judge.evaluate(files["test"], text=["first"])):
+        with pytest.raises(UsageError, match="expected two to compare"):
+            ask()
+    assert judge.predict({"second": "a mole", "first": "a fox"}) == judge.predict([("a fox", "a mole")])
 
 
 def test_search_finds_by_the_same_vectors(judge: hw.Run, tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_ctranslate2_writes_the_same(
     assert found["bleu"]["value"] > 80
     assert found["chrf"]["value"] > 80
     assert found["chrf_signature"].startswith("nrefs:1|case:mixed|eff:yes|nc:6|nw:0")
-    assert (found["precision"], found["engine"]) == ("int8", "ctranslate2")
+    assert found["read_in"] == {"precision": "int8", "engine": "ctranslate2"}
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,7 @@ class PairClassificationTask(ClassificationTask):
     """One label for two texts that are read side by side: [CLS] first [SEP] second [SEP]."""
 
     reads_pictures: ClassVar[bool] = False
+    compares: ClassVar[bool] = True
 
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:

@@ -125,6 +125,7 @@ class PairRegressionTask(RegressionTask):
     """One number for two texts that are read side by side."""
 
     reads_pictures: ClassVar[bool] = False
+    compares: ClassVar[bool] = True
 
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:

@@ -35,6 +35,7 @@ class SimilarityTask(VectorTask[Tokenizer]):
     high: float
 
     labels_are: ClassVar = "number"
+    compares: ClassVar = True
     habits: ClassVar[Habits] = Habits(parts=1)
 
     @classmethod

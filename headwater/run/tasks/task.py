@@ -72,6 +72,8 @@ class Task(ABC, Generic[S]):
     labels_are: ClassVar[LabelKind] = "class"
     needs: ClassVar[Reads] = "any"
     reads_pictures: ClassVar[bool] = False
+    compares: ClassVar[bool] = False
+    """Whether a row is two texts."""
     reads_whole: ClassVar[bool] = False
     """Whether nothing of a recording may be missed."""
     habits: ClassVar[Habits] = Habits()

@@ -145,3 +145,12 @@ def test_a_label_that_no_table_can_give_is_refused_and_such_a_table_is_told_of(t
     found = read_labelled_media(tmp_path, split="train", cut=PictureCut())
     assert {row.label for row in found.examples} == {"a", "b"}
     assert any(note.startswith("table labels.csv names none") for note in found.problems.to_dict()["notes"])
+
+
+def test_a_column_of_numbers_is_no_column_of_files_that_are_called_so(tmp_path: Path) -> None:
+    for number in range(4):
+        picture(tmp_path / f"{number}.png", 40 * number)
+    rows = [f"{number % 2},{number}.png" for number in range(8)]  # half of the files are not there
+    (tmp_path / "labels.csv").write_text("\n".join(["digit,photo", *rows]) + "\n")
+    found = read_labelled_media(tmp_path, cut=PictureCut())
+    assert (found.label_column, [row.label for row in found.examples]) == ("digit", ["0", "1"] * 2)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from headwater.data.tokenizer import Tokenizer
+from headwater.errors import UsageError
 from headwater.interchange import CompiledPen
 from headwater.models import Model, build_model, decoder_settings, encoder_decoder_settings, gpt2_settings
 from headwater.run.generating import Author, Decoding
@@ -116,3 +117,12 @@ def test_a_beam_that_a_string_ends_counts_and_scores_what_stands_before_it(make:
     assert searched["tokens"] < whole["tokens"]
     assert not searched["ended"]
     assert searched["score"] != whole["score"]
+
+
+def test_a_translation_has_five_beams_unless_something_else_is_asked_for() -> None:
+    assert Decoding(max_tokens=20, stop="x").for_translation() == Decoding(max_tokens=20, stop="x", beam=5)
+    for asked in (Decoding(beam=2), Decoding(temperature=0.0), Decoding(top_p=0.5)):
+        assert asked.for_translation() == asked
+    assert Decoding(stop="fan").stops == ("fan",)
+    with pytest.raises(UsageError, match="beam = 0; expected a whole number from 1"):
+        Decoding(beam=0)
