@@ -27,9 +27,8 @@ BASE = {"kind": "finetune", "data": {"paths": ["gain"]}, "training": {"schedule"
 def cell_settings(assign: Sequence[str]) -> RunSettings:
     """The settings that all cells begin with; SettingsError for one that none of them would hear."""
     asked = assignments(list(assign))
-    settings = RunSettings.from_mapping(
-        merged(BASE, asked)
-    )  # what there is not, and wrong values, are said first
+    # What there is not, and wrong values, are said first.
+    settings = RunSettings.from_mapping(merged(BASE, asked))
     if strange := [name for name in _names(asked) if name not in HEARD]:
         raise SettingsError(
             f"{strange[0]} is not a setting of gain, which trains every arm alike; leave it out, or choose among "

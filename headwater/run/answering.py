@@ -51,7 +51,8 @@ ROWS_AT_A_TIME = 1024
 Texts = Sequence[tuple[str, ...]]
 AskedRow = Example | Problem
 """A row to answer, or the reason why it cannot be."""
-TWO = 2
+PAIR = 2
+"""Texts of a row that are compared."""
 RowKind = Literal["texts", "pairs", "questions", "pictures"]
 """Texts without the blanks around them, one of which may be empty; a question and its context, as written; pictures."""
 Asked = str | Path | Sequence[str] | Mapping[str, Any] | NDArray[Any]
@@ -99,15 +100,18 @@ class Answerer:
         return Asking(self._kind, self._columns(text))
 
     @property
+    def _known_task(self) -> type[Task[Any]] | None:
+        return TASKS.get(str(self.card.get("task")))
+
+    @property
     def _kind(self) -> RowKind:
-        task = TASKS.get(str(self.card.get("task")))
-        if task is None:
+        if (task := self._known_task) is None:
             return "texts"
         return "questions" if task.labels_are == "answers" else "pairs" if task.compares else "texts"
 
     def _columns(self, text: Sequence[str] | None) -> tuple[str, ...] | None:
         columns = ((text,) if isinstance(text, str) else tuple(text)) if text else self.text_columns
-        if self._kind == "pairs" and columns and len(columns) != TWO:
+        if self._kind == "pairs" and columns and len(columns) != PAIR:
             raise UsageError(
                 f"found {len(columns)} column(s) of text ({listed(columns)}); expected two to compare: --text "
                 "FIRST,SECOND"
@@ -119,7 +123,7 @@ class Answerer:
         """How pictures are cut, where the model reads them."""
         if not isinstance(self.reader.sequencer, Patches):
             return None
-        task, cut = TASKS.get(str(self.card.get("task"))), cut_like(self.reader.sequencer)
+        task, cut = self._known_task, cut_like(self.reader.sequencer)
         return cut.for_whole() if task is not None and task.reads_whole else cut
 
     def contents(self, asked: Asked | Iterable[Asked]) -> list[Content]:
@@ -166,7 +170,7 @@ class Answerer:
 
     def predict(self, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """The answer to each row, as its task answers."""
-        if self._kind == "pairs" and (halves := [row for row in contents if len(row) != TWO]):
+        if self._kind == "pairs" and (halves := [row for row in contents if len(row) != PAIR]):
             raise UsageError(f"found a row of {len(halves[0])} text(s); expected two to compare")
         return self._task().answers(self.reader, contents)
 
@@ -386,6 +390,6 @@ def picture_of(name: str, cut: Cut) -> Pixels:
 def _missing(texts: tuple[str, ...], kind: RowKind) -> str | None:
     if kind == "questions":
         return missing_part(texts)
-    if kind == "pairs" and not (len(texts) == TWO and all(texts)):
+    if kind == "pairs" and not (len(texts) == PAIR and all(texts)):
         return "not two texts to compare"
     return None if any(texts) else "empty text"

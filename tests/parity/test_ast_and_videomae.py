@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from headwater.data.sequencers.patches import Film, Patches, film_strip
-from headwater.models import PatchSettings, TransformerSettings, build_model
+from headwater.models import PatchSettings, TransformerSettings, build_model, picture_settings
 from headwater.models.layouts import vit
 from headwater.models.layouts.names import from_published
 from headwater.nn.positions import sinusoids
@@ -27,22 +27,8 @@ SHAPE: dict[str, Any] = {
 
 
 def ours(patches: PatchSettings, **changed: Any) -> TransformerSettings:
-    settings = TransformerSettings(
-        vocabulary_size=0,
-        pad_token=None,
-        width=32,
-        depth=2,
-        num_heads=2,
-        feed_forward_width=48,
-        feed_forward="gelu",
-        norm="layer",
-        norm_epsilon=1e-12,
-        linear_bias=True,
-        positions="learned",
-        max_length=patches.count + 1,
-        patches=patches,
-    )
-    return replace(settings, **changed)
+    shape: dict[str, Any] = {"width": 32, "depth": 2, "num_heads": 2, "feed_forward_width": 48}
+    return replace(picture_settings("nano", patches), norm_epsilon=1e-12, **shape, **changed)
 
 
 def saved(model: torch.nn.Module, folder: Path) -> dict[str, Tensor]:
