@@ -23,7 +23,13 @@ from headwater.cli import (
     translate,
 )
 from headwater.cli.parsing import Verb, Verbs
-from headwater.errors import HeadwaterError, InterruptedRunError, StorageError, TrainingStoppedError
+from headwater.errors import (
+    HeadwaterError,
+    InterruptedRunError,
+    StorageError,
+    TrainingStoppedError,
+    UsageError,
+)
 
 VERBS = {
     "demo": demo.command,
@@ -42,6 +48,12 @@ VERBS = {
 }
 
 INTERRUPTED = InterruptedRunError.exit_code
+_GOES_ON = "a run goes on from its last checkpoint: headwater resume RUN"
+_LEFT = {
+    **dict.fromkeys(("pretrain", "finetune", "resume"), _GOES_ON),
+    "gain": "cells that were finished are kept: the same command goes on",
+}
+_LEFT_ELSE = "what was printed stands"
 # torch says it with a RuntimeError, in these words on a CPU and on a GPU.
 _memory_words = re.compile(r"can't allocate memory|out of memory", re.IGNORECASE)
 
@@ -85,13 +97,12 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1 or "HEADWATER_DEBUG" in os.environ
     try:
+        _refuse_what_is_no_text(arguments)
         app(arguments, prog_name="headwater")
     except SystemExit as end:
         if end.code == INTERRUPTED:  # typer ends so, without a word, after a KeyboardInterrupt
-            typer.echo(
-                "headwater: stopped at once by Ctrl-C; a run goes on from its last checkpoint: headwater resume RUN",
-                err=True,
-            )
+            verb = next((argument for argument in arguments if not argument.startswith("-")), "")
+            typer.echo(f"headwater: stopped at once by Ctrl-C; {_LEFT.get(verb, _LEFT_ELSE)}", err=True)
         raise
     except Exception as problem:
         if debug:
@@ -99,6 +110,13 @@ def main() -> None:
         sentence, exit_code = _in_words(problem)
         typer.echo(f"headwater: {sentence}", err=True)
         sys.exit(exit_code)
+
+
+def _refuse_what_is_no_text(arguments: list[str]) -> None:
+    """UnicodeEncodeError for an argument that is neither text nor the name of a file."""
+    for argument in arguments:
+        if not os.path.exists(argument):  # noqa: PTH110 (texts may be longer than Path takes)
+            argument.encode()
 
 
 def _in_words(problem: Exception) -> tuple[str, int]:
@@ -110,6 +128,11 @@ def _in_words(problem: Exception) -> tuple[str, int]:
             "the memory is full; expected room for the model and one batch: lower --set training.batch_tokens, "
             f"choose a smaller --size, or give the process more ({_first_line(problem)})"
         ), TrainingStoppedError.exit_code
+    if isinstance(problem, UnicodeEncodeError):
+        return (
+            f"a name or text given holds bytes that are not UTF-8 ({_first_line(problem)}); rename the file or folder, "
+            "or write the text anew"
+        ), UsageError.exit_code
     if isinstance(problem, OSError):
         return (
             f"the system refused: {problem}; make room or give access there, then run the same command again"

@@ -17,19 +17,19 @@ def command(
         Path | None, typer.Option("--out", help="Write a numpy array here instead: vectors.npy.")
     ] = None,
     text: options.Text = None,
+    encoding: options.Encoding = None,
     precision: options.Precision = "fp32",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Embed each row of a file, or of standard input: JSON lines, or an array with --out."""
+    from headwater.data.encodings import encoding_named
     from headwater.run.verbs import open_run
 
-    if out is None:
-        print_rows(
-            open_run(run, precision=precision).embed_rows(rows, text=options.columns(text), quiet=quiet)
-        )
-        return
-    written = open_run(run, precision=precision).embed_file(
-        rows, out, text=options.columns(text), quiet=quiet
-    )
+    opened, columns = open_run(run, precision=precision), options.columns(text)
+    with encoding_named(encoding):
+        if out is None:
+            print_rows(opened.embed_rows(rows, text=columns, quiet=quiet))
+            return
+        written = opened.embed_file(rows, out, text=columns, quiet=quiet)
     answer(written, f"{written['rows']} vectors of {written['width']} numbers in {out}", as_json=json)

@@ -23,6 +23,7 @@ def command(
         ),
     ] = None,
     text: options.Text = None,
+    encoding: options.Encoding = None,
     label: options.Label = None,
     validation: options.Validation = None,
     template: Annotated[
@@ -62,6 +63,7 @@ def command(
         assign=set_ or (),
         quiet=quiet,
         text=options.columns(text),
+        encoding=encoding,
         label=label,
         validation=validation,
         template=template,

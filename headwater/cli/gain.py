@@ -21,6 +21,7 @@ def command(
         ),
     ] = "classification",
     text: options.Text = None,
+    encoding: options.Encoding = None,
     label: options.Label = None,
     validation: options.Validation = None,
     shifted_test: Annotated[
@@ -55,24 +56,26 @@ def command(
     quiet: options.Quiet = False,
 ) -> None:
     """Measure RUN against scratch, recurrent and convolutional arms and a linear floor."""
+    from headwater.data.encodings import encoding_named
     from headwater.experiments.gain import gain
 
-    result = gain(
-        run,
-        train,
-        test=test,
-        task=task,
-        text=options.columns(text),
-        label=label,
-        validation=validation,
-        shifted_test=shifted_test,
-        budgets=budgets,
-        arms=arms,
-        seeds=seeds,
-        rates=rates,
-        minutes=minutes,
-        assign=set_ or (),
-        out=out,
-        quiet=quiet,
-    )
+    with encoding_named(encoding):
+        result = gain(
+            run,
+            train,
+            test=test,
+            task=task,
+            text=options.columns(text),
+            label=label,
+            validation=validation,
+            shifted_test=shifted_test,
+            budgets=budgets,
+            arms=arms,
+            seeds=seeds,
+            rates=rates,
+            minutes=minutes,
+            assign=set_ or (),
+            out=out,
+            quiet=quiet,
+        )
     answer(result.to_dict(), str(result), as_json=json)

@@ -38,6 +38,7 @@ def command(
     no_repeat_ngram: ways.NoRepeatNgram = 0,
     stop: ways.Stop = None,
     text: options.Text = None,
+    encoding: options.Encoding = None,
     seed: options.Seed = None,
     precision: options.WritingPrecision = "fp32",
     engine: options.Engine = "torch",
@@ -51,6 +52,7 @@ def command(
         )
     if samples is not None and samples < 1:
         raise UsageError(f"samples = {samples}; expected 1 or more")
+    from headwater.data.encodings import encoding_named
     from headwater.run.verbs import open_run
 
     if out is not None:
@@ -101,19 +103,17 @@ def command(
     )
     opened = open_run(run, precision=precision, engine=engine)
     if prompt is None:
-        print_rows(opened.generate_rows(str(rows), decoding, text=options.columns(text), quiet=quiet))
+        with encoding_named(encoding):
+            print_rows(opened.generate_rows(str(rows), decoding, text=options.columns(text), quiet=quiet))
     elif stream:
         pieces = opened.stream(prompt, decoding)
         begun = next(pieces, "")  # what cannot be written is known by now, and nothing is shown yet
-        for part in chain([prompt, begun], pieces, ["\n"]):
+        for part in chain([prompt] if opened.goes_on else [], [begun], pieces, ["\n"]):
             piece(part)
     else:
         written = opened.generate([prompt] * (samples or 1), decoding, quiet=quiet)
-        answer(
-            {"texts": written},
-            "\n\n".join(f"{one['prompt']}{one['text']}" for one in written),
-            as_json=json,
-        )
+        before = prompt if opened.goes_on else ""
+        answer({"texts": written}, "\n\n".join(f"{before}{one['text']}" for one in written), as_json=json)
 
 
 def _refuse_for_rows(given: dict[str, Any]) -> None:

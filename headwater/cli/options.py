@@ -65,6 +65,12 @@ Text = Annotated[
     str | None,
     typer.Option("--text", help="The text column, or several: title,text. Of events: user,item,time."),
 ]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding", help="Of texts and tables that are not UTF-8: cp1252, shift_jis; else guessed."
+    ),
+]
 Label = Annotated[str | None, typer.Option("--label", help="The label column.")]
 Validation = Annotated[
     Path | None, typer.Option("--validation", help="A labelled file to choose settings on.")

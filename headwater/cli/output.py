@@ -22,8 +22,7 @@ def answer(value: Mapping[str, Any], text: str, *, as_json: bool) -> None:
 def rows(values: Iterable[Mapping[str, Any]]) -> None:
     """Print the JSON lines of a verb that streams rows."""
     for value in values:
-        _write(json.dumps(value, ensure_ascii=False) + "\n")
-    _write("", flush=True)
+        _write(json.dumps(value, ensure_ascii=False) + "\n", flush=True)  # whoever asks may wait for it
 
 
 def piece(text: str) -> None:

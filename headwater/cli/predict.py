@@ -8,11 +8,15 @@ def command(
     run: options.TrainedRun,
     rows: options.Rows = "-",
     text: options.Text = None,
+    encoding: options.Encoding = None,
     precision: options.Precision = "fp32",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Answer each row of a file, or of standard input, as JSON lines."""
+    from headwater.data.encodings import encoding_named
     from headwater.run.verbs import open_run
 
-    print_rows(open_run(run, precision=precision).predict_rows(rows, text=options.columns(text), quiet=quiet))
+    opened = open_run(run, precision=precision)
+    with encoding_named(encoding):
+        print_rows(opened.predict_rows(rows, text=options.columns(text), quiet=quiet))

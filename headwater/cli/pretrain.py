@@ -25,6 +25,7 @@ def command(
     steps: options.Steps = None,
     minutes: options.Minutes = None,
     text: options.Text = None,
+    encoding: options.Encoding = None,
     pair: Annotated[
         str | None,
         typer.Option("--pair", help="What belongs together: image,text; or columns: audio=wav,image=row."),
@@ -67,6 +68,7 @@ def command(
         steps=steps,
         minutes=minutes,
         text=options.columns(text),
+        encoding=encoding,
         pair=options.columns(pair),
         weights=options.numbers("--weights", weights),
         hold_out=hold_out,

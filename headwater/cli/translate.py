@@ -20,6 +20,7 @@ def command(
     stop: ways.Stop = None,
     prefix: ways.Prefix = "",
     text: options.Text = None,
+    encoding: options.Encoding = None,
     seed: options.Seed = None,
     precision: options.WritingPrecision = "fp32",
     engine: options.Engine = "torch",
@@ -27,6 +28,7 @@ def command(
     quiet: options.Quiet = False,
 ) -> None:
     """Write a text from each row of a file, or of standard input, as JSON lines: with 5 beams, unless it is drawn."""
+    from headwater.data.encodings import encoding_named
     from headwater.run.verbs import open_run
 
     decoding = ways.decoding(
@@ -43,8 +45,6 @@ def command(
         prefix=prefix,
         seed=seed or 0,
     )
-    print_rows(
-        open_run(run, precision=precision, engine=engine).generate_rows(
-            rows, decoding.for_translation(), text=options.columns(text), quiet=quiet
-        )
-    )
+    opened, columns = open_run(run, precision=precision, engine=engine), options.columns(text)
+    with encoding_named(encoding):
+        print_rows(opened.generate_rows(rows, decoding.for_translation(), text=columns, quiet=quiet))

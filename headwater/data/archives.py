@@ -8,10 +8,13 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol, TypeVar
 
 import pyarrow  # pyright: ignore[reportMissingTypeStubs]
+
+from headwater.data.encodings import of_sample
 
 pa: Any = pyarrow  # it ships no types
 Item = TypeVar("Item")
@@ -24,6 +27,7 @@ SMALL = 1 << 26
 """Bytes that any archive may unpack to."""
 _MAX_DIRECTORY_BYTES = 1 << 25
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_NAME_IS_UTF8 = 0x800
 _END_RECORD = b"PK\x05\x06"
 
 READ_FAILURES: tuple[type[Exception], ...] = (
@@ -91,7 +95,23 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         raise zipfile.BadZipFile(
             f"its directory takes {size:,} bytes; at most {_MAX_DIRECTORY_BYTES:,} are read"
         )
-    return zipfile.ZipFile(path)
+    archive = zipfile.ZipFile(path)
+    if (codec := _codec_of_names(archive)) is None:
+        return archive
+    archive.close()
+    return zipfile.ZipFile(path, metadata_encoding=codec)
+
+
+def _codec_of_names(archive: zipfile.ZipFile) -> str | None:
+    """What names are in that do not say so themselves, as on machines whose own encoding is not UTF-8.
+
+    Without a mark zipfile reads them as the first PC did (CP437).
+    """
+    names = (member.filename for member in archive.infolist() if not member.flag_bits & _NAME_IS_UTF8)
+    foreign = [name for name in islice(names, MAX_MEMBERS) if not name.isascii()]
+    if not foreign:
+        return None
+    return of_sample("\n".join(foreign).encode("cp437")).codec
 
 
 def member_problems(archive: zipfile.ZipFile, packed_size: int) -> dict[str, str]:

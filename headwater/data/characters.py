@@ -5,7 +5,9 @@ Every character is of exactly one kind, written as explicit ranges, so that the 
 """
 
 import re
+import unicodedata
 from enum import IntEnum
+from functools import cache
 
 
 class Kind(IntEnum):
@@ -88,6 +90,17 @@ _BORDER = re.compile(
 def kind_of(character: str) -> Kind:
     """The kind of one character."""
     return next((kind for pattern, kind in _KINDS if pattern.match(character)), Kind.LETTER)
+
+
+@cache
+def marks() -> str:
+    """What joins the letters of a word and is no letter itself, as the inside of a character class.
+
+    The vowel signs of Indic scripts, vowels and doublings of Arabic and Hebrew, joiners: ``\\w`` leaves them out, and
+    a word of these scripts falls apart at each of them.
+    """
+    found = (chr(code) for code in range(0x300, 0x20000) if unicodedata.category(chr(code)) in ("Mn", "Mc"))
+    return "\u200c\u200d" + "".join(found)
 
 
 def slices(text: str, size: int) -> list[str]:

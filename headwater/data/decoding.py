@@ -1,12 +1,12 @@
-"""From bytes to lines of text: which encoding a file is in, and its lines in constant memory."""
+"""From bytes to lines of text, in constant memory."""
 
 import codecs
 import io
-import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from headwater.data.archives import until_damage
+from headwater.data.encodings import Encoding, marked_encoding, named_encoding, of_sample
 
 SAMPLE_BYTES = 1 << 20
 _ASCII_SCAN_BYTES = 1 << 26
@@ -24,24 +24,6 @@ def _mark(error: UnicodeError) -> tuple[str, int]:
 
 codecs.register_error("headwater.mark", _mark)
 
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its first half
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_usual = re.compile("[\t\n\r -~\u00a0-\u04ff\u2010-\u2030\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef]")
-_two_bytes = re.compile(rb"[\x81-\xfe][\x30-\x39][\x81-\xfe][\x30-\x39]|[\x81-\xfe][\x40-\x7e\x80-\xfe]")
-_two_high_bytes = re.compile(rb"[\xa1-\xf7][\xa1-\xfe]")
-
-
-class Encoding(NamedTuple):
-    """A codec and what spoke for it."""
-
-    codec: str
-    evidence: str
-
 
 class Piece(NamedTuple):
     """A line, or one part of a line that is longer than the limit."""
@@ -53,20 +35,20 @@ class Piece(NamedTuple):
 
 
 def sniff_encoding(stream: BinaryIO) -> Encoding:
-    """Decide from the first mebibyte that holds more than ASCII (at most 64 MiB are searched)."""
+    """What the bytes themselves say, else what the user says; of the first mebibyte that holds more than ASCII.
+
+    At most 64 MiB are searched.
+    """
     blocks = _blocks(stream)
     head = next(blocks, b"")
-    for mark, codec in _BOMS:
-        if head.startswith(mark):
-            return Encoding(codec, "byte order mark")
-    if codec := _utf16_without_mark(head):
-        return Encoding(codec, "distribution of its bytes")
+    if marked := marked_encoding(head):
+        return marked
     sample, seen = head, len(head)
     while sample.isascii() and seen < _ASCII_SCAN_BYTES and (more := next(blocks, b"")):
         sample, seen = more, seen + len(more)
     if sample.isascii():
-        return Encoding("utf-8", "only ASCII seen")
-    return _from_lines(sample)
+        return named_encoding() or Encoding("utf-8", "only ASCII seen")
+    return of_sample(sample)
 
 
 def read_pieces(stream: BinaryIO, codec: str, limit: int) -> Iterator[Piece]:
@@ -116,57 +98,3 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
             yield bytes(block)
             block.clear()
     yield bytes(block)
-
-
-def _utf16_without_mark(head: bytes) -> str | None:
-    head = head[: len(head) // 2 * 2]
-    if len(head) < 4:
-        return None
-    for codec, high in (("utf-16-le", head[1::2]), ("utf-16-be", head[0::2])):
-        low = head[0::2] if codec == "utf-16-le" else head[1::2]
-        if high.count(0) > 0.3 * len(high) and low.count(0) < 0.05 * len(low):
-            return codec
-    if not _is_utf8(head):
-        for codec in ("utf-16-le", "utf-16-be"):
-            text = head.decode(codec, "replace")
-            if len(_usual.findall(text)) > 0.9 * len(text):
-                return codec
-    return None
-
-
-def _is_utf8(sample: bytes) -> bool:
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample)  # not final: the sample may cut a character
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _from_lines(sample: bytes) -> Encoding:
-    """UTF-8 or GB18030, by what most lines with bytes beyond ASCII are."""
-    if _is_utf8(sample):
-        return Encoding("utf-8", "valid UTF-8")
-    lines = [line for line in sample.split(b"\n") if not line.isascii()]
-    other = [line for line in lines if not _is_utf8(line)]
-    chinese = [line for line in other if _decodes(line, "gb18030")]
-    if len(chinese) > len(lines) / 2 and _has_common_characters(b"\n".join(chinese)):
-        return Encoding("gb18030", f"{len(chinese):,} of {len(lines):,} sampled lines")
-    return Encoding("utf-8", f"{len(lines) - len(other):,} of {len(lines):,} sampled lines")
-
-
-def _decodes(line: bytes, codec: str) -> bool:
-    try:
-        line.decode(codec)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _has_common_characters(lines: bytes) -> bool:
-    """Mostly the common characters of GB18030, whose two bytes are both high.
-
-    Without this test a French text in Windows-1252 would pass as rare Chinese characters.
-    """
-    pairs = _two_bytes.findall(lines)
-    common = sum(_two_high_bytes.match(pair) is not None for pair in pairs)
-    return common > 0.8 * len(pairs)

@@ -18,8 +18,9 @@ class Example(NamedTuple):
     """One row, document or picture, and where it came from.
 
     ``texts`` stand in the order of the text columns; a picture has none, but ``pixels`` (H, W, K), and the ``digest``
-    of what they were before they were brought to this size. ``row`` counts from 1: the data row of a table (the
-    header is not counted), the line of a plain text file where the document begins, the picture of an array.
+    of what they were before they were brought to this size. A history has an ``owner``. ``row`` counts from 1: the data
+    row of a table (the header is not counted), the line of a plain text file where the document begins, the picture of
+    an array.
     """
 
     texts: tuple[str, ...]
@@ -28,6 +29,7 @@ class Example(NamedTuple):
     row: int
     pixels: NDArray[np.uint8] | None = None
     digest: int | None = None
+    owner: str | None = None
 
     @property
     def content(self) -> Content:

@@ -20,7 +20,8 @@ from headwater.data.archives import (
     until_damage,
 )
 from headwater.data.arrays import arrays_of, why_none
-from headwater.data.decoding import Encoding, sniff_encoding
+from headwater.data.decoding import sniff_encoding
+from headwater.data.encodings import Encoding
 from headwater.data.kinds import (
     ABOUT_THE_DATA,
     KINDS_OF,
@@ -49,6 +50,7 @@ class Source:
     ``path`` is the name used in every report: the file's path, and for a member the archive's path, a slash
     and the member's name. ``named`` tells that the user gave this very file, not a folder or archive around
     it. ``beside`` are the files that hold the same lines in other languages. ``row`` is what a table says of it.
+    With ``split_column`` it is those rows of a table alone that this column counts to ``split``.
     """
 
     path: str
@@ -60,6 +62,7 @@ class Source:
     named: bool = False
     beside: tuple["Source", ...] = ()
     row: Mapping[str, str] | None = field(default=None, compare=False)
+    split_column: str | None = None
 
     @property
     def suffix(self) -> str:
@@ -116,6 +119,16 @@ class Source:
         with self.open() as stream:
             return sniff_encoding(stream)
 
+    @property
+    def is_text(self) -> bool:
+        """Whether it is read as text or a table."""
+        return self.kind == "aligned" or self.kind in KINDS_OF["text"].values()
+
+    @property
+    def foreign_encoding(self) -> str | None:
+        """The codec of text that is not in UTF-8: the same bytes read in another are other data."""
+        return self.encoding.codec if self.is_text and not self.encoding.codec.startswith("utf-8") else None
+
 
 def without_names(sources: Sequence[Source]) -> list[list[Any]]:
     """What is read of these sources, in their order and wherever they lie: content, and what the names say of it.
@@ -133,6 +146,7 @@ def without_names(sources: Sequence[Source]) -> list[list[Any]]:
             source.languages,
             source.named,
             source.digest,
+            *filter(None, [source.split_column, source.foreign_encoding]),
         ]
         for source in sources
     ]
@@ -196,7 +210,12 @@ def _files_below(root: Path, problems: Problems) -> Iterator[Path]:
     def report(error: OSError) -> None:
         problems.add(str(error.filename), 0, "folder cannot be read", error.strerror or "")
 
-    for folder, folders, names in os.walk(root, onerror=report):
+    seen: set[str] = set()  # a link may lead back to where it stands
+    for folder, folders, names in os.walk(root, onerror=report, followlinks=True):
+        if (place := os.path.realpath(folder)) in seen:
+            folders.clear()
+            continue
+        seen.add(place)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
 
@@ -205,6 +224,7 @@ def _sources_of_file(
     path: Path, root: Path | None, modality: Modality, problems: Problems, ignored: Counter[str]
 ) -> Iterator[Source]:
     if root is not None and modality == "text" and ABOUT_THE_DATA.fullmatch(path.name):
+        ignored[path.name] += 1
         return
     kind = kind_of(PurePosixPath(path.name), modality, named=root is None)
     beside = _beside(path) if modality == "text" and kind is None and language_of(path.name) else []
@@ -281,8 +301,10 @@ def _members(
         inside = PurePosixPath(name)  # once: an archive may hold a hundred thousand members
         parts = inside.parts
         hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
-        about = modality == "text" and ABOUT_THE_DATA.fullmatch(parts[-1])
-        if name in refused or name.endswith("/") or hidden or about:
+        if name in refused or name.endswith("/") or hidden:
+            continue
+        if modality == "text" and ABOUT_THE_DATA.fullmatch(parts[-1]):
+            ignored[parts[-1]] += 1
             continue
         kind = kind_of(inside, modality)
         if kind is None or kind in MANY:

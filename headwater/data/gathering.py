@@ -12,6 +12,7 @@ from headwater.data.files import Source, find_sources
 from headwater.data.kinds import Split
 from headwater.data.problems import Problems
 from headwater.data.readers import read_documents
+from headwater.data.readers.sources import in_parts
 from headwater.data.splits import Deduplicator, Fingerprints, HoldOut
 from headwater.errors import BadDataError, MissingInputError, UsageError
 
@@ -43,7 +44,7 @@ class Paths:
             raise UsageError(f"{len(paths)} paths but {len(weights)} weights; give one weight a path")
         if weights is not None and len(set(map(Path, paths))) < len(paths):
             raise UsageError("a path is named twice; give each path once, and one weight")
-        found = {Path(path): find_sources([path]) for path in paths}
+        found = {Path(path): in_parts(find_sources([path])) for path in paths}
         learnt = {path: [s for s in sources if s.split in _TRAIN] for path, sources in found.items()}
         if not any(learnt.values()):
             learnt = {path: _all_named(sources) for path, sources in found.items()}

@@ -14,7 +14,7 @@ from headwater.data.files import Source, survey
 from headwater.data.kinds import PathLike
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import Columns, find_columns
-from headwater.data.readers.sources import guarded, open_table, table_examples, text_examples
+from headwater.data.readers.sources import guarded, in_parts, open_table, table_examples, text_examples
 from headwater.data.readers.table import Table
 from headwater.data.readers.text import checked_rule, guess_document_rule
 from headwater.data.scripts import language_guess, script_shares
@@ -161,7 +161,8 @@ def inspect(
     """
     problems = Problems()
     found = survey(paths, problems=problems)
-    looks = [_look(source, found.sources, text, label, document) for source in found.sources]
+    sources = in_parts(found.sources)
+    looks = [_look(source, sources, text, label, document) for source in sources]
     train = {digest for look in looks if look.report.split == "train" for digest in look.digests}
     return Inspection(
         files=tuple(_against_train(look, train) for look in looks),

@@ -117,8 +117,11 @@ _SPLIT_WORDS: dict[str, Split] = {
     "testing": "test",
 }
 ABOUT_THE_DATA = re.compile(
-    r"(readme|licen[sc]e|copying|notice|manifest|changelog|authors|citation|requirements)\b.*", re.IGNORECASE
+    r"(readme|licen[sc]e|changelog|requirements)([-_.][a-z]+)*"
+    r"|(copying|notice|manifest|authors|citation)(\.[a-z]+)*",
+    re.IGNORECASE,
 )
+"""Names of files that speak of the data; of a text of the data's own, "Notice 2021-04.txt", they are only the start."""
 
 
 def kind_of(path: PurePosixPath, modality: Modality, *, named: bool = False) -> Kind | None:

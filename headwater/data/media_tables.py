@@ -13,14 +13,13 @@ from headwater.data.files import Source, find_sources, sources_of
 from headwater.data.kinds import MANY, Modality, PathLike, paths_in, split_of_word
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import LABEL_NAMES, listed
+from headwater.data.readers.parts import says_split
 from headwater.data.readers.sources import open_table
 from headwater.data.readers.table import Row, Table
 from headwater.errors import BadDataError, HeadwaterError, MissingInputError
 
 MEDIA: tuple[Modality, ...] = ("image", "audio", "video")
 TABLE_KINDS = ("csv", "tsv", "jsonl", "parquet", "arrow")
-SPLIT_NAMES = ("split", "part", "subset", "partition", "fold", "set")
-"""Columns that may say which part a row belongs to."""
 _LOOKED_AT = 200
 _MATCHING = 0.5
 
@@ -62,7 +61,8 @@ def modality_of(paths: PathLike | Iterable[PathLike]) -> Modality:
     media = seen[modality]
     if not media and not texts and all(path.suffix.lower() == ".npz" for path in paths_in(paths)):
         return "image"
-    names = {PurePosixPath(source.path).with_suffix("") for source in media}
+    files = {PurePosixPath(source.path) for source in media}
+    names = files | {file.with_suffix("") for file in files}  # of what is known of each: a.txt, a.jpg.json
     if media and all(PurePosixPath(source.path).with_suffix("") in names for source in texts):
         return modality
     larger = sum(source.size for source in media) > sum(source.size for source in texts)
@@ -267,10 +267,3 @@ def place_in(
     tried = [beside, Path(os.path.normpath(beside)).as_posix(), name, last]
     tried += [_folded(last)] if PurePosixPath(last).suffix or not endings else []
     return next((places[key] for key in tried if key in places), None)
-
-
-def says_split(name: str, table: Table, sample: Sequence[Row]) -> bool:
-    """Whether a column of a table, of which there is a sample, says which part each row belongs to."""
-    number = table.columns.index(name)
-    cells = [row.cells[number] or "" for row in sample]
-    return name.casefold() in SPLIT_NAMES and all(split_of_word(cell) for cell in cells)

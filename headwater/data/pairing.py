@@ -12,10 +12,11 @@ from headwater.data.arrays import heads
 from headwater.data.decoding import sniff_encoding
 from headwater.data.files import Source, sources_of
 from headwater.data.kinds import MANY, SIDES, Modality, PathLike, Side, Split, paths_in, split_of_word
-from headwater.data.media_tables import MEDIA, TABLE_KINDS, place_in, places_of, says_split
+from headwater.data.media_tables import MEDIA, TABLE_KINDS, place_in, places_of
 from headwater.data.pair_rows import Pairing, PairRow, PairSet, Place, Ref, modality_of_side
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import find_columns, listed
+from headwater.data.readers.parts import says_split
 from headwater.data.readers.sources import open_table
 from headwater.data.readers.table import Row, Table
 from headwater.data.tars import Tar, is_tar

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 KEPT_PER_REASON = 20
+EMPTY = ("empty text", "empty label")
+"""Reasons that say nothing against the file: few rows of a table may have a comment, or a label."""
 
 
 def place_of(path: str, row: int) -> str:
@@ -59,6 +61,11 @@ class Problems:
     def files(self) -> int:
         """How many files could not be read, or not to their end."""
         return self._file_counts.total()
+
+    @property
+    def flawed(self) -> int:
+        """How many rows were left out for another reason than an empty cell."""
+        return self.total - sum(self._row_counts[reason] for reason in EMPTY)
 
     def by_reason(self) -> dict[str, int]:
         """Rows and files left out, by reason, the most frequent first."""

@@ -7,11 +7,13 @@ documents.
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headwater.data.characters import marks
 from headwater.data.minhash import fold
 
 K1 = 1.2
@@ -19,7 +21,6 @@ B = 0.75
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_runs = re.compile(f"([{_UNSPACED}]+)|[^\\W_{_UNSPACED}]+")
 
 
 class BM25:
@@ -68,10 +69,15 @@ def terms(text: str) -> Iterator[str]:
 
     Case, width and compatible forms are folded away.
     """
-    for match in _runs.finditer(fold(text)):
+    for match in _runs().finditer(fold(text)):
         run = match.group()
         if match.group(1) is None:
             yield run
         else:
             yield from run
             yield from map("".join, pairwise(run))
+
+
+@cache
+def _runs() -> re.Pattern[str]:
+    return re.compile(rf"([{_UNSPACED}]+)|(?:[^\W_{_UNSPACED}]|(?![{_UNSPACED}])[{marks()}])+")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from headwater.data.characters import marks
 from headwater.data.cutting import resized
 from headwater.data.examples import Content, texts_in
 from headwater.data.sequencers.patches import frames_of
@@ -168,8 +169,9 @@ def _vectorizers(texts: Sequence[str]) -> dict[str, Any]:
     if is_unspaced(texts):
         return {"characters 1-3": TfidfVectorizer(analyzer="char", ngram_range=(1, 3), **shared)}
     return {
-        # The default token pattern drops words of one letter, which are whole words in many scripts.
-        "words 1-2": TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **shared),
+        # The default token pattern drops words of one letter, which are whole words in many scripts, and cuts Indic
+        # words at their vowel signs.
+        "words 1-2": TfidfVectorizer(ngram_range=(1, 2), token_pattern=rf"(?u)[\w{marks()}]+", **shared),
         "characters 2-5": TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), **shared),
     }
 

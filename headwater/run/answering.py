@@ -1,39 +1,29 @@
 """What a finished run answers: evaluate, predict, embed."""
 
-import io
-import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.arrays import holds_array
 from headwater.data.cutting import Cut, cut_like
-from headwater.data.decoding import flaw
-from headwater.data.examples import Content, Example, texts_in
+from headwater.data.examples import Content, texts_in
 from headwater.data.kinds import PathLike
-from headwater.data.labelled_media import read_labelled_media
-from headwater.data.problems import Problem, Problems
-from headwater.data.readers import read_labelled
 from headwater.data.readers.clips import Clip
 from headwater.data.readers.columns import listed
 from headwater.data.readers.histories import history_of
-from headwater.data.readers.json_rows import as_cell
-from headwater.data.readers.lines import file_of_lines, read_lines
-from headwater.data.readers.media import Decoded, decoded_medium, digest_of
-from headwater.data.readers.pictures import Pixels
-from headwater.data.readers.questions import missing_part
+from headwater.data.readers.media import Decoded
 from headwater.data.readers.sounds import Recording
 from headwater.data.sequencers import Patches, Tokenizer
 from headwater.errors import BadDataError, UsageError
 from headwater.evaluation.metrics.recognition import RecognitionReport
 from headwater.evaluation.metrics.text import TextReport
 from headwater.evaluation.metrics.written import spread
+from headwater.run.asked_rows import PAIR, Asking, RowKind, picture_of
 from headwater.run.captions_page import write_captions
 from headwater.run.fitting import inputs_of
 from headwater.run.folder import RunFolder
@@ -47,29 +37,8 @@ from headwater.run.tasks import TASKS, Task, task_kind
 from headwater.run.tasks.task import Report
 from headwater.training.progress import Progress
 
-ROWS_AT_A_TIME = 1024
-Texts = Sequence[tuple[str, ...]]
-AskedRow = Example | Problem
-"""A row to answer, or the reason why it cannot be."""
-PAIR = 2
-"""Texts of a row that are compared."""
-RowKind = Literal["texts", "pairs", "questions", "pictures"]
-"""Texts without the blanks around them, one of which may be empty; a question and its context, as written; pictures."""
 Asked = str | Path | Sequence[str] | Mapping[str, Any] | NDArray[Any]
 """What Python asks about: a text, several texts of one row, a picture or a recording as a file or as an array."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """Which rows a model answers: of text, in which columns; of pictures, how they are cut.
-
-    With ``every_line`` each line of plain text is a row, a blank one too.
-    """
-
-    kind: RowKind = "texts"
-    text: tuple[str, ...] | None = None
-    cut: Cut | None = None
-    every_line: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +66,8 @@ class Answerer:
             return Asking("pictures", cut=self.cut)
         if vectors and self._kind == "pairs":
             return Asking("texts", tuple(text) if text else self.text_columns)
+        if self._kind == "histories":
+            return Asking("histories", self.text_columns, events=tuple(text) if text else None)
         return Asking(self._kind, self._columns(text))
 
     @property
@@ -107,6 +78,8 @@ class Answerer:
     def _kind(self) -> RowKind:
         if (task := self._known_task) is None:
             return "texts"
+        if task.reads_histories:
+            return "histories"
         return "questions" if task.labels_are == "answers" else "pairs" if task.compares else "texts"
 
     def _columns(self, text: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -269,127 +242,3 @@ def _checked_card(card: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
                 "restore the file, or make the run again"
             )
     return card
-
-
-def read_rows(rows: str, asking: Asking, problems: Problems) -> Iterator[list[AskedRow]]:
-    """Rows of a file or of standard input, about a thousand at a time.
-
-    Standard input is JSON lines with the text columns, or plain text, one row a line; of pictures, the name of a file a
-    line. A line that cannot be used stands in its place as a Problem. What a file loses is only counted in
-    ``problems``.
-    """
-    asked = _from_standard_input(asking, problems) if rows == "-" else _from_file(rows, asking, problems)
-    while part := list(islice(asked, ROWS_AT_A_TIME)):
-        yield part
-
-
-def contents_of(part: Sequence[AskedRow]) -> list[Content]:
-    """What the rows hold that can be answered."""
-    return [row.content for row in part if isinstance(row, Example)]
-
-
-def with_errors(part: Sequence[AskedRow], answers: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The answers in the order of the rows; a row that has none says why in its place."""
-    for row in part:
-        if isinstance(row, Example):
-            yield next(answers) if row.pixels is None else {"path": row.path, "row": row.row, **next(answers)}
-        else:
-            yield error_of(row)
-
-
-def error_of(row: Problem) -> dict[str, Any]:
-    """Why a row has no answer, in its place."""
-    return {"row": row.row, "error": f"{row.reason}{f' ({row.detail})' if row.detail else ''}"}
-
-
-def refuse_unanswered(problems: Problems) -> None:
-    """After the last answer: an exit code for whoever counts on one answer a row."""
-    if problems.total or problems.files:
-        raise BadDataError(
-            f"{problems.summary()}; all other rows were answered: mend these and ask for them again"
-        )
-
-
-def _from_file(rows: str, asking: Asking, problems: Problems) -> Iterator[AskedRow]:
-    if asking.every_line and (lines := file_of_lines(rows, asking.text or ())) is not None:
-        yield from read_lines(lines, problems)
-        return
-    if asking.cut is not None:
-        found = read_labelled_media(rows, need_labels=False, cut=asking.cut, every_part=True)
-    else:
-        labels = "answers" if asking.kind == "questions" else "class"
-        found = read_labelled(Path(rows), text=asking.text, need_labels=False, labels=labels, every_part=True)
-    problems.absorb(found.problems)
-    yield from found.examples
-
-
-def _from_standard_input(asking: Asking, problems: Problems) -> Iterator[AskedRow]:
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        # Whatever the locale says; what is not UTF-8 is marked, so that one bad byte costs one line.
-        sys.stdin.reconfigure(encoding="utf-8-sig", errors="headwater.mark")
-    plain = asking.every_line
-    for number, line in enumerate(sys.stdin, 1):
-        if not line.strip():
-            if plain:
-                yield Example(("",), None, "standard input", number)
-            continue
-        # Blank lines between JSON are no rows.
-        plain = asking.every_line and not line.lstrip().startswith("{")
-        problems.rows += 1
-        row = _from_line(line.strip(), number, asking)
-        if isinstance(row, Problem):
-            problems.add(*row)
-        yield row
-
-
-def _from_line(line: str, number: int, asking: Asking) -> AskedRow:
-    if asking.cut is not None:
-        return _from_name(line, number, asking.cut)
-    text, kind = asking.text or ("text",), asking.kind
-
-    def unusable(reason: str, detail: str = "") -> Problem:
-        return Problem("standard input", number, reason, detail)
-
-    cells: list[str | None] = [line]
-    if line.startswith("{"):
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as problem:
-            return unusable("invalid JSON", str(problem))
-        if not any(name in value for name in text):
-            return unusable("no text column", f"expected {', '.join(text)}; found {listed(list(value))}")
-        cells = [as_cell(value.get(name)) for name in text]
-    texts = tuple(cell or "" if kind == "questions" else (cell or "").strip() for cell in cells)
-    reason = next(filter(None, map(flaw, texts)), None) or _missing(texts, kind)
-    return unusable(reason) if reason else Example(texts, None, "standard input", number)
-
-
-def _from_name(name: str, number: int, cut: Cut) -> AskedRow:
-    """The picture of that name."""
-    try:
-        pixels = picture_of(name, cut)
-    except BadDataError as problem:
-        return Problem("standard input", number, f"no {cut.what.removesuffix('s')}", str(problem))
-    return Example((), None, name, number, pixels, digest_of(pixels))
-
-
-def picture_of(name: str, cut: Cut) -> Pixels:
-    """The file of that name as a model reads it; BadDataError with the name and the reason where it cannot be read."""
-    try:
-        with Path(name).open("rb") as stream:
-            content = decoded_medium(stream, cut.kind)
-        if reason := cut.unfit(content):
-            raise BadDataError(reason)
-        return cut.array(content)
-    except OSError as problem:
-        raise BadDataError(f"{name} cannot be read: {problem.strerror}") from problem
-    except BadDataError as problem:
-        raise BadDataError(f"{name}: {problem}") from problem
-
-
-def _missing(texts: tuple[str, ...], kind: RowKind) -> str | None:
-    if kind == "questions":
-        return missing_part(texts)
-    if kind == "pairs" and not (len(texts) == PAIR and all(texts)):
-        return "not two texts to compare"
-    return None if any(texts) else "empty text"

@@ -17,7 +17,7 @@ from headwater.data.sequencers import Sides, Tokenizer
 from headwater.data.vector_store import unit
 from headwater.errors import BadDataError, UsageError
 from headwater.models import load_bundle
-from headwater.run.answering import picture_of
+from headwater.run.asked_rows import picture_of
 from headwater.run.fitting import inputs_of
 from headwater.run.folder import RunFolder
 from headwater.run.reading import Reader

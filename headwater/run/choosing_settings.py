@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from headwater.data.encodings import named_encoding
 from headwater.data.media_tables import modality_of
 from headwater.errors import SettingsError, UsageError
 from headwater.models.regularization import SHARES
@@ -30,6 +31,7 @@ _TABLES = {
     "template": "data",
     "names": "data",
     "text": "data",
+    "encoding": "data",
     "label": "data",
     "hold_out": "data",
     "validation": "data",
@@ -89,6 +91,8 @@ def settings_of(
         raise UsageError(
             "no data were named; expected files or folders: headwater pretrain notes/ --out runs/notes"
         )
+    if named := named_encoding():
+        values = merged({"data": {"encoding": named.codec}}, values)
     if kind == "pretrain" and values.get("start_from"):
         values = _inherited(values, str(values["start_from"]))
     if kind == "finetune":

@@ -20,10 +20,13 @@ from headwater.models.generation import (
     Sampling,
     Source,
     Tokens,
+    beyond_positions,
     require_writer,
 )
+from headwater.models.weights import read_json
 from headwater.run.folder import RunFolder
 from headwater.run.reading import Reader
+from headwater.run.starting import model_folder
 
 PROMPTS_A_SEARCH = 32
 PROMPTS_A_STRETCH = 1024
@@ -155,6 +158,14 @@ class Author:
                 f"the model was trained on windows of {self.reader.length} tokens; what stands behind them, in texts "
                 f"of up to {longest}, is beyond anything it has read"
             )
+
+    def beyond(self, texts: Sequence[str], decoding: Decoding) -> list[str]:
+        """Of each text why it cannot be gone on with, "" where it can: learnt positions end."""
+        if self.reader.model.backbone.longest_row is None:
+            return [""] * len(texts)
+        prompts = self._prompts(texts, decoding)
+        most = self._most(prompts, decoding)
+        return [beyond_positions(self.reader.model, prompt, most) for prompt in prompts]
 
     def unread(self, texts: Sequence[str]) -> str:
         """How many sources lose their end, in one line; "" where none does."""
@@ -304,6 +315,13 @@ class Author:
             pieces=self.reader.tokenizer.pieces,
             stops=decoding.stops,
         )
+
+
+def goes_on(folder: RunFolder) -> bool:
+    """Whether a run writes on from a prompt, and not a text of its own from a source."""
+    model = model_folder(folder.path)
+    from_sources = read_json(model / "headwater.json").get("task") in WRITING_TASKS
+    return not from_sources and not read_json(model / "config.json").get("is_encoder_decoder")
 
 
 def _nobody(done: int) -> None:

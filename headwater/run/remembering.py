@@ -27,7 +27,9 @@ BATCH_TOKENS = 1_024
 """Many small batches: they are what the interval of the change is taken over."""
 BATCH_ROWS = 16
 FEWEST_ROWS = 2
-"""Pictures of a batch; one alone could not be told from others."""
+"""Of a batch; one alone could not be told from others."""
+FEWEST_BATCHES = 4
+"""Of fewer an interval says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,12 @@ class OldData:
             return None
         if tasks:
             say(f"what the parent knew is checked for forgetting by {' and '.join(tasks)}, which both learn")
+        if (count := batches.batches_per_epoch(0)) < FEWEST_BATCHES:
+            say(
+                "what the parent knew is not checked for forgetting: what it held out makes "
+                f"{count} small batch(es), and of fewer than {FEWEST_BATCHES} nothing can be told"
+            )
+            return None
         held_out = HeldOut.of(
             objective,
             first_batches(batches.batch, batches.batches_per_epoch(0), BATCHES),
@@ -113,10 +121,13 @@ def _old_batches(
     pool = kept_pool(key, cache)
     if pool is None or not len(pool.validation):
         return f"its held-out documents are no longer in the cache; {again}"
+    length = settings.training.length or 1
+    windows = Windows(pool.validation, length)
     batches = TokenBatches(
-        Windows(pool.validation, settings.training.length or 1),
+        windows,
         pool.tokenizer,
-        tokens_per_batch=BATCH_TOKENS,
+        tokens_per_batch=max(length, BATCH_TOKENS),
+        max_rows=max(FEWEST_ROWS, len(windows) // BATCHES),
         seed=0,
         open_ends=pretext.needs == "past",
     )

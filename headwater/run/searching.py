@@ -20,9 +20,8 @@ from headwater.data.vector_store import unit
 from headwater.data.windows import FRAME
 from headwater.errors import UsageError
 from headwater.models.weights import WEIGHTS
-from headwater.run.answering import (
+from headwater.run.asked_rows import (
     Asking,
-    Texts,
     contents_of,
     error_of,
     read_rows,
@@ -91,7 +90,7 @@ class Searcher:
             )
         return Indexing(self.reader, self._digest, progress).of(corpus, text=text)
 
-    def asked(self, queries: Texts, say: Say) -> list[Question]:
+    def asked(self, queries: Sequence[tuple[str, ...]], say: Say) -> list[Question]:
         """Texts as questions."""
         asked = ["\n".join(filter(None, query)) for query in queries]
         tokens = encode(asked, self.reader.tokenizer)

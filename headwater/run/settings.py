@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from headwater.data.encodings import codec_of
 from headwater.errors import SettingsError
 from headwater.models.regularization import SHARES
 from headwater.models.settings import Attention, Cell, Positions, RecurrentAttention
@@ -30,6 +31,7 @@ class DataSettings:
 
     paths: tuple[str, ...]
     text: tuple[str, ...] | None = None
+    encoding: str | None = None  # of texts and tables that are not UTF-8; None: guessed
     label: str | None = None
     hold_out: tuple[str, ...] = ()
     keep_duplicates: bool = False
@@ -51,6 +53,8 @@ class DataSettings:
         _positive("data", side=self.side, seconds=self.seconds, frames=self.frames)
         if wrong := [weight for weight in self.weights or () if not 0.0 < weight < math.inf]:
             raise SettingsError(f"data.weights holds {wrong[0]}; expected a number above 0 for each path")
+        if self.encoding is not None:
+            codec_of(self.encoding)
 
 
 STACKED = (

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.examples import texts_in
+from headwater.data.encodings import encoding_named
+from headwater.data.examples import Example
 from headwater.data.problems import Problems
 from headwater.errors import (
     HeadwaterError,
@@ -21,11 +22,9 @@ from headwater.errors import (
     UsageError,
 )
 from headwater.models.generation import Sampling
-from headwater.run.answering import (
-    Answerer,
-    Asked,
+from headwater.run.answering import Answerer, Asked
+from headwater.run.asked_rows import (
     AskedRow,
-    Asking,
     contents_of,
     read_rows,
     refuse_unanswered,
@@ -35,7 +34,7 @@ from headwater.run.choosing_settings import Paths, choices_of, paths_of, refuse_
 from headwater.run.drawing_pictures import draw_pictures
 from headwater.run.finetuning import carry_on_finetuning
 from headwater.run.folder import RunFolder, storage
-from headwater.run.generating import Author, Decoding
+from headwater.run.generating import Author, Decoding, goes_on
 from headwater.run.indexing import Corpus
 from headwater.run.judging_pairs import PairJudge
 from headwater.run.pretraining import carry_on_pretraining
@@ -43,6 +42,7 @@ from headwater.run.searching import search
 from headwater.run.settings import RunSettings
 from headwater.run.summary import RunsTable, RunSummary, Verification, summary_of, verification_of
 from headwater.run.tasks.task import Report
+from headwater.run.writing_rows import write_rows
 from headwater.run.zero_shot import carry_on_zero_shot
 from headwater.training import distributed
 from headwater.training.checkpoint import CheckpointFolder
@@ -121,14 +121,18 @@ class Run:
     def embed_file(
         self, rows: str, out: Path, *, text: Sequence[str] | None = None, quiet: bool = True
     ) -> dict[str, Any]:
-        """Write the vectors of a file's rows as a numpy array."""
+        """Write the vectors of a file's rows as a numpy array; those of rows that cannot be read are no numbers."""
         answerer = self._answerer(rows)
         with storage(out):  # a folder that cannot be written is better known before the work
             out.parent.mkdir(parents=True, exist_ok=True)
         problems = Problems()
-        vectors = np.zeros((0, answerer.width), np.float32)
+        blocks = [np.zeros((0, answerer.width), np.float32)]
         for part in self._watched_rows(answerer, rows, text, problems, quiet, vectors=True):
-            vectors = np.concatenate([vectors, answerer.embed(contents_of(part))])
+            block = np.full((len(part), answerer.width), np.nan, np.float32)
+            if contents := contents_of(part):
+                block[[isinstance(row, Example) for row in part]] = answerer.embed(contents)
+            blocks.append(block)
+        vectors = np.concatenate(blocks)
         with storage(out), out.open("wb") as file:
             np.save(file, vectors)
         refuse_unanswered(problems)
@@ -201,27 +205,14 @@ class Run:
 
         What translates answers every line of plain text in its place, a blank one with an empty text.
         """
-        author, problems = Author.load(self.folder), Problems()
-        asking = Asking(text=tuple(text) if text else author.text_columns, every_line=author.line_by_line)
+        author = Author.load(self.folder)
         with Progress(quiet=quiet) as progress:
-            progress.stage("texts")
-            done = blank = 0
-            remarks: list[str] = []
-            for part in read_rows(rows, asking, problems):
-                prompts = ["\n".join(filter(None, row)) for row in texts_in(contents_of(part))]
-                blank += prompts.count("")
-                if not remarks:  # once is enough
-                    remarks = list(author.remarks(prompts, decoding))
-                    for remark in remarks:
-                        progress.say(f"in rows {done + 1:,} to {done + len(part):,}: {remark}")
-                written = author.answer(
-                    prompts, decoding, lambda number, before=done: progress.update(before + number)
-                )
-                yield from with_errors(part, written)
-                done += len(part)
-            if blank:
-                progress.say(f"{blank:,} of {done:,} lines are blank, and their answers empty texts")
-        refuse_unanswered(problems)
+            yield from write_rows(author, rows, decoding, text=text, progress=progress)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it writes on from a prompt, and not a text of its own from a source."""
+        return goes_on(self.folder)
 
     def _watched_rows(
         self,
@@ -270,8 +261,8 @@ def pretrain(
 ) -> Run:
     """Pre-train on unlabelled data and give back the run.
 
-    ``choices`` are the command line's options: objective, size, steps, minutes, text, pair, weights, hold_out,
-    probe, start_from, stop_when_flat, seed. ``assign`` holds ``a.b=c`` texts for any other setting.
+    ``choices`` are the command line's options: objective, size, steps, minutes, text, encoding, pair, weights,
+    hold_out, probe, start_from, stop_when_flat, seed. ``assign`` holds ``a.b=c`` texts for any other setting.
     """
     if isinstance(parent := choices.get("start_from"), Run):
         choices["start_from"] = parent.path
@@ -293,7 +284,7 @@ def finetune(
     """Fine-tune a run (or "scratch": random weights) on labelled rows and give back the new run.
 
     ``task`` is what the file ``settings`` says where it is not given, else classification.
-    ``choices``: text, label, validation, template, names, size, steps, minutes, adapt, seed.
+    ``choices``: text, encoding, label, validation, template, names, size, steps, minutes, adapt, seed.
     """
     start = _start(run)
     if start is not None and choices.get("size") is not None:
@@ -348,10 +339,11 @@ def _begin(out: str | Path, settings: RunSettings, quiet: bool) -> Run:
 
 
 def _carry_on(folder: RunFolder, quiet: bool) -> Run:
-    go_on = _way_of(folder.settings())
+    settings = folder.settings()
+    go_on = _way_of(settings)
     world = distributed.start()
     world.on_first(lambda: _sweep(folder))
-    with Progress(quiet=quiet or not world.first) as progress:
+    with encoding_named(settings.data.encoding), Progress(quiet=quiet or not world.first) as progress:
         if moved := folder.moved():
             progress.say(moved)
         go_on(folder, progress)

@@ -145,6 +145,28 @@ def test_what_cannot_be_written_is_said_in_one_line(
     assert words in seen.err
 
 
+def test_a_prompt_that_is_too_long_costs_no_other(
+    workplace: Path, told: Callable[..., Seen], tmp_path: Path
+) -> None:
+    short = hw.pretrain(
+        workplace / "notes.jsonl",
+        out=tmp_path / "run",
+        objective="next_token",
+        size="nano",
+        steps=2,
+        assign=["model.layout=gpt2", "training.length=32", "training.batch_tokens=256"],
+        quiet=True,
+    )
+    rows = "\n".join(["the rain", "the rain and the wind " * 700, "the soup"])
+    asked = ("--max-tokens", "8", "--temperature", "0", "--quiet")
+    seen = told("a prompt that is too long", "generate", short.path, "-", *asked, stdin=rows.encode())
+    answers = [json.loads(line) for line in seen.out.splitlines()]
+    assert seen.code == 65
+    assert [("text" in answer) for answer in answers] == [True, False, True]
+    assert "positions that the model has learnt" in answers[1]["error"]
+    assert "1 of 3 rows left out: 1 prompt too long" in seen.err
+
+
 def test_a_masked_language_model_says_that_it_cannot_write(
     pretrained: hw.Run, told: Callable[..., Seen]
 ) -> None:

@@ -214,7 +214,7 @@ CASES = [
         "no_labels.csv",
         table([(text, "") for text, _ in ROWS]),
         65,
-        ("40 of 40 rows cannot be used (40 empty label)",),
+        ("no usable row; 40 of 40 rows left out: 40 empty label",),
     ),
     Case(
         "a zip with members outside itself",

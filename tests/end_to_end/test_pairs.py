@@ -1,5 +1,6 @@
 """Pictures with captions become two towers that find each other, name classes by words, and go on elsewhere."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def test_every_line_is_answered_in_its_place(
     towers: hw.Run, sheets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = ["a red square\n", "missing.png\n", f"{sheets / 'test-1.png'}\n"]
-    monkeypatch.setattr("sys.stdin", lines)
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(lines)))
     answers, found = search_rows(towers.folder, sheets, top=1), []
     with pytest.raises(hw.HeadwaterError, match="1 of 3 rows left out"):
         while True:
@@ -156,7 +157,7 @@ def test_pictures_ask_for_texts_line_by_line(
     texts.write_text("".join(f"a {colour} square\n" for colour in COLOURS))
     picture = str(sheets / "test-0.png")
     (alone,) = search(towers.folder, texts, picture, top=1)["hits"]
-    monkeypatch.setattr("sys.stdin", [f"{picture}\n"])
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{picture}\n"))
     (answer,) = search_rows(towers.folder, texts, top=1)
     assert answer["hits"] == [alone]
 

@@ -126,6 +126,19 @@ def test_rows_of_json_are_answered_line_by_line(recommender: hw.Run, told: Calla
     assert seen.code == 65
 
 
+def test_a_table_of_events_is_answered_user_by_user(
+    recommender: hw.Run, events: Path, told: Callable[..., Seen]
+) -> None:
+    seen = told("", "predict", recommender.path, events)
+    answers = [json.loads(line) for line in seen.out.splitlines()]
+    histories = read_histories(events).examples
+    assert [answer["user"] for answer in answers] == [history.owner for history in histories]
+    alone = recommender.predict([history.text for history in histories[:3]])
+    assert [answer["items"][0]["item"] for answer in answers[:3]] == [
+        one["items"][0]["item"] for one in alone
+    ]
+
+
 def test_transformers_recommends_the_same(recommender: hw.Run) -> None:
     model = LlamaForCausalLM.from_pretrained(recommender.path / "model").eval()
     tokenizer = AutoTokenizer.from_pretrained(recommender.path / "model")

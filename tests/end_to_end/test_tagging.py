@@ -12,7 +12,7 @@ import headwater as hw
 from headwater.data.tokenizer import Tokenizer
 from headwater.evaluation.metrics.spans import SpanReport
 from headwater.run.settings import TrainingSettings
-from headwater.run.tasks.tagging import TaggedRows
+from headwater.run.tasks.tagging import Sentence, TaggedRows, TaggingTask
 from tests.end_to_end.conftest import Seen
 
 PEOPLE = ["Anna", "Bruno", "Carla", "Dmitri", "Elif"]
@@ -170,3 +170,36 @@ def test_sentences_whose_names_overlap_are_left_out_and_said(
     )
     assert seen.code == 0
     assert "1 of 31 rows left out: 1 overlapping tags" in seen.err
+
+
+def test_a_list_of_words_is_answered_by_words(tagger: hw.Run, told: Callable[..., Seen]) -> None:
+    row = json.dumps({"tokens": ["Anna", "went", "to", "New", "York", "."]}).encode()
+    seen = told("", "predict", tagger.path, "-", "--quiet", stdin=row + b"\n")
+    assert json.loads(seen.out)["spans"] == [
+        {"kind": "PER", "text": "Anna", "words": [0, 1]},
+        {"kind": "LOC", "text": "New York", "words": [3, 5]},
+    ]
+
+
+def test_words_of_scripts_with_vowel_signs_are_whole() -> None:
+    assert Sentence.of("हिन्दी में, مُحَمَّد 中文", words_given=False).words == [
+        "हिन्दी",
+        "में",
+        ",",
+        "مُحَمَّد",
+        "中",
+        "文",
+    ]
+
+
+def test_words_that_run_together_are_learnt_as_they_were_given(tmp_path: Path) -> None:
+    row = [("中国", "B-LOC"), ("人民", "O"), ("很", "O"), ("好", "O")]
+    path = write(tmp_path / "words.bio", [row] * 20)
+    rows = TaggingTask.read(path, text=None, label=None, split="train")
+    task = TaggingTask.learnt_from("tagging", rows)
+    assert task.words_given
+    assert TaggingTask.of_card({"task": "tagging", **task.card}) == task
+    assert Sentence.of("中国 人民 好", words_given=True).words == ["中国", "人民", "好"]
+    by_character = write(tmp_path / "characters.bio", [[("中", "B-LOC"), ("国", "I-LOC"), ("好", "O")]] * 20)
+    read = TaggingTask.read(by_character, text=None, label=None, split="train")
+    assert not TaggingTask.learnt_from("tagging", read).words_given

@@ -108,6 +108,10 @@ def test_python_and_the_command_line_write_the_same(
     assert [json.loads(line)["text"] for line in seen.out.splitlines()] == written
     seen = told("", "translate", translator.path, "-", "--quiet", stdin=b"two red ships\n")
     assert json.loads(seen.out)["text"] == written[0]
+    greedy = ("--temperature", "0", "--quiet")
+    for stream in ((), ("--stream",)):  # what is read is not what is written
+        seen = told("", "generate", translator.path, "--prompt", "two red ships", *greedy, *stream)
+        assert seen.out.strip() == written[0]
 
 
 def test_every_line_has_its_answer_in_its_place_blank_ones_too(

@@ -4,11 +4,13 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
 from statistics import median
 from typing import Literal
 
 from headwater.data.archives import until_damage
+from headwater.data.characters import marks
 from headwater.data.readers.table import Cell, Table
 from headwater.errors import BadDataError
 
@@ -58,7 +60,6 @@ _TEXT_NAMES = frozenset(
 )
 _number = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?%?|nan|inf|true|false", re.IGNORECASE)
 _unspaced = re.compile("[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0eff]")
-_word = re.compile(r"[^\W\d_]{2,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,13 +199,24 @@ def _is_language(cells: Sequence[str]) -> bool:
 
 
 def _reads_as_language(cell: str) -> bool:
-    if cell[0] in "{[" and cell[-1] in "}]":  # nested values, written as JSON
+    if _is_nested(cell):
         return False
-    words = _word.findall(cell)
+    words = _words().findall(cell)
     unspaced = len(_unspaced.findall(cell))
     # Letters by words: addresses, identifiers and lists of numbers are mostly something else.
     letters = sum(map(len, words))
     return (len(words) >= 2 and " " in cell and letters > 0.55 * len(cell)) or unspaced >= 4
+
+
+@cache
+def _words() -> re.Pattern[str]:
+    """Two letters or more, with what joins them."""
+    return re.compile(rf"(?:[^\W\d_]|[{marks()}]){{2,}}")
+
+
+def _is_nested(cell: str) -> bool:
+    """Values within a value, written as JSON."""
+    return cell[:1] in ("{", "[") and cell[-1:] in ("}", "]")
 
 
 def _label_rank(name: str) -> int | None:
@@ -275,7 +287,15 @@ def _has_text_name(name: str) -> bool:
 
 
 def _has_words(column: Column) -> bool:
-    return any(" " in example or len(_unspaced.findall(example)) > 1 for example in column.examples)
+    return any(map(_holds_words, column.examples))
+
+
+def _holds_words(cell: str) -> bool:
+    """Less than language, as logs and names of products are: no nested values, no dates, no codes alone."""
+    if _is_nested(cell):
+        return False
+    letters = sum(map(len, _words().findall(cell)))
+    return (" " in cell and letters > 0.3 * len(cell)) or len(_unspaced.findall(cell)) > 1
 
 
 def _with_role(column: Column, role: Role | None) -> Column:

@@ -29,6 +29,9 @@ _DELIMITERS = {"csv": ",;\t|", "tsv": "\t,;|"}
 _NO_DELIMITER = "\x1f"
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", _NO_DELIMITER: "none (one column)"}
 _LONGEST_NAME = 80
+_OFTEN = 0.02
+"""Of the rows that hold a value, from which on the same cell in the first row is no name."""
+_said = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _number = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 
 
@@ -54,14 +57,17 @@ class DelimitedTable(Table):
         self._source = source
         self.path = source.path
         sample = self._sample()
-        self.dialect = guess_dialect(sample, _DELIMITERS[source.kind], quoted=source.kind == "csv")
-        records = split_records(sample, self.dialect)
-        first = next((record.cells for record in records if record.cells), list[str]())
-        self._has_header = is_header(first)
+        said = _said_delimiter(sample)
+        self._ahead = int(said is not None)
+        delimiters, sample = said or _DELIMITERS[source.kind], sample[self._ahead :]
+        self.dialect = guess_dialect(sample, delimiters, quoted=source.kind == "csv")
+        records = [record.cells for record in split_records(sample, self.dialect) if record.cells]
+        first = records[0] if records else list[str]()
+        self._has_header = is_header(first, records[1:])
         self._width = len(first)
         self.columns = distinct_names(first if self._has_header else [""] * len(first))
         self.facts = {
-            "delimiter": _NAMES[self.dialect.delimiter],
+            "delimiter": _NAMES.get(self.dialect.delimiter, self.dialect.delimiter),
             "quotes": "enclose cells" if self.dialect.quoting else "are ordinary characters",
             "header": "first row" if self._has_header else "none",
         }
@@ -72,7 +78,7 @@ class DelimitedTable(Table):
         header_ahead = self._has_header
         number = 0
         with self._source.open() as stream:
-            for record in split_records(self._lines(stream), self.dialect):
+            for record in split_records(islice(self._lines(stream), self._ahead, None), self.dialect):
                 if header_ahead and record.cells:
                     header_ahead = False
                     continue
@@ -189,14 +195,25 @@ def guess_dialect(sample: Sequence[str], delimiters: str, *, quoted: bool) -> Di
     return min(dialects, key=lambda dialect: scores[dialect])
 
 
-def is_header(first: Sequence[str]) -> bool:
-    """A first row names columns unless one of its cells is a number or as long as a text.
+def is_header(first: Sequence[str], following: Sequence[Sequence[str]] = ()) -> bool:
+    """A first row names columns unless one of its cells is a number, or as long as a text, or a value of its column.
 
-    Numbers that count the columns (0, 1, 2, …) are names after all.
+    Numbers that count the columns (0, 1, 2, …) are names after all. A value stands in its column again and again
+    ("good", "bad"); a name does so only where whole headers stand between the rows of files that were joined.
     """
     if [cell.strip() for cell in first] == [str(number) for number in range(len(first))]:
         return True
-    return not any(_number.fullmatch(cell) or len(cell) > _LONGEST_NAME for cell in first)
+    if any(_number.fullmatch(cell) or len(cell) > _LONGEST_NAME for cell in first):
+        return False
+    rows = [row for row in following if row != first and len(row) == len(first)]
+    again = (sum(row[place] == cell for row in rows) for place, cell in enumerate(first) if cell.strip())
+    return not any(count >= max(2, _OFTEN * len(rows)) for count in again)
+
+
+def _said_delimiter(sample: Sequence[str]) -> str | None:
+    """The delimiter that a first line ``sep=;`` names, as Excel writes and reads it."""
+    found = _said.fullmatch(sample[0]) if sample else None
+    return found and found[1]
 
 
 def _flawed_lines(sample: Sequence[str], dialect: Dialect) -> int:

@@ -11,6 +11,7 @@ from headwater.data.readers.columns import Columns, find_columns, listed
 from headwater.data.readers.sources import (
     MAX_BAD,
     guarded,
+    in_parts,
     names_of,
     open_table,
     refuse_mostly_bad,
@@ -39,9 +40,12 @@ def read_documents(
     Labels, numbers and identifiers never enter. Inside folders and archives, files of other ``splits`` (by
     their names) are passed over and noted; a file that is named itself always enters, and ``splits=None``
     takes all. ``document`` ("file", "line", "block") overrules what was guessed for plain text.
-    Raises BadDataError where more than ``max_bad`` of the rows are unusable, or no document is found.
+    Raises BadDataError where more than ``max_bad`` of the rows are flawed (empty cells are no flaw), or no document
+    is found.
     """
-    sources = _of_splits(find_sources(paths, problems=problems), splits, problems)
+    sources = find_sources(paths, problems=problems)
+    if splits is not None:
+        sources = _of_splits(in_parts(sources), splits, problems)
     known: dict[tuple[PurePath, tuple[str, ...]], Columns] = {}
     found = False
     for source in sources:
@@ -49,17 +53,17 @@ def read_documents(
         for example in guarded(examples, source, problems, max_bad=max_bad):
             found = True
             yield example
-    refuse_mostly_bad("the pool", problems.rows, problems.total, problems, max_bad=max_bad)
+    refuse_mostly_bad("the pool", problems.rows, problems.flawed, problems, max_bad=max_bad)
     if not found:
         raise BadDataError(f"no documents found in {names_of(sources)}: {why_nothing(sources, problems)}")
 
 
 def _of_splits(
-    sources: Sequence[Source], splits: Collection[Split | None] | None, problems: Problems
+    sources: Sequence[Source], splits: Collection[Split | None], problems: Problems
 ) -> list[Source]:
-    kept = [source for source in sources if splits is None or source.named or source.split in splits]
+    kept = [source for source in sources if source.named or source.split in splits]
     if passed_over := len(sources) - len(kept):
-        problems.note("files of validation and test parts passed over", passed_over)
+        problems.note("files or parts of files for validation and test passed over", passed_over)
     if not kept:
         raise BadDataError(
             f"all {passed_over:,} files found belong to validation or test parts by their names, and these "

@@ -21,7 +21,7 @@ from headwater.data.kinds import PathLike, Split
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import listed, require_column
 from headwater.data.readers.labelled import opened, read_labelled, sources_of_split
-from headwater.data.readers.sources import MAX_BAD, guarded, names_of, open_table, why_nothing
+from headwater.data.readers.sources import MAX_BAD, guarded, in_parts, names_of, open_table, why_nothing
 from headwater.data.readers.table import Table
 from headwater.errors import BadDataError
 
@@ -77,7 +77,7 @@ def read_histories(
     nor a date, or that says the same event once more, is left out and reported.
     """
     problems = Problems()
-    sources = sources_of_split(find_sources(path, problems=problems), split)
+    sources = sources_of_split(in_parts(find_sources(path, problems=problems)), split)
     found = _columns_of(sources, columns)
     if len(found) == 1:
         return _ready_lists(path, found[0], split, max_bad)
@@ -254,14 +254,24 @@ class _Events:
 
     def histories(self, columns: Sequence[str], problems: Problems) -> LabelledSet:
         """The events of each user in the order of time; users in the order of the file."""
-        names, paths = list(self._items), list(self._files)
+        names, paths, users = list(self._items), list(self._files), list(self._users)
         events = self._in_order(problems)
         starts = np.flatnonzero(~events.as_before("users"))
         parts = np.split(events.items, starts[1:])
         examples = [
-            Example((" ".join([names[item] for item in items.tolist()]),), None, paths[file], row)
-            for items, file, row in zip(
-                parts, events.files[starts].tolist(), events.rows[starts].tolist(), strict=True
+            Example(
+                (" ".join([names[item] for item in items.tolist()]),),
+                None,
+                paths[file],
+                row,
+                owner=users[user],
+            )
+            for items, file, row, user in zip(
+                parts,
+                events.files[starts].tolist(),
+                events.rows[starts].tolist(),
+                events.users[starts].tolist(),
+                strict=True,
             )
         ]
         pairs = np.unique(events.users * len(names) + events.items)

@@ -20,6 +20,7 @@ from headwater.data.readers.questions import question_examples
 from headwater.data.readers.sources import (
     MAX_BAD,
     guarded,
+    in_parts,
     names_of,
     open_table,
     table_examples,
@@ -62,6 +63,8 @@ def read_labelled(
     """
     problems = Problems()
     sources = find_sources(path, problems=problems)
+    if not every_part:
+        sources = in_parts(sources)
     chosen = sources if every_part else sources_of_split(sources, split)
     if all(source.kind == "text" for source in chosen):
         if need_labels and labels in _SECOND_TEXTS:
@@ -122,8 +125,8 @@ def sources_of_split(sources: list[Source], split: Split | None) -> list[Source]
     if not chosen:
         there = ", ".join(sorted(part for part in parts if part)) or "none"
         raise MissingInputError(
-            f"no {split} part among {names_of(sources)}; parts found by file or folder name: {there}; "
-            "name the file itself"
+            f"no {split} part among {names_of(sources)}; parts found by name or column: {there}; "
+            "name a file that holds it"
         )
     return chosen
 

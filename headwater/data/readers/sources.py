@@ -1,18 +1,20 @@
 """One source → its examples, every row used or reported."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from headwater.data.archives import READ_FAILURES
 from headwater.data.examples import Example
 from headwater.data.files import Source
-from headwater.data.kinds import Kind
+from headwater.data.kinds import Kind, Split
 from headwater.data.problems import Problems
 from headwater.data.readers.aligned import AlignedTable
 from headwater.data.readers.columnar import ColumnarTable
 from headwater.data.readers.columns import Columns
 from headwater.data.readers.delimited import DelimitedTable
 from headwater.data.readers.json_rows import JsonTable
+from headwater.data.readers.parts import PartOfTable, parts_in
 from headwater.data.readers.squad import json_table
 from headwater.data.readers.table import Table
 from headwater.data.readers.tagged import TaggedTable
@@ -24,6 +26,7 @@ MAX_BAD = 0.5
 """The largest share of unusable rows: beyond it the file was most likely misunderstood."""
 
 _FEWEST_ROWS_TO_JUDGE = 20
+_PARTS: tuple[Split | None, ...] = ("train", "validation", "test", None)
 _TABLES: dict[Kind, Callable[[Source], Table]] = {
     "csv": DelimitedTable,
     "tsv": DelimitedTable,
@@ -38,7 +41,36 @@ _TABLES: dict[Kind, Callable[[Source], Table]] = {
 
 def open_table(source: Source) -> Table:
     """The table in this source."""
-    return _TABLES[source.kind](source)
+    table = _TABLES[source.kind](source)
+    return PartOfTable(table, source.split_column, source.split) if source.split_column else table
+
+
+def in_parts(sources: Sequence[Source]) -> list[Source]:
+    """The sources; a table whose column says which part each row belongs to once for each of its parts."""
+    found: list[Source] = []
+    for source in sources:
+        parts = _parts_of(source)
+        if parts is None:
+            found.append(source)
+            continue
+        column, splits = parts
+        # Who names a table of one part means it; of several parts, as of a folder, a command takes its own.
+        named = source.named and len(splits) == 1
+        found += [
+            replace(source, split=split, split_column=column, named=named)
+            for split in _PARTS
+            if split in splits
+        ]
+    return found
+
+
+def _parts_of(source: Source) -> tuple[str, set[Split | None]] | None:
+    if source.kind not in _TABLES:
+        return None
+    try:
+        return parts_in(open_table(source))
+    except READ_FAILURES:
+        return None  # whoever reads it meets the damage and reports it
 
 
 def refuse_columns_of_plain_text(sources: Sequence[Source], text: Sequence[str] | None) -> None:
@@ -85,20 +117,22 @@ def guarded(
     """The examples of one source; damage ends the source and is reported, the rest of the run goes on.
 
     Raises BadDataError at the end of a source of twenty rows or more, or one the user named, when more than
-    ``max_bad`` of its rows are unusable.
+    ``max_bad`` of its rows are flawed; empty cells are no flaw.
     """
-    before_rows, before_bad = problems.rows, problems.total
+    before_rows, before_bad = problems.rows, problems.flawed
+    if source.is_text and source.encoding.note:
+        problems.note(source.encoding.note)
     try:
         yield from examples
     except READ_FAILURES as error:
         problems.add(source.path, 0, "file damaged or unreadable", str(error))
-    rows, bad = problems.rows - before_rows, problems.total - before_bad
+    rows, bad = problems.rows - before_rows, problems.flawed - before_bad
     if source.named or rows >= _FEWEST_ROWS_TO_JUDGE:
         refuse_mostly_bad(source.path, rows, bad, problems, max_bad=max_bad)
 
 
 def refuse_mostly_bad(name: str, rows: int, bad: int, problems: Problems, *, max_bad: float) -> None:
-    """Stop where more rows are unusable than ``max_bad`` allows: the file was most likely misunderstood."""
+    """Stop where more rows are flawed than ``max_bad`` allows: the file was most likely misunderstood."""
     if bad > max_bad * rows:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in problems.by_reason().items())
         first = "; ".join(map(str, problems.first(3)))

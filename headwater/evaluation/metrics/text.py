@@ -6,12 +6,13 @@ Shape letters: N rows, R resamples.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.characters import WITHOUT_BLANKS
+from headwater.data.characters import WITHOUT_BLANKS, marks
 from headwater.data.scripts import script_shares
 from headwater.errors import BadDataError
 from headwater.evaluation.metrics.chrf import chrf_of
@@ -22,7 +23,6 @@ from headwater.telling import Told
 Integers = NDArray[np.int64]
 ORDERS = 4
 """BLEU counts runs of one to four words."""
-_words = re.compile(rf"[{WITHOUT_BLANKS}]|[^\W_{WITHOUT_BLANKS}]+")
 
 
 @dataclass(frozen=True, repr=False)
@@ -142,7 +142,7 @@ def rouge_l(written: str, reference: str) -> float:
     2·P·R / (P + R) with P = LCS / written words, R = LCS / reference words. Lin 2004, section 3,
     aclanthology.org/W04-1013.
     """
-    mine, theirs = (_words.findall(text.casefold()) for text in (written, reference))
+    mine, theirs = (_words().findall(text.casefold()) for text in (written, reference))
     common = _longest_common_subsequence(mine, theirs)
     return 2.0 * common / (len(mine) + len(theirs)) if common else 0.0
 
@@ -160,3 +160,8 @@ def _longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> 
 
 def _mean(values: NDArray[np.float64], rng: np.random.Generator) -> Estimate:
     return hierarchical_bootstrap(values, rng=rng)
+
+
+@cache
+def _words() -> re.Pattern[str]:
+    return re.compile(rf"[{WITHOUT_BLANKS}]|(?:[^\W_{WITHOUT_BLANKS}]|[{marks()}])+")

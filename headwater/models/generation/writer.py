@@ -169,14 +169,26 @@ def writer_for(
     """
     device = _device(model)
     texts = [prompt.tokens for prompt in prompts]
-    for prompt in prompts:
-        _refuse_beyond_positions(model.backbone, len(prompt.tokens), prompt.room(room))
+    if reason := next(filter(None, (beyond_positions(model, prompt, room) for prompt in prompts)), ""):
+        raise UsageError(reason)
     sources = [prompt.source for prompt in prompts if prompt.source is not None]
     capacity = max(map(len, texts)) + max(prompt.room(room) for prompt in prompts)
     writer = _writer(model, sources, len(prompts), capacity, padding, cached=cached)
     inputs, layout = _padded(texts, padding, device)
     counts = None if layout.uniform else torch.tensor([len(text) for text in texts], device=device)
     return writer, writer.feed(inputs, counts)
+
+
+def beyond_positions(model: Model, prompt: Prompt, room: int) -> str:
+    """Why a text begun so cannot be written; "" where it stays within the positions that the model has learnt."""
+    begun, more, learnt = len(prompt.tokens), prompt.room(room), model.backbone.longest_row
+    if learnt is None or begun + more - 1 <= learnt:  # the last token that is written is never read
+        return ""
+    left = learnt + 1 - begun
+    return (
+        f"a prompt of {begun} tokens and {more} more go beyond the {learnt} positions that the model has learnt; "
+        + (f"ask for {left} or fewer (--max-tokens {left})" if left > 0 else "shorten the prompt")
+    )
 
 
 def require_writer(model: Model) -> None:
@@ -204,16 +216,6 @@ def _writer(
     if isinstance(backbone, TransformerBackbone) and cached:
         return CachedWriter(model, rows, capacity)
     return RecomputingWriter(model, rows, padding)
-
-
-def _refuse_beyond_positions(backbone: Backbone, begun: int, room: int) -> None:
-    learnt = backbone.longest_row
-    if learnt is not None and begun + room - 1 > learnt:  # the last token that is written is never read
-        left = learnt + 1 - begun
-        raise UsageError(
-            f"a prompt of {begun} tokens and {room} more go beyond the {learnt} positions that the model has learnt; "
-            + (f"ask for {left} or fewer (--max-tokens {left})" if left > 0 else "shorten the prompt")
-        )
 
 
 def _caches(

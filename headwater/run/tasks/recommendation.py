@@ -56,6 +56,7 @@ class RecommendationTask(Task[Tokenizer]):
     head: ClassVar[str] = "next_token"
     labels_are: ClassVar = "text"
     needs: ClassVar = "past"
+    reads_histories: ClassVar = True
     habits: ClassVar[Habits] = Habits(size="nano", parts=1, epochs=10, fresh_dropout=0.2)
 
     @classmethod

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.batches import BatchStream, WindowBatches
-from headwater.data.characters import WITHOUT_BLANKS
+from headwater.data.characters import WITHOUT_BLANKS, marks
 from headwater.data.examples import Content, Example, LabelledSet, texts_in
 from headwater.data.kinds import Split
 from headwater.data.problems import Problems
@@ -34,7 +35,9 @@ from headwater.run.tasks.task import Say, Task
 
 Words = Sequence[str]
 _without_blanks = re.compile(f"[{WITHOUT_BLANKS}]")
-_word = re.compile(rf"[{WITHOUT_BLANKS}]|\w+(?:['’.\-]\w+)*|[^\w\s]")
+_run_together = re.compile(f"[{WITHOUT_BLANKS}]{{2,}}")
+_RUN_TOGETHER = 0.1
+"""Of the words in scripts without blanks, from which on they are words and not characters."""
 
 
 class Window(NamedTuple):
@@ -48,9 +51,14 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class TaggingTask(Task[Tokenizer]):
-    """One tag a word, among those of the training rows."""
+    """One tag a word, among those of the training rows.
+
+    With ``words_given`` the words of a text are what stands between its blanks, as in training rows of a script that
+    has none by itself: nobody here knows where else Chinese words begin.
+    """
 
     labels: tuple[str, ...]
+    words_given: bool = False
 
     head: ClassVar[str] = "tagging"
     labels_are: ClassVar = "text"
@@ -74,7 +82,7 @@ class TaggingTask(Task[Tokenizer]):
             schemes[scheme.name] = None
             kept += _in_bio(rows, scheme, found.problems)
         problems = found.problems
-        refuse_mostly_bad(str(path), problems.rows, problems.total, problems, max_bad=MAX_BAD)
+        refuse_mostly_bad(str(path), problems.rows, problems.flawed, problems, max_bad=MAX_BAD)
         return replace(found, examples=kept, facts={**found.facts, "tags": ", ".join(schemes)})
 
     @classmethod
@@ -85,17 +93,20 @@ class TaggingTask(Task[Tokenizer]):
             raise BadDataError(
                 f"{rows.examples[0].path} holds {len(tags)} tag(s): {', '.join(tags)}; tagging needs at least two"
             )
-        return cls(name, tuple(tags))
+        words = [word for example in rows.examples for word in listed(example.text)]
+        unspaced = [word for word in words if _without_blanks.match(word)]
+        together = sum(_run_together.match(word) is not None for word in unspaced)
+        return cls(name, tuple(tags), words_given=together > _RUN_TOGETHER * len(unspaced))
 
     @classmethod
     def of_card(cls, card: Mapping[str, Any]) -> Self:
         """The tags that the model was shipped with."""
-        return cls(str(card["task"]), tuple(card["labels"]))
+        return cls(str(card["task"]), tuple(card["labels"]), words_given=bool(card.get("words_given")))
 
     @property
     def card(self) -> dict[str, Any]:
-        """The tags by number."""
-        return {"labels": list(self.labels)}
+        """The tags by number, and what a word is where that is not to be seen."""
+        return {"labels": list(self.labels), **({"words_given": True} if self.words_given else {})}
 
     @property
     def head_options(self) -> dict[str, Any]:
@@ -164,18 +175,13 @@ class TaggingTask(Task[Tokenizer]):
         return span_report(true, self._tags(self._probabilities(reader, sentences)))
 
     def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
-        """Every span with its kind and its place in the text, in characters."""
-        texts = texts_in(contents)
-        whole = ["\n".join(filter(None, text)) for text in texts]
-        places = [[match.span() for match in _word.finditer(text)] for text in whole]
-        sentences = [[text[a:b] for a, b in spans] for text, spans in zip(whole, places, strict=True)]
-        tags = self._tags(self._probabilities(reader, sentences))
-        for text, spans, found in zip(whole, places, tags, strict=True):
-            answers: list[dict[str, Any]] = []
-            for span in spans_of(found):
-                start, end = spans[span.start][0], spans[span.stop - 1][1]
-                answers.append({"kind": span.kind, "text": text[start:end], "start": start, "end": end})
-            yield {"spans": answers}
+        """Every span with its kind and its place: in the characters of a text, or among the words of a list."""
+        texts = ["\n".join(filter(None, text)) for text in texts_in(contents)]
+        sentences = [Sentence.of(text, words_given=self.words_given) for text in texts]
+        tags = self._tags(self._probabilities(reader, [sentence.words for sentence in sentences]))
+        for sentence, found in zip(sentences, tags, strict=True):
+            spans = spans_of(found)
+            yield {"spans": [{"kind": span.kind, **sentence.part(span.start, span.stop)} for span in spans]}
 
     def _tags(self, probabilities: Sequence[NDArray[np.float32]]) -> list[list[str]]:
         return [[self.labels[place] for place in rows.argmax(axis=1)] for rows in probabilities]
@@ -197,6 +203,36 @@ class TaggingTask(Task[Tokenizer]):
             result[window.sentence][words][safer] = row[1 + window.starts][safer]
             best[window.sentence][words] = np.maximum(best[window.sentence][words], safety)
         return result
+
+
+class Sentence(NamedTuple):
+    """The words of what is to be tagged, and where each stands in the text, if it is one and no list of words."""
+
+    words: Words
+    text: str
+    places: Sequence[tuple[int, int]] | None
+
+    @classmethod
+    def of(cls, text: str, *, words_given: bool) -> "Sentence":
+        """Words and signs of a text, those between blanks, or those of a JSON list."""
+        if text.startswith("[") and text.endswith("]") and (words := listed(text)) != text.split(" "):
+            return cls(words, "", None)
+        places = [match.span() for match in _words_in(given=words_given).finditer(text)]
+        return cls([text[start:stop] for start, stop in places], text, places)
+
+    def part(self, first: int, stop: int) -> dict[str, Any]:
+        """Words ``first`` … stop − 1 as they are told."""
+        if self.places is None:
+            return {"text": "".join(_as_written(self.words[first:stop])), "words": [first, stop]}
+        start, end = self.places[first][0], self.places[stop - 1][1]
+        return {"text": self.text[start:end], "start": start, "end": end}
+
+
+@cache
+def _words_in(*, given: bool) -> re.Pattern[str]:
+    letter = rf"(?:[^\W{WITHOUT_BLANKS}]|[{marks()}])"
+    apart = rf"[{WITHOUT_BLANKS}]|{letter}+(?:['’.\-]{letter}+)*|[^\w\s]"
+    return re.compile(r"\S+" if given else apart)
 
 
 @dataclass(frozen=True, slots=True)

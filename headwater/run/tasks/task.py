@@ -74,6 +74,8 @@ class Task(ABC, Generic[S]):
     reads_pictures: ClassVar[bool] = False
     compares: ClassVar[bool] = False
     """Whether a row is two texts."""
+    reads_histories: ClassVar[bool] = False
+    """Whether a row is what a user had, in the order of time."""
     reads_whole: ClassVar[bool] = False
     """Whether nothing of a recording may be missed."""
     habits: ClassVar[Habits] = Habits()

@@ -39,6 +39,24 @@ def test_files_about_the_data_never_enter(tmp_path: Path, name: str):
     assert [source.file.name for source in find_sources(tmp_path)] == ["corpus.txt"]
 
 
+def test_what_is_named_like_files_about_the_data_and_is_none_enters(tmp_path: Path):
+    names = ["Notice 2021-04.txt", "authors of note.txt", "notice-to-tenants.txt"]
+    for name in [*names, "NOTICE.txt", "README.zh.md", "LICENSE-APACHE"]:
+        write(tmp_path / name)
+    found = survey(tmp_path)
+    assert [source.file.name for source in found.sources] == sorted(names)
+    assert found.ignored == {"NOTICE.txt": 1, "README.zh.md": 1, "LICENSE-APACHE": 1}
+
+
+def test_links_to_folders_are_followed_and_lead_nowhere_twice(tmp_path: Path):
+    write(tmp_path / "elsewhere" / "a.txt")
+    inside = tmp_path / "data"
+    write(inside / "b.txt")
+    (inside / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (inside / "round").symlink_to(inside, target_is_directory=True)
+    assert [source.file.name for source in find_sources(inside)] == ["b.txt", "a.txt"]
+
+
 def test_a_file_the_user_names_always_enters(tmp_path: Path):
     source = find_sources(write(tmp_path / "README.md"))[0]
     assert (source.kind, source.named) == ("text", True)

@@ -1,9 +1,12 @@
 import gzip
+import os
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from headwater.data import Problems, find_sources, read_documents
+from headwater.data import Problems, find_sources, read_documents, read_labelled
+from headwater.data.encodings import encoding_named
 from headwater.data.readers import text as reader
 from headwater.data.readers.text import guess_document_rule
 from headwater.errors import BadDataError, SettingsError
@@ -96,9 +99,63 @@ def test_an_encoding_that_shows_late_is_sniffed_as_well(tmp_path: Path):
     assert texts(path, document="line")[-1] == "今天天气很好，我们去散步。"
 
 
-def test_a_western_code_page_is_not_taken_for_chinese(tmp_path: Path):
-    path = write(tmp_path / "a.txt", "Élève à l'école où naît l'été\n" * 5 + "plain\n" * 20, "cp1252")
-    assert find_sources(path)[0].encoding.codec == "utf-8"
+SAMPLES = {
+    "fr": ("Élève à l'école où naît l'été", ("cp1252",)),
+    "de": ("Die Pumpe läuft, aber die Dichtung müßte größer sein.", ("cp1252",)),
+    "en": ("The pump doesn’t run, it’s broken – “badly”.", ("cp1252",)),
+    "pl": ("Zażółć gęślą jaźń, proszę sprawdzić ciśnienie.", ("cp1250", "iso8859-2")),
+    "tr": ("Pompa çalışıyor ama şu contayı değiştirmeniz gerekiyor, lütfen.", ("cp1254",)),
+    "ru": ("Проверьте давление в насосе и выключите двигатель.", ("cp1251", "koi8-r")),
+    "el": ("Ελέγξτε την πίεση της αντλίας και απενεργοποιήστε.", ("cp1253",)),
+    "he": ("בדקו את לחץ המשאבה וכבו את המנוע בבקשה.", ("cp1255",)),
+    "ar": ("افحص ضغط المضخة وأوقف المحرك من فضلك.", ("cp1256",)),
+    "ja": ("ポンプの圧力を確認して、モーターを止めてください。", ("shift_jis", "euc_jp")),
+    "ko": ("펌프의 압력을 확인하고 모터를 꺼 주세요.", ("euc_kr",)),
+    "zh-tw": ("請檢查水泵的壓力,然後關閉馬達。", ("big5",)),
+    "zh": ("请检查水泵的压力,然后关闭马达。", ("gb18030",)),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"), [(text, encoding) for text, encodings in SAMPLES.values() for encoding in encodings]
+)
+def test_what_files_were_in_before_utf_8_is_guessed_and_said(tmp_path: Path, text: str, encoding: str):
+    path = write(tmp_path / "a.txt", f"{text}\n" * 5 + "plain\n" * 20, encoding)
+    problems = Problems()
+    read = [example.text for example in read_documents(path, problems=problems, document="line")]
+    assert read == [text] * 5 + ["plain"] * 20
+    assert any("guessed; name another encoding with --encoding" in note for note in problems.notes)
+
+
+def test_a_named_encoding_is_used_where_bytes_do_not_speak_for_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HEADWATER_ENCODING", "cp437")
+    assert texts(write(tmp_path / "a.txt", "naïve\n", "cp437")) == ["naïve"]
+    assert texts(write(tmp_path / "b.txt", "naïve\n", "utf-8")) == ["naïve"]  # it speaks for itself
+    assert texts(write(tmp_path / "c.txt", "naïve\n", "utf-16")) == ["naïve"]
+    with encoding_named("cp1252"):
+        assert texts(write(tmp_path / "d.txt", "naïve\n", "cp1252")) == ["naïve"]
+    assert os.environ["HEADWATER_ENCODING"] == "cp437"
+    monkeypatch.setenv("HEADWATER_ENCODING", "klingon")
+    with pytest.raises(SettingsError, match="no encoding klingon; expected one like utf-8"):
+        texts(tmp_path / "a.txt")
+
+
+class Unmarked(zipfile.ZipInfo):
+    """A member as programs write it that know one encoding and do not say which."""
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802 (zipfile's own name)
+        return self.filename.encode("gb18030"), self.flag_bits
+
+
+def test_names_in_a_zip_are_read_as_they_were_written(tmp_path: Path):
+    names = ["好评/第一条.txt", "差评/第二条.txt"]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in names:
+            archive.writestr(Unmarked(name), f"{name} 是一篇评论")
+    assert [source.member for source in find_sources(tmp_path / "a.zip")] == names
+    assert read_labelled(tmp_path / "a.zip").labels == ("好评", "差评")
 
 
 def test_lines_end_at_line_breaks_and_nowhere_else(tmp_path: Path):
