@@ -24,6 +24,7 @@ from headwater.data.decoding import sniff_encoding
 from headwater.data.encodings import Encoding
 from headwater.data.kinds import (
     ABOUT_THE_DATA,
+    KINDS,
     KINDS_OF,
     MANY,
     MODALITIES,
@@ -50,7 +51,8 @@ class Source:
     ``path`` is the name used in every report: the file's path, and for a member the archive's path, a slash
     and the member's name. ``named`` tells that the user gave this very file, not a folder or archive around
     it. ``beside`` are the files that hold the same lines in other languages. ``row`` is what a table says of it.
-    With ``split_column`` it is those rows of a table alone that this column counts to ``split``.
+    With ``split_column`` it is those rows of a table alone that this column counts to ``split``. ``below`` is its path
+    from what the user gave on.
     """
 
     path: str
@@ -63,6 +65,7 @@ class Source:
     beside: tuple["Source", ...] = ()
     row: Mapping[str, str] | None = field(default=None, compare=False)
     split_column: str | None = None
+    below: str = field(default="", compare=False)
 
     @property
     def suffix(self) -> str:
@@ -169,7 +172,11 @@ def find_sources(
     cannot be read is reported in ``problems``, and the rest goes on.
     Raises MissingInputError where a path does not exist or nothing readable is there.
     """
-    return survey(paths, modality=modality, problems=problems).sources
+    found = survey(paths, modality=modality, problems=problems)
+    for suffix, count in found.ignored.items():
+        if problems is not None and (modality == "text" or suffix not in KINDS):  # tables speak of the others
+            problems.note(f"{suffix} file(s) passed over, which are not read here", count)
+    return found.sources
 
 
 def sources_of(paths: PathLike | Iterable[PathLike], modality: Modality) -> list[Source]:
@@ -263,6 +270,7 @@ def _sources_of_file(
         split=split,
         named=root is None,
         beside=others,
+        below=_below(path, root),
     )
 
 
@@ -311,7 +319,15 @@ def _members(
             ignored[suffix_of(inside) or "no suffix"] += 1
             continue
         split = split_of_name(inside, root=PurePosixPath(parts[0])) or archive_split
-        yield Source(path=f"{around}/{name}", file=path, kind=kind, size=size, split=split, member=name)
+        yield Source(
+            path=f"{around}/{name}",
+            file=path,
+            kind=kind,
+            size=size,
+            split=split,
+            member=name,
+            below=name if root is None else f"{_below(path, root)}/{name}",
+        )
 
 
 def _listed(path: Path) -> tuple[list[tuple[str, int]], dict[str, str]]:
@@ -322,6 +338,10 @@ def _listed(path: Path) -> tuple[list[tuple[str, int]], dict[str, str]]:
     with open_archive(path) as archive:
         refused = member_problems(archive, path.stat().st_size)
         return sorted((member.filename, member.file_size) for member in archive.infolist()), refused
+
+
+def _below(path: Path, root: Path | None) -> str:
+    return path.name if root is None else _printable(path.relative_to(root))
 
 
 def _printable(path: Path) -> str:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from headwater.data.array_file import ArrayFile
 from headwater.data.asides import is_whole, made_in_cache
+from headwater.data.classes import without_false_parts
 from headwater.data.cutting import Cut, watched
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import Source
@@ -24,7 +25,7 @@ from headwater.data.readers.pictures import Pixels
 from headwater.data.store import cache_folder, store_key
 from headwater.errors import BadDataError
 
-FORMAT = 3
+FORMAT = 4
 _FILES = ("pixels.npy", "rows.json")
 
 
@@ -49,7 +50,7 @@ def read_labelled_media(
     """
     problems = Problems()
     sources = find_media(path, modality=cut.modality, problems=problems)
-    sources = sources if every_part else sources_of_split(sources, split)
+    sources = sources if every_part else sources_of_split(without_false_parts(sources), split)
     column = label_column(sources, label) if need_labels else None
     if label and column is None and split == "train" and not any(source.kind in MANY for source in sources):
         raise BadDataError(
@@ -66,11 +67,13 @@ def read_labelled_media(
     kept = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
     problems.absorb(Problems.from_dict(kept["problems"]))
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
-    rows = _examples(kept["rows"], pixels, problems, need_labels)
+    place = "column" if column else "array" if sources[0].kind in MANY else "folder"
+    # One folder around all that is to be learnt from is no class; of a test it may hold the only one that is asked for.
+    nameless = place == "folder" and split == "train" and len({row[0] for row in kept["rows"]} - {None}) == 1
+    rows = _examples(kept["rows"], pixels, problems, need_labels, nameless)
     examples = list(with_numbers(rows, problems) if labels == "number" else rows)
     if not examples:
         raise BadDataError(f"{path}: {_why_none(cut.what, kept['rows'], problems)}")
-    place = "column" if column else "array" if sources[0].kind in MANY else "folder"
     return LabelledSet(
         examples=examples,
         text_columns=(),
@@ -109,9 +112,10 @@ def _keep(
 
 
 def _examples(
-    rows: Sequence[Sequence[Any]], pixels: Pixels, problems: Problems, need_labels: bool
+    rows: Sequence[Sequence[Any]], pixels: Pixels, problems: Problems, need_labels: bool, nameless: bool
 ) -> Iterator[Example]:
-    for (label, path, row, digest), values in zip(rows, pixels, strict=True):
+    for (known, path, row, digest), values in zip(rows, pixels, strict=True):
+        label = None if nameless else known
         if label is None and need_labels:
             problems.add(path, row, "no label")
         else:

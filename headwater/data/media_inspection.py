@@ -216,7 +216,7 @@ class _Look:
             channels=dict(self.channels.most_common()),
             seconds=_three_lengths(self.seconds),
             rates=dict(self.rates.most_common(_SHOWN_LABELS)),
-            labels=dict(self.labels.most_common()),
+            labels=dict(self.labels.most_common()) if len(self.labels) > 1 else {},
             exact_duplicates=self.repeated,
             also_in_train=self.in_train,
             problems=problems,

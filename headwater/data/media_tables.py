@@ -19,7 +19,7 @@ from headwater.data.readers.table import Row, Table
 from headwater.errors import BadDataError, HeadwaterError, MissingInputError
 
 MEDIA: tuple[Modality, ...] = ("image", "audio", "video")
-TABLE_KINDS = ("csv", "tsv", "jsonl", "parquet", "arrow")
+TABLE_KINDS = ("csv", "tsv", "jsonl", "json", "parquet", "arrow")
 _LOOKED_AT = 200
 _MATCHING = 0.5
 
@@ -37,7 +37,7 @@ def find_media(
     found: dict[str, Source] = {}
     for path in paths_in(paths):
         tables = _tables_in(path)
-        alone = len(tables) == 1 and not path.is_dir()
+        alone = len(tables) == 1 and tables[0].named
         around = path.parent if alone else path
         sources = find_sources(around, modality=modality, problems=problems)
         if not path.is_dir():
@@ -50,7 +50,7 @@ def find_media(
 def modality_of(paths: PathLike | Iterable[PathLike]) -> Modality:
     """What the data behind ``paths`` are: pictures, recordings or clips where these are more files and more bytes.
 
-    Texts that stand beside pictures of the same name (captions) do not make pictures text, and a table that names
+    Texts that stand beside pictures of the same name (captions) do not count, and a table that names
     files beside it stands for them. Else text; arrays that are neither pictures nor clips are told of as pictures.
     """
     texts = sources_of(paths, "text")
@@ -61,9 +61,9 @@ def modality_of(paths: PathLike | Iterable[PathLike]) -> Modality:
     media = seen[modality]
     if not media and not texts and all(path.suffix.lower() == ".npz" for path in paths_in(paths)):
         return "image"
-    files = {PurePosixPath(source.path) for source in media}
-    names = files | {file.with_suffix("") for file in files}  # of what is known of each: a.txt, a.jpg.json
-    if media and all(PurePosixPath(source.path).with_suffix("") in names for source in texts):
+    names = names_beside(media)
+    texts = [source for source in texts if PurePosixPath(source.path).with_suffix("") not in names]
+    if media and not texts:
         return modality
     larger = sum(source.size for source in media) > sum(source.size for source in texts)
     return modality if len(media) > len(texts) and larger else "text"
@@ -115,9 +115,13 @@ def _named_in(table: Source) -> Modality | None:
 
 
 def _tables_in(path: Path) -> list[Source]:
-    return [
-        source for source in sources_of(path, "text") if source.kind in TABLE_KINDS and source.member is None
-    ]
+    return [source for source in sources_of(path, "text") if source.kind in TABLE_KINDS]
+
+
+def names_beside(media: Iterable[Source]) -> set[PurePosixPath]:
+    """What files are called, without their ending, that speak of one of these alone: a.txt and a.jpg.json of a.jpg."""
+    files = {PurePosixPath(source.path) for source in media}
+    return files | {file.with_suffix("") for file in files}
 
 
 def _joined(
@@ -127,7 +131,10 @@ def _joined(
     speaks of."""
     places = places_of(sources)
     known: dict[int, Source] = {}
+    names = names_beside(sources)
     for source in tables:
+        if not alone and PurePosixPath(source.path).with_suffix("") in names:
+            continue
         try:
             naming = _Naming.of(source, places)
             if naming is not None:
@@ -144,6 +151,10 @@ def _joined(
                 )
         except READ_FAILURES as problem:
             problems.add(source.path, 0, "table damaged or unreadable", str(problem))
+        except BadDataError as problem:
+            if alone:
+                raise
+            problems.add(source.path, 0, "table cannot be read", str(problem))
     if alone:
         return [known[place] for place in sorted(known)]
     return [known.get(place, source) for place, source in enumerate(sources)]
@@ -202,10 +213,11 @@ class _Naming:
         table = open_table(source)
         sample = [row for row in islice(table.rows(table.columns), _LOOKED_AT) if not row.problem]
         endings = True
-        file = _column_of_files(table, sample, partial(place_in, source.file.parent, places))
+        folder = Path(source.path).parent
+        file = _column_of_files(table, sample, partial(place_in, folder, places))
         if file is None:
             endings = False
-            find = partial(place_in, source.file.parent, places, endings=False)
+            find = partial(place_in, folder, places, endings=False)
             file = _column_of_files(table, sample, find, different=True)
         if file is None:
             return None
@@ -221,7 +233,7 @@ class _Naming:
             if row.problem:
                 problems.add(self.source.path, row.number, row.problem, row.detail)
                 continue
-            place = place_in(self.source.file.parent, self.places, row.cells[own], endings=self.endings)
+            place = place_in(Path(self.source.path).parent, self.places, row.cells[own], endings=self.endings)
             if place is None:
                 problems.add(self.source.path, row.number, "no such file", str(row.cells[own]))
             elif place in found:

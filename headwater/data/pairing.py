@@ -12,7 +12,7 @@ from headwater.data.arrays import heads
 from headwater.data.decoding import sniff_encoding
 from headwater.data.files import Source, sources_of
 from headwater.data.kinds import MANY, SIDES, Modality, PathLike, Side, Split, paths_in, split_of_word
-from headwater.data.media_tables import MEDIA, TABLE_KINDS, place_in, places_of
+from headwater.data.media_tables import MEDIA, TABLE_KINDS, names_beside, place_in, places_of
 from headwater.data.pair_rows import Pairing, PairRow, PairSet, Place, Ref, modality_of_side
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import find_columns, listed
@@ -59,7 +59,10 @@ def find_pairs(
         media["audio"] = [replace(source, kind="track") for source in media["video"] if source.kind == "clip"]
     readings: list[_Reading] = []
     refused: list[BadDataError] = []
+    names = names_beside(source for sources in media.values() for source in sources)
     for table in tables:
+        if PurePosixPath(table.path).with_suffix("") in names:
+            continue
         try:
             reading = _Reading.of(table, media, pairing)
         except BadDataError as problem:  # it lacks a column that was asked for; another table may have it
@@ -114,7 +117,7 @@ class _Reading:
         columns: dict[Side, tuple[str, ...]] = {}
         for kind in MEDIA:
             asked = pairing.columns.get(kind)
-            found = asked or _naming(source.file.parent, table, sample, places[kind])
+            found = asked or _naming(Path(source.path).parent, table, sample, places[kind])
             if found or (found := _counting(table, sample, media[kind])):
                 columns[kind] = found
         if not columns:
@@ -189,7 +192,7 @@ class _Reading:
                 yield PairRow(first, second, self.source.path, row.number, split, cells)
 
     def _place(self, kind: Modality, cell: str, split: Split | None) -> Place | None:
-        place = place_in(self.source.file.parent, self.places[kind], cell)
+        place = place_in(Path(self.source.path).parent, self.places[kind], cell)
         if place is not None:
             return Place(self.media[kind][place].path, 1)
         arrays = _arrays(self.media[kind], split)
@@ -282,6 +285,10 @@ def _by_name(
         if stem in found.get(sides[1], {})
     ]
     matched = [pair for pair in matched if any(source.path in own for source in pair)]
+    together = {source.path for pair in matched for source in pair}
+    for side in sides:
+        if alone := sum(path in own and path not in together for path in _paths(found.get(side, {}))):
+            problems.note(f"file(s) of {SIDES[side]} without one of the same name and the other kind", alone)
     problems.rows += len(matched)
     texts = _texts([source for pair in matched for source in pair if source.kind == "text"], problems)
     rows = [
@@ -295,6 +302,10 @@ def _by_name(
             "expected the same names with other endings, or a table that names both"
         )
     return PairSet(sides, rows, media, f"{SIDES[sides[0]]} and {SIDES[sides[1]]} of the same name")
+
+
+def _paths(found: Mapping[str, Source]) -> Iterator[str]:
+    return (source.path for source in found.values())
 
 
 def _ref(source: Source, texts: Mapping[str, str]) -> Ref:

@@ -84,14 +84,15 @@ class Matter(Protocol):
 
 
 def left_out_of(facts: Mapping[str, Any]) -> str:
-    """What was left out of some data and why; "" where nothing was."""
+    """What was left out of some data and why, and what else was noted; "" where nothing was."""
     left_out = facts["left_out"]
+    notes = "".join(f"; {count:,} {fact}" for fact, count in left_out["notes"].items())
     if not left_out["by_reason"]:
-        return ""
+        return notes
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out["by_reason"].items())
     first = next(iter(left_out["first"]), None)
     place = f" (first: {Problem(**first)})" if first else ""
-    return f"; left out of {left_out['rows']:,} rows: {reasons}{place}"
+    return f"; left out of {left_out['rows']:,} rows: {reasons}{place}{notes}"
 
 
 def mixed_in_words(paths: Sequence[str], counts: Sequence[int], rounds: Sequence[float], what: str) -> str:

@@ -90,10 +90,9 @@ class Pictures:
     def told(self, settings: RunSettings) -> str:
         """How many, of which size."""
         facts, pieces = self.pool.facts, "" if self.pool.patches.mel is None else "pieces of "
-        notes = "".join(f"; {count:,} {fact}" for fact, count in facts["left_out"]["notes"].items())
         return (
             f"{facts['items']:,} {pieces}{facts['what']} ({cut_of(facts['cut']).told()}) to learn from, "
-            f"{facts['validation']['items']:,} to judge on{left_out_of(facts)}{notes}"
+            f"{facts['validation']['items']:,} to judge on{left_out_of(facts)}"
             f"{self._rounds(settings)}"
         )
 

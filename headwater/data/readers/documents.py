@@ -62,11 +62,11 @@ def _of_splits(
     sources: Sequence[Source], splits: Collection[Split | None], problems: Problems
 ) -> list[Source]:
     kept = [source for source in sources if source.named or source.split in splits]
-    if passed_over := len(sources) - len(kept):
-        problems.note("files or parts of files for validation and test passed over", passed_over)
+    if tests := sum(source.split == "test" for source in sources if source not in kept):
+        problems.note("file(s), or parts of tables, named as test parts passed over", tests)
     if not kept:
         raise BadDataError(
-            f"all {passed_over:,} files found belong to validation or test parts by their names, and these "
+            f"all {len(sources):,} files found belong to validation or test parts by their names, and these "
             "never enter the pool; name a file itself to use it all the same"
         )
     return kept

@@ -1,9 +1,9 @@
 """Labelled sets: rows with their texts and one label each."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import PurePath
 
 from headwater.data.archives import READ_FAILURES, until_damage
+from headwater.data.classes import classes_of, without_false_parts
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import Source, find_sources
 from headwater.data.kinds import PathLike, Split
@@ -64,15 +64,16 @@ def read_labelled(
     problems = Problems()
     sources = find_sources(path, problems=problems)
     if not every_part:
-        sources = in_parts(sources)
+        sources = in_parts(without_false_parts(sources) if _is_plain(sources) else sources)
     chosen = sources if every_part else sources_of_split(sources, split)
-    if all(source.kind == "text" for source in chosen):
+    if _is_plain(chosen):
         if need_labels and labels in _SECOND_TEXTS:
             raise BadDataError(
                 f"{names_of(chosen)}: plain text carries no pairs of texts; give a csv, tsv, jsonl or parquet table "
                 f"with {_SECOND_TEXTS[labels][0]} in a column of its own"
             )
-        return _from_text(chosen, problems, need_labels=need_labels, max_bad=max_bad)
+        alone = need_labels and split != "train"
+        return _from_text(chosen, problems, need_labels=need_labels, max_bad=max_bad, alone=alone)
     columns = _columns_of(sources, chosen, text, label, labels)
     _refuse_empty(columns, chosen)
     _refuse_incomplete(columns, chosen, need_labels=need_labels, labels=labels)
@@ -94,6 +95,10 @@ def read_labelled(
         ),
         chosen,
     )
+
+
+def _is_plain(sources: Sequence[Source]) -> bool:
+    return all(source.kind == "text" for source in sources)
 
 
 def with_numbers(rows: Iterator[Example], problems: Problems) -> Iterator[Example]:
@@ -230,21 +235,23 @@ def _refuse_quantities(examples: Sequence[Example], columns: Columns, chosen: Se
 
 
 def _from_text(
-    chosen: Sequence[Source], problems: Problems, *, need_labels: bool, max_bad: float
+    chosen: Sequence[Source], problems: Problems, *, need_labels: bool, max_bad: float, alone: bool
 ) -> LabelledSet:
-    folders = {PurePath(source.path).parent.name for source in chosen}
-    by_folder = len(folders) > 1
+    classes = classes_of(chosen)
+    by_folder = len({*classes} - {None}) > (0 if alone else 1)
     if need_labels and not by_folder:
         raise BadDataError(
             f"{names_of(chosen)}: plain text carries no labels; give a csv, tsv, jsonl or parquet table with "
             "a label column, or one folder of text files for each class"
         )
     examples: list[Example] = []
-    for source in chosen:
+    for source, folder in zip(chosen, classes, strict=True):
+        if by_folder and folder is None and need_labels:
+            problems.add(source.path, 0, "in none of the folders that name classes")
+            continue
         rule = "file" if by_folder else _rule_of_rows(source, chosen)
         documents = guarded(text_examples(source, rule, problems), source, problems, max_bad=max_bad)
-        folder = PurePath(source.path).parent.name if by_folder else None
-        examples.extend(document._replace(label=folder) for document in documents)
+        examples.extend(document._replace(label=folder if by_folder else None) for document in documents)
     column = "folder" if by_folder else None
     found = LabelledSet(examples=examples, text_columns=("text",), label_column=column, problems=problems)
     return _complete(found, chosen)

@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 
 from headwater.data.archives import READ_FAILURES, open_archive
 from headwater.data.arrays import heads, labels_beside, read_array
+from headwater.data.classes import classes_of
 from headwater.data.files import Source
 from headwater.data.kinds import MANY
 from headwater.data.problems import Problems
@@ -39,16 +40,15 @@ def read_media(
 ) -> Iterator[Medium]:
     """What these sources hold, in their order.
 
-    Labels stand in the column ``label`` of the tables beside them; without tables, folders name classes where there is
-    more than one of them. An array's labels stand in the array beside it (``label`` names it). What cannot be decoded
-    is reported with the reason, and the rest goes on.
+    Labels stand in the column ``label`` of the tables beside them; without tables, folders name classes. An array's
+    labels stand in the array beside it (``label`` names it). What cannot be decoded is reported with the reason, and
+    the rest goes on.
     """
     told = any(source.row is not None for source in sources)
-    folders = {_folder(source) for source in sources if source.kind not in MANY}
-    by_folder = len(folders) > 1 and not told
+    of_folder = dict(zip((source.path for source in sources), classes_of(sources), strict=True))
 
     def label_of(source: Source) -> str | None:
-        return (source.row or {}).get(label or "") or None if told else _folder(source) if by_folder else None
+        return (source.row or {}).get(label or "") or None if told else of_folder[source.path]
 
     for file, group in groupby(sources, key=lambda source: source.file):
         members = list(group)
@@ -149,7 +149,3 @@ def _white_as_written(path: Path, written: int, floats: bool) -> float:
             except (BadDataError, *READ_FAILURES, ValueError):
                 continue  # it is told of where it is read
     return most
-
-
-def _folder(source: Source) -> str:
-    return PurePosixPath(source.path).parent.name

@@ -43,6 +43,8 @@ def decoded(stream: BinaryIO, note: Callable[[str], None] = lambda _: None) -> P
                 if image.width * image.height > MOST_PIXELS:
                     raise BadDataError(f"more than {MOST_PIXELS // 1_000_000} million pixels")
                 _refuse_more_channels(image)
+                if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
+                    note("TIFF(s) of several pages, of which the first is read: make a file of each page")
                 fills = image.format == "PPM" or (image.mode.startswith("I") and _says_its_bits(stream))
                 return _values(ImageOps.exif_transpose(image), note, fills)
     except BadDataError:

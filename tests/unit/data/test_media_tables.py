@@ -1,5 +1,6 @@
 """Tables beside pictures, recordings and clips: which file a row names, and what it says of it."""
 
+import json
 import unicodedata
 import zipfile
 from pathlib import Path
@@ -154,3 +155,31 @@ def test_a_column_of_numbers_is_no_column_of_files_that_are_called_so(tmp_path: 
     (tmp_path / "labels.csv").write_text("\n".join(["digit,photo", *rows]) + "\n")
     found = read_labelled_media(tmp_path, cut=PictureCut())
     assert (found.label_column, [row.label for row in found.examples]) == ("digit", ["0", "1"] * 2)
+
+
+def test_tables_in_archives_and_in_json_speak_of_the_files_beside_them(tmp_path: Path) -> None:
+    for number in range(6):
+        picture(tmp_path / "raw" / f"{number}.png", 40 * number)
+    rows = "\n".join(f"{n}.png,{'shoe' if n % 2 else 'hat'}" for n in range(6))
+    with zipfile.ZipFile(tmp_path / "shop.zip", "w") as archive:
+        archive.writestr("shop/labels.csv", f"file,kind\n{rows}\n")
+        for number in range(6):
+            archive.write(tmp_path / "raw" / f"{number}.png", f"shop/photos/{number}.png")
+    sources = find_media(tmp_path / "shop.zip", modality="image")
+    assert [(source.row or {})["kind"] for source in sources] == ["hat", "shoe"] * 3
+    told = [{"file_name": f"{n}.png", "kind": "hat" if n < 3 else "shoe"} for n in range(6)]
+    (tmp_path / "raw" / "metadata.json").write_text(json.dumps(told))
+    sources = find_media(tmp_path / "raw", modality="image")
+    assert [(source.row or {})["kind"] for source in sources] == ["hat"] * 3 + ["shoe"] * 3
+
+
+def test_json_beside_pictures_that_is_no_table_costs_nothing(shop: Path) -> None:
+    (shop / "version.json").write_text('{"version": 3, "made": "today"}')
+    (shop / "broken.json").write_text("{")
+    for number in range(6):
+        (shop / "photos" / f"{number}.png.json").write_text(
+            json.dumps({"iso": number, "note": "words of it"})
+        )
+    sources = find_media(shop, modality="image")
+    assert sources[1].row == {"kind": "shoe", "price": "10"}
+    assert modality_of(shop) == "image"

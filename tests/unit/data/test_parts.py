@@ -46,7 +46,7 @@ def test_unlabelled_rows_enter_the_pool_and_those_of_other_parts_do_not(tmp_path
     texts = [example.text for example in read_documents(table(tmp_path), problems=problems)]
     assert sum("runs" in text for text in texts) == sum("no pump" in text for text in texts) == 30
     assert len(texts) == 60
-    assert problems.notes["files or parts of files for validation and test passed over"] == 2
+    assert problems.notes["file(s), or parts of tables, named as test parts passed over"] == 1
 
 
 def test_the_part_that_validates_judges(tmp_path: Path) -> None:
