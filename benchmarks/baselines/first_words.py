@@ -16,7 +16,7 @@ def judge(path: Path, words: int) -> TextReport:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     return text_report(
-        [" ".join(row["text"].split()[:words]) for row in rows], [row["title"] for row in rows]
+        [" ".join(row["text"].split()[:words]) for row in rows], [(row["title"],) for row in rows]
     )
 
 

@@ -18,7 +18,8 @@ class Example(NamedTuple):
     """One row, document or picture, and where it came from.
 
     ``texts`` stand in the order of the text columns; a picture has none, but ``pixels`` (H, W, K), and the ``digest``
-    of what they were before they were brought to this size. A history has an ``owner``. ``row`` counts from 1: the data
+    of what they were before they were brought to this size. A history has an ``owner``; what has
+    several texts for its label has ``more``. ``row`` counts from 1: the data
     row of a table (the header is not counted), the line of a plain text file where the document begins, the picture of
     an array.
     """
@@ -30,11 +31,17 @@ class Example(NamedTuple):
     pixels: NDArray[np.uint8] | None = None
     digest: int | None = None
     owner: str | None = None
+    more: tuple[str, ...] = ()
 
     @property
     def content(self) -> Content:
         """What a model reads: the texts, or the picture."""
         return self.texts if self.pixels is None else self.pixels
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The texts that may be written of it."""
+        return (self.label or "", *self.more)
 
     @property
     def text(self) -> str:

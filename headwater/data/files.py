@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from headwater.data.archives import (
     READ_FAILURES,
@@ -44,13 +44,22 @@ from headwater.data.tars import Tar, is_tar
 from headwater.errors import MissingInputError
 
 
+class FurtherRow(NamedTuple):
+    """What another row of a table says of a file of which one did already."""
+
+    table: str
+    number: int
+    cells: Mapping[str, str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """One readable file, one member of an archive, or one array of pictures in an npz file.
 
     ``path`` is the name used in every report: the file's path, and for a member the archive's path, a slash
     and the member's name. ``named`` tells that the user gave this very file, not a folder or archive around
-    it. ``beside`` are the files that hold the same lines in other languages. ``row`` is what a table says of it.
+    it. ``beside`` are the files that hold the same lines in other languages. ``row`` is what a table says of it,
+    ``more`` what further rows of a table do.
     With ``split_column`` it is those rows of a table alone that this column counts to ``split``. ``below`` is its path
     from what the user gave on.
     """
@@ -64,6 +73,7 @@ class Source:
     named: bool = False
     beside: tuple["Source", ...] = ()
     row: Mapping[str, str] | None = field(default=None, compare=False)
+    more: tuple["FurtherRow", ...] = field(default=(), compare=False)
     split_column: str | None = None
     below: str = field(default="", compare=False)
 

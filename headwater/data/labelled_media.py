@@ -16,7 +16,7 @@ from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import Source
 from headwater.data.kinds import MANY, PathLike, Split
 from headwater.data.media_pool import told_apart
-from headwater.data.media_tables import find_media, known_columns, label_column
+from headwater.data.media_tables import find_media, known_columns, label_column, report_further_rows
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import LabelKind
 from headwater.data.readers.labelled import sources_of_split, with_numbers
@@ -43,10 +43,10 @@ def read_labelled_media(
     """The usable pictures of a file, or of one part of a folder (or ``every_part``), as ``cut`` says, with labels.
 
     Labels stand in a table beside the pictures (``label`` names the column), are the names of the folders around them,
-    or stand in the array beside an array of them. What cannot be decoded is reported, and the rest goes on. With
-    ``need_labels=False`` pictures without a label stay; with ``labels="number"`` those whose label is none are
-    reported. ``facts["cut"]`` is the fitted cut. Raises BadDataError where no picture is left or none has a label,
-    MissingInputError for a part that is not there.
+    or stand in the array beside an array of them; where they are texts, a file may have several (``more``). What cannot
+    be decoded is reported, and the rest goes on. With ``need_labels=False`` pictures without a label stay; with
+    ``labels="number"`` those whose label is none are reported. ``facts["cut"]`` is the fitted cut. Raises BadDataError
+    where no picture is left or none has a label, MissingInputError for a part that is not there.
     """
     problems = Problems()
     sources = find_media(path, modality=cut.modality, problems=problems)
@@ -71,6 +71,10 @@ def read_labelled_media(
     # One folder around all that is to be learnt from is no class; of a test it may hold the only one that is asked for.
     nameless = place == "folder" and split == "train" and len({row[0] for row in kept["rows"]} - {None}) == 1
     rows = _examples(kept["rows"], pixels, problems, need_labels, nameless)
+    if labels == "text":
+        rows = _with_further_texts(rows, sources, label or "")
+    else:
+        report_further_rows(sources, problems)
     examples = list(with_numbers(rows, problems) if labels == "number" else rows)
     if not examples:
         raise BadDataError(f"{path}: {_why_none(cut.what, kept['rows'], problems)}")
@@ -85,6 +89,15 @@ def read_labelled_media(
             "not_read": [name for name in known_columns(sources) if name != label],
         },
     )
+
+
+def _with_further_texts(rows: Iterator[Example], sources: Sequence[Source], label: str) -> Iterator[Example]:
+    """The rows with all that tables say of each: a picture may have five captions."""
+    texts = {
+        source.path: [row.cells.get(label, "") for row in source.more] for source in sources if source.more
+    }
+    for row in rows:
+        yield row._replace(more=tuple(filter(None, texts.get(row.path, ()))))
 
 
 def _key(sources: Sequence[Source], cut: Cut, label: str | None) -> str:

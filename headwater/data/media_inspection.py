@@ -132,6 +132,10 @@ def inspect_media(
     """
     problems = Problems()
     sources = find_media(paths, modality=modality, problems=problems)
+    if several := sum(len(source.more) for source in sources):
+        problems.note(
+            "further row(s) of files named twice: texts to learn to write, and else left out", several
+        )
     label = (label_column(sources, label) or label) if label else None
     columns = tuple(dict.fromkeys(name for source in sources for name in source.row or ()))
     groups: dict[str | None, list[Source]] = {}

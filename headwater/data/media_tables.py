@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from headwater.data.archives import READ_FAILURES
-from headwater.data.files import Source, find_sources, sources_of
+from headwater.data.files import FurtherRow, Source, find_sources, sources_of
 from headwater.data.kinds import MANY, Modality, PathLike, paths_in, split_of_word
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import LABEL_NAMES, listed
@@ -98,6 +98,13 @@ def label_column(sources: Sequence[Source], wanted: str | None) -> str | None:
     return (named or columns)[0]
 
 
+def report_further_rows(sources: Sequence[Source], problems: Problems) -> None:
+    """Rows that speak of a file of which one does already: of one label there is one."""
+    for source in sources:
+        for row in source.more:
+            problems.add(row.table, row.number, "a file named twice", source.path)
+
+
 def known_columns(sources: Sequence[Source]) -> list[str]:
     """What tables say of these sources besides which file and which part they are."""
     return list(dict.fromkeys(name for source in sources for name in source.row or ()))
@@ -170,7 +177,9 @@ def _both(before: Source, now: Source, table: str, row: int, problems: Problems)
         problems.add(
             table, row, "two tables disagree, the first is kept", f"{before.path}: {listed(strange)}"
         )
-    return replace(before, row={**more, **said}, split=before.split or now.split)
+    return replace(
+        before, row={**more, **said}, more=(*before.more, *now.more), split=before.split or now.split
+    )
 
 
 def places_of(sources: Sequence[Source]) -> dict[str, int]:
@@ -237,7 +246,9 @@ class _Naming:
             if place is None:
                 problems.add(self.source.path, row.number, "no such file", str(row.cells[own]))
             elif place in found:
-                problems.add(self.source.path, row.number, "a file named twice", str(row.cells[own]))
+                first, number = found[place]
+                again = FurtherRow(self.source.path, row.number, self._source(sources[place], row).row or {})
+                found[place] = replace(first, more=(*first.more, again)), number
             else:
                 found[place] = self._source(sources[place], row), row.number
         return found

@@ -160,3 +160,31 @@ def test_what_cannot_be_described_is_refused(sheets: Path, workplace: Path, tmp_
         )
     with pytest.raises(hw.HeadwaterError, match="holds text, and this task reads pictures"):
         hw.finetune("scratch", workplace / "train.csv", out=tmp_path / "b", task="captioning", quiet=True)
+
+
+def test_all_captions_of_a_picture_are_learnt_and_judged_by(sheets: Path, tmp_path: Path) -> None:
+    lines = ["image,caption"]
+    for row in (sheets / "train.tsv").read_text().splitlines()[1:41]:
+        file, caption = row.split("\t")
+        lines += [f"{file},{caption}", f"{file},{caption.replace('above', 'over')}"]
+    table = sheets / "several.csv"
+    table.write_text("\n".join(lines) + "\n")
+    try:
+        run = hw.finetune(
+            "scratch",
+            table,
+            out=tmp_path / "run",
+            task="captioning",
+            label="caption",
+            steps=3,
+            assign=ASSIGN,
+            quiet=True,
+        )
+        report = run.evaluate(table)
+    finally:
+        table.unlink()
+    facts = run.folder.read_json("data.json")
+    assert facts["train"]["rows"] == 80
+    assert isinstance(report, TextReport)
+    assert report.rows == 40
+    assert "nrefs:2" in report.signature

@@ -5,6 +5,7 @@ Shape letters: N rows, R resamples.
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,11 @@ Counts = NDArray[np.int64]
 
 
 def chrf_of(
-    written: Sequence[str], references: Sequence[str], *, rng: np.random.Generator, resamples: int = RESAMPLES
+    written: Sequence[str],
+    references: Sequence[tuple[str, ...]],
+    *,
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
 ) -> tuple[Estimate, str]:
     """chrF by sacrebleu, 0 to 100, its interval over resampled rows, and its signature.
 
@@ -29,11 +34,24 @@ def chrf_of(
     from sacrebleu.metrics.chrf import CHRF  # heavy, and needed for texts alone
 
     metric = CHRF(char_order=ORDERS, beta=int(BETA))
-    value = float(metric.corpus_score(list(written), [list(references)]).score)
-    counts = np.array([counts_of(*pair) for pair in zip(written, references, strict=True)])
+    value = float(metric.corpus_score(list(written), streams_of(references)).score)
+    counts = np.array([_nearest(*row) for row in zip(written, references, strict=True)])
     weights = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=resamples)
     draws = np.array([chrf(sums) for sums in np.tensordot(weights, counts, axes=1)])
     return interval(value, draws), metric.get_signature().format()
+
+
+def streams_of(references: Sequence[tuple[str, ...]]) -> Any:
+    """The first reference of every row, the second of every row, and so on, as sacrebleu takes them."""
+    most = max(map(len, references))
+    return [
+        [several[place] if place < len(several) else None for several in references] for place in range(most)
+    ]
+
+
+def _nearest(written: str, references: Sequence[str]) -> Counts:
+    """The counts beside the reference that the text is most like."""
+    return max((counts_of(written, one) for one in references), key=chrf)
 
 
 def counts_of(written: str, reference: str) -> Counts:

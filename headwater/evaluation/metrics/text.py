@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from headwater.data.characters import WITHOUT_BLANKS, marks
 from headwater.data.scripts import script_shares
 from headwater.errors import BadDataError
-from headwater.evaluation.metrics.chrf import chrf_of
+from headwater.evaluation.metrics.chrf import chrf_of, streams_of
 from headwater.evaluation.metrics.written import Written, some_of, told
 from headwater.evaluation.significance import RESAMPLES, Estimate, hierarchical_bootstrap, interval
 from headwater.telling import Told
@@ -72,17 +72,26 @@ class TextReport(Told):
 
 
 def text_report(
-    written: Sequence[str], references: Sequence[str], *, sources: Sequence[str] = (), seed: int = 0
+    written: Sequence[str],
+    references: Sequence[tuple[str, ...]],
+    *,
+    sources: Sequence[str] = (),
+    seed: int = 0,
 ) -> TextReport:
-    """All measures of written texts against one reference each; with ``sources``, some of them to look at."""
+    """All measures of written texts against one reference each, or several; with ``sources``, some to look at.
+
+    Of several references the nearest one counts, by chrF for chrF and by ROUGE-L for ROUGE-L; BLEU's runs may stand in
+    any.
+    """
     if len(written) != len(references) or not references:
         raise BadDataError(
-            f"found {len(written)} texts and {len(references)} references; expected one of each a row, at least one"
+            f"found {len(written)} texts and {len(references)} references; expected as many of both, at least one"
         )
     rng = np.random.default_rng(seed)
     bleu, signature = bleu_of(written, references, rng=rng)
-    overlaps = np.array([100.0 * rouge_l(*pair) for pair in zip(written, references, strict=True)])
-    same = np.array([100.0 * (a.strip() == b.strip()) for a, b in zip(written, references, strict=True)])
+    pairs = list(zip(written, references, strict=True))
+    overlaps = np.array([100.0 * max(rouge_l(text, one) for one in several) for text, several in pairs])
+    same = np.array([100.0 * any(text.strip() == one.strip() for one in several) for text, several in pairs])
     common, exact = _mean(overlaps, rng), _mean(same, rng)
     by_characters, chrf_signature = chrf_of(written, references, rng=rng)
     return TextReport(
@@ -93,12 +102,16 @@ def text_report(
         exact=exact,
         signature=signature,
         chrf_signature=chrf_signature,
-        examples=some_of(sources, references, written) if sources else (),
+        examples=some_of(sources, [several[0] for several in references], written) if sources else (),
     )
 
 
 def bleu_of(
-    written: Sequence[str], references: Sequence[str], *, rng: np.random.Generator, resamples: int = RESAMPLES
+    written: Sequence[str],
+    references: Sequence[tuple[str, ...]],
+    *,
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
 ) -> tuple[Estimate, str]:
     """BLEU by sacrebleu, its interval over resampled rows, and its signature.
 
@@ -107,9 +120,9 @@ def bleu_of(
     """
     from sacrebleu.metrics.bleu import BLEU  # heavy, and needed for texts alone
 
-    metric = BLEU(tokenize=bleu_tokens(references))
+    metric = BLEU(tokenize=bleu_tokens([one for several in references for one in several]))
     counts = np.array(
-        [_counts(metric, text, reference) for text, reference in zip(written, references, strict=True)]
+        [_counts(metric, text, several) for text, several in zip(written, references, strict=True)]
     )
 
     def bleu(sums: Integers) -> float:
@@ -119,6 +132,9 @@ def bleu_of(
 
     weights = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=resamples)
     found = interval(bleu(counts.sum(axis=0)), np.array([bleu(sums) for sums in weights @ counts]))
+    metric.corpus_score(
+        list(written), streams_of(references)
+    )  # its signature tells how many references there are
     return found, metric.get_signature().format()
 
 
@@ -131,8 +147,8 @@ def bleu_tokens(references: Sequence[str]) -> str:
     return "zh" if shares.get("Han", 0.0) > 0.3 else "13a"
 
 
-def _counts(metric: Any, text: str, reference: str) -> list[int]:
-    score = metric.corpus_score([text], [[reference]])
+def _counts(metric: Any, text: str, references: Sequence[str]) -> list[int]:
+    score = metric.corpus_score([text], [[one] for one in references])
     return [*score.counts, *score.totals, score.sys_len, score.ref_len]
 
 

@@ -68,7 +68,7 @@ class DescribingTask(MediaTextTask):
     def judge(self, reader: Reader, examples: Sequence[Example]) -> Callable[[], dict[str, float]]:
         """Nats a token over all rows; BLEU of the first hundred, or how many of their words are wrong."""
         rows, objective = MediaTexts.of(examples, reader.tokenizer), SequenceToSequence(reader.tokenizer)
-        targets, references = rows.targets(reader.length), [row.label or "" for row in examples[:WATCHED]]
+        targets, references = rows.targets(reader.length), [row.references for row in examples[:WATCHED]]
 
         def of(batch: Batch) -> Tensor:
             return objective.likelihoods(reader.model, targets.into(batch).to(reader.device))
@@ -77,7 +77,11 @@ class DescribingTask(MediaTextTask):
             found = reader.of_every_row(of, rows.seen)
             texts = self._written(reader, rows.seen[:WATCHED], Decoding(temperature=0.0))
             if _hears(reader):
-                told = {"wer": recognition_report(texts, references).word_error_rate.value}
+                told = {
+                    "wer": recognition_report(
+                        texts, [first for first, *_ in references]
+                    ).word_error_rate.value
+                }
             else:
                 bleu, _ = bleu_of(texts, references, rng=np.random.default_rng(0), resamples=1)
                 told = {"bleu": bleu.value}
@@ -90,9 +94,11 @@ class DescribingTask(MediaTextTask):
         del say
         rows = MediaTexts.of(given.examples, reader.tokenizer)
         texts = self._written(reader, rows.seen, Decoding(beam=BEAMS))
-        references = [example.label or "" for example in given.examples]
         sources = list(map(source_of, given.examples))
-        return (recognition_report if _hears(reader) else text_report)(texts, references, sources=sources)
+        if _hears(reader):
+            said = [example.label or "" for example in given.examples]
+            return recognition_report(texts, said, sources=sources)
+        return text_report(texts, [example.references for example in given.examples], sources=sources)
 
     def written_of(self, reader: Reader, examples: Sequence[Example]) -> Sequence[Written]:
         """With five beams, as ``report`` does."""

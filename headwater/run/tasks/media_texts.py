@@ -20,7 +20,7 @@ from headwater.run.fitting import encode, labelled_batches
 from headwater.run.settings import TrainingSettings
 from headwater.run.starting import DEFAULT_LENGTH, StartingPoint
 from headwater.run.tasks.classification import not_read
-from headwater.run.tasks.task import Task
+from headwater.run.tasks.task import Parts, Task
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,13 @@ class MediaTextTask(Task[Patches]):
     def of_card(cls, card: Mapping[str, Any]) -> Self:
         """Nothing is kept but the name: the words stand in the model's folder."""
         return cls(str(card["task"]))
+
+    @classmethod
+    def parts(cls, rows: LabelledSet, *, validate: bool) -> Parts:
+        """Each text is learnt from, of what has several."""
+        del validate
+        each = [row._replace(label=text, more=()) for row in rows.examples for text in row.references]
+        return Parts(replace(rows, examples=each))
 
     def remark(self, rows: LabelledSet) -> str:
         """How many texts, and the first of them."""

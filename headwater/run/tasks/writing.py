@@ -110,7 +110,7 @@ class WritingTask(Task[Tokenizer]):
         def judged() -> dict[str, float]:
             found = likelihoods()
             texts = self._written(reader, [example.texts for example in watched], Decoding(temperature=0.0))
-            references = [example.label or "" for example in watched]
+            references = [example.references for example in watched]
             bleu, _ = bleu_of(texts, references, rng=np.random.default_rng(0), resamples=1)
             return {"loss": float(-found[:, 0].sum() / found[:, 1].sum()), "bleu": bleu.value}
 
@@ -122,8 +122,9 @@ class WritingTask(Task[Tokenizer]):
         if unread := Author(reader, answers=True).unread(_joined(sources)):
             say(unread)
         texts = self._written(reader, sources, Decoding(beam=BEAMS))
-        references = [example.label or "" for example in given.examples]
-        return text_report(texts, references, sources=_joined(sources))
+        return text_report(
+            texts, [example.references for example in given.examples], sources=_joined(sources)
+        )
 
     def written_of(self, reader: Reader, examples: Sequence[Example]) -> Sequence[Written]:
         """With five beams, as ``report`` does."""

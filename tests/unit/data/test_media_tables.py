@@ -82,11 +82,16 @@ def test_a_file_that_no_row_names_has_no_label(shop: Path) -> None:
     assert len(rows.examples) == 4
 
 
-def test_a_file_named_twice_is_reported(shop: Path) -> None:
-    (shop / "more.csv").write_text("photo,kind\n0.png,hat\n0.png,shoe\n1.png,hat\n")
-    problems = Problems()
-    find_media(shop / "more.csv", modality="image", problems=problems)
-    assert [problem.reason for problem in problems.first()] == ["a file named twice"]
+def test_a_file_named_twice_has_one_label_and_all_its_texts(shop: Path) -> None:
+    path = shop / "more.csv"
+    path.write_text("photo,kind\n0.png,hat\n0.png,shoe\n1.png,hat\n")
+    found = read_labelled_media(path, cut=PictureCut(), split="train")
+    assert [row.label for row in found.examples] == ["hat", "hat"]
+    (problem,) = found.problems.first()
+    assert (problem.row, problem.reason) == (2, "a file named twice")
+    texts = read_labelled_media(path, cut=PictureCut(), split="train", labels="text")
+    assert [row.references for row in texts.examples] == [("hat", "shoe"), ("hat",)]
+    assert not texts.problems.total
 
 
 def test_a_table_without_files_is_text(tmp_path: Path) -> None:

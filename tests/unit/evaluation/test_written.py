@@ -15,13 +15,13 @@ def test_a_report_shows_what_was_written_beside_the_text_of_people() -> None:
     names = [f"{number}.png" for number in range(20)]
     said, meant = [f"a {name}" for name in names], [f"the {name}" for name in names]
     for report in (
-        text_report(said, meant, sources=names),
+        text_report(said, [(text,) for text in meant], sources=names),
         recognition_report(said, meant, sources=names),
     ):
         assert report.examples[1] == Written("2.png", "the 2.png", "a 2.png")
         assert written_in(report.to_dict()["examples"]) == report.examples
         assert "2.png\n  reference  the 2.png\n  written    a 2.png" in str(report)
-    assert text_report(said, meant).to_dict()["examples"] == []
+    assert text_report(said, [(text,) for text in meant]).to_dict()["examples"] == []
 
 
 def test_long_texts_are_printed_in_part_and_kept_whole() -> None:
