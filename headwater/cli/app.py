@@ -128,6 +128,11 @@ def _in_words(problem: Exception) -> tuple[str, int]:
             "the memory is full; expected room for the model and one batch: lower --set training.batch_tokens, "
             f"choose a smaller --size, or give the process more ({_first_line(problem)})"
         ), TrainingStoppedError.exit_code
+    if isinstance(problem, UnicodeEncodeError) and problem.encoding != "utf-8":
+        return (
+            f"what is to be written cannot be said in {problem.encoding}, as the terminal or the locale wants it; set "
+            "PYTHONIOENCODING=utf-8"
+        ), StorageError.exit_code
     if isinstance(problem, UnicodeEncodeError):
         return (
             f"a name or text given holds bytes that are not UTF-8 ({_first_line(problem)}); rename the file or folder, "

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import typer
 
@@ -31,6 +31,8 @@ def piece(text: str) -> None:
 
 
 def _write(text: str, *, flush: bool = False) -> None:
+    if cast(object, sys.stdout) is None:
+        raise StorageError("standard output is closed; hand the answer on to a file or a program")
     try:
         sys.stdout.write(text)
         if flush:

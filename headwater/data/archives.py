@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 
 import pyarrow  # pyright: ignore[reportMissingTypeStubs]
 
+from headwater.data.encoding_guess import decodes
 from headwater.data.encodings import of_sample
 
 pa: Any = pyarrow  # it ships no types
@@ -111,7 +112,9 @@ def _codec_of_names(archive: zipfile.ZipFile) -> str | None:
     foreign = [name for name in islice(names, MAX_MEMBERS) if not name.isascii()]
     if not foreign:
         return None
-    return of_sample("\n".join(foreign).encode("cp437")).codec
+    names_in_bytes = "\n".join(foreign).encode("cp437")
+    codec = of_sample(names_in_bytes, named=False).codec
+    return codec if decodes(names_in_bytes, codec) else None
 
 
 def member_problems(archive: zipfile.ZipFile, packed_size: int) -> dict[str, str]:

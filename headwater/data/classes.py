@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from headwater.data.files import Source
-from headwater.data.kinds import split_of_word
+from headwater.data.kinds import split_of_folder
 
 _numbers = re.compile(r"[\d\W_]+")
 _archive = re.compile(r"\.(zip|tar|tgz|tar\.\w+)$", re.IGNORECASE)
@@ -45,7 +45,9 @@ def without_false_parts(sources: Sequence[Source]) -> list[Source]:
 
 def _folders(source: Source) -> list[str]:
     return [
-        name for name in _folder(source).parts if source.split is None or split_of_word(name) != source.split
+        name
+        for name in _folder(source).parts
+        if source.split is None or split_of_folder(name) != source.split
     ]
 
 
@@ -54,4 +56,4 @@ def _folder(source: Source) -> PurePosixPath:
 
 
 def _part_is_its_folder(source: Source) -> bool:
-    return source.split is not None and split_of_word(_folder(source).name) == source.split
+    return source.split is not None and split_of_folder(_folder(source).name) == source.split

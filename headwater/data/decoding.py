@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from headwater.data.archives import until_damage
-from headwater.data.encodings import Encoding, marked_encoding, named_encoding, of_sample
+from headwater.data.encodings import Encoding, marked_encoding, of_ascii, of_sample
 
 SAMPLE_BYTES = 1 << 20
 _ASCII_SCAN_BYTES = 1 << 26
@@ -47,7 +47,7 @@ def sniff_encoding(stream: BinaryIO) -> Encoding:
     while sample.isascii() and seen < _ASCII_SCAN_BYTES and (more := next(blocks, b"")):
         sample, seen = more, seen + len(more)
     if sample.isascii():
-        return named_encoding() or Encoding("utf-8", "only ASCII seen")
+        return of_ascii()
     return of_sample(sample)
 
 

@@ -60,7 +60,7 @@ class Source:
     and the member's name. ``named`` tells that the user gave this very file, not a folder or archive around
     it. ``beside`` are the files that hold the same lines in other languages. ``row`` is what a table says of it,
     ``more`` what further rows of a table do.
-    With ``split_column`` it is those rows of a table alone that this column counts to ``split``. ``below`` is its path
+    With ``split_column`` it is those rows of a table alone of which this column says ``part``. ``below`` is its path
     from what the user gave on.
     """
 
@@ -75,6 +75,7 @@ class Source:
     row: Mapping[str, str] | None = field(default=None, compare=False)
     more: tuple["FurtherRow", ...] = field(default=(), compare=False)
     split_column: str | None = None
+    part: Split | None = None
     below: str = field(default="", compare=False)
 
     @property

@@ -95,6 +95,11 @@ class Paths:
 
 
 def _all_named(sources: Sequence[Source]) -> list[Source]:
+    if columns := [source.split_column for source in sources if source.split_column and not source.named]:
+        raise MissingInputError(
+            f'no row of {sources[0].path} is of the part to learn from by its column "{columns[0]}": expected train '
+            "there; rename the column to use all rows"
+        )
     if not all(source.named for source in sources):
         raise MissingInputError(
             f"all files found ({', '.join(source.path for source in sources[:3])} …) belong to validation or "

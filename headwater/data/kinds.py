@@ -115,10 +115,14 @@ _SPLIT_WORDS: dict[str, Split] = {
     "dev": "validation",
     "test": "test",
     "testing": "test",
+    "eval": "validation",
+    "holdout": "test",
+    "heldout": "test",
 }
 ABOUT_THE_DATA = re.compile(
-    r"(readme|licen[sc]e|changelog|requirements)([-_.][a-z]+)*"
-    r"|(copying|notice|manifest|authors|citation)(\.[a-z]+)*",
+    r"(readme|licen[sc]e|changelog)([-_. ]?(\(\d+\)|\d+)|[-_. ](copy|v\d+|[a-z]{2,3}|apache|html|json|text|markdown))*"
+    r"|(copying|notice|manifest|authors|citation)(\.[a-z]+)*"
+    r"|requirements([-_.][a-z]{2,5})*",
     re.IGNORECASE,
 )
 """Names of files that speak of the data; of a text of the data's own, "Notice 2021-04.txt", they are only the start."""
@@ -151,8 +155,16 @@ def paths_in(paths: PathLike | Iterable[PathLike]) -> list[Path]:
 
 
 def split_of_word(word: str) -> Split | None:
-    """The part that a word names, in any case: train, validation (valid, val, dev) or test."""
-    return _SPLIT_WORDS.get(word.strip().lower())
+    """The part that a cell names, in any case: train, validation (valid, val, dev, eval) or test.
+
+    One word of it decides: ``Training set``, ``test_matched``.
+    """
+    return _split_in(re.split(r"[^a-z]+", word.lower()))
+
+
+def split_of_folder(name: str) -> Split | None:
+    """The part that a folder is of by its whole name."""
+    return _SPLIT_WORDS.get(name.lower())
 
 
 def split_of_name(path: PathLike, *, root: PathLike | None = None) -> Split | None:
@@ -164,13 +176,18 @@ def split_of_name(path: PathLike, *, root: PathLike | None = None) -> Split | No
     parts = _parts(path)
     depth = len(_parts(root)) - 1 if root is not None else len(parts) - 2
     words = re.split(r"[^a-z]+", parts[-1].partition(".")[0].lower())
+    if any(word in _SPLIT_WORDS for word in words):
+        return _split_in(words)
+    for folder in reversed(parts[max(0, depth) : -1]):
+        if split := split_of_folder(folder):
+            return split
+    return None
+
+
+def _split_in(words: Iterable[str]) -> Split | None:
+    """The one part that some of these words name."""
     splits: set[Split] = {_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS}
-    if splits:
-        return splits.pop() if len(splits) == 1 else None
-    folders = [
-        _SPLIT_WORDS[part.lower()] for part in parts[max(0, depth) : -1] if part.lower() in _SPLIT_WORDS
-    ]
-    return _SPLIT_WORDS[folders[-1]] if folders else None
+    return splits.pop() if len(splits) == 1 else None
 
 
 def _parts(path: PathLike) -> tuple[str, ...]:

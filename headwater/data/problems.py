@@ -31,10 +31,12 @@ class Problems:
     """What was left out of the user's data, so that nothing is lost silently.
 
     Rows used + rows reported here = rows in the files. All problems are counted; the first twenty of each
-    reason are kept with path and row. ``notes`` are facts that cost no row, such as a document cut in two.
+    reason (or ``kept``) are kept with path and row. ``notes`` are facts that cost no row, such as a document cut in
+    two.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int = KEPT_PER_REASON) -> None:
+        self._most = kept
         self.rows = 0
         self.notes: Counter[str] = Counter()
         self._row_counts: Counter[str] = Counter()
@@ -45,7 +47,7 @@ class Problems:
         """Report one row, or a whole file as row 0. ``reason`` is counted, so it holds no numbers."""
         (self._row_counts if row else self._file_counts)[reason] += 1
         kept = self._kept.setdefault(reason, [])
-        if len(kept) < KEPT_PER_REASON:
+        if len(kept) < self._most:
             kept.append(Problem(path, row, reason, detail))
 
     def note(self, fact: str, count: int = 1) -> None:
@@ -83,7 +85,7 @@ class Problems:
         self._file_counts += other._file_counts
         for reason, problems in other._kept.items():
             kept = self._kept.setdefault(reason, [])
-            kept.extend(problems[: KEPT_PER_REASON - len(kept)])
+            kept.extend(problems[: max(0, self._most - len(kept))])
 
     def summary(self) -> str:
         """One line: ``12 of 5,712 rows left out: 9 empty text, 3 bad quotes (first: a.csv row 17)``."""

@@ -104,16 +104,22 @@ def _from_file(rows: str, asking: Asking, problems: Problems) -> Iterator[AskedR
         yield from found.examples
         return
     if asking.kind == "histories" and lines is None:
-        found = read_histories(rows, columns=asking.events)
+        found = read_histories(rows, columns=asking.events, every_part=True)
         problems.absorb(found.problems)
-        for user in found.examples:
-            items = [item_name(item) for item in items_in(user.text)]
-            yield user._replace(texts=(json.dumps(items, ensure_ascii=False),))
+        users = list(map(_as_asked, found.examples))
+        # An event that cannot be used is none of the rows that are answered.
+        yield from users if any(user.owner for user in users) else _in_place(users, found.problems)
         return
     labels = "answers" if asking.kind == "questions" else "class"
     found = read_labelled(Path(rows), text=asking.text, need_labels=False, labels=labels, every_part=True)
     problems.absorb(found.problems)
     yield from _in_place(found.examples, found.problems)
+
+
+def _as_asked(user: Example) -> Example:
+    """A history as a line of standard input says it."""
+    items = [item_name(item) for item in items_in(user.text)]
+    return user._replace(texts=(json.dumps(items, ensure_ascii=False),))
 
 
 def _in_place(examples: Sequence[Example], problems: Problems) -> Iterable[AskedRow]:

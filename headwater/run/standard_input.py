@@ -1,9 +1,9 @@
 """Standard input line by line, as it comes: whoever keeps it open is answered all the same."""
 
-import codecs
 import io
 import select
 import sys
+import time
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
@@ -13,19 +13,24 @@ from headwater.errors import UsageError
 _CHUNK = 1 << 16
 _MORE_WITHIN = 0.05
 """Seconds that further lines are waited for, so that many which come one by one are read together."""
+_MARK = "\ufeff"
 
 
 def lines_as_they_come(most: int) -> Iterator[list[str]]:
     """Lines without their breaks, at most so many at a time: those that are there when the ones before are answered.
 
-    They are read as UTF-8 whatever the locale says, or as the encoding that the user named; what cannot be decoded is
-    marked, so that one bad byte costs one line. Raises UsageError where standard input is closed.
+    A line is read as UTF-8 whatever the locale says; one that is none as the encoding that the user named, or else what
+    cannot be decoded is marked, so that one bad byte costs one line. Raises UsageError where standard input is closed.
     """
     stream = _bytes_of_standard_input()
     waiting: list[str] = []
+    since = 0.0
     for lines in _lines(stream):
+        since = since if waiting else time.monotonic()
         waiting += lines
-        while len(waiting) >= most or (waiting and not _more_comes(stream)):
+        while len(waiting) >= most or (
+            waiting and not _more_comes(stream, since + _MORE_WITHIN - time.monotonic())
+        ):
             yield waiting[:most]
             waiting = waiting[most:]
     for start in range(0, len(waiting), most):
@@ -44,24 +49,36 @@ def _bytes_of_standard_input() -> BinaryIO:
 
 
 def _lines(stream: BinaryIO) -> Iterator[list[str]]:
-    """The lines that each reading completes."""
+    """The lines that each reading completes, none where it only begins one."""
     named = named_encoding()
-    decoder = codecs.getincrementaldecoder(named.codec if named else "utf-8-sig")("headwater.mark")
-    text = io.IncrementalNewlineDecoder(decoder, translate=True)
-    begun: list[str] = []
+    other = named.codec if named else "utf-8"
+    begun: list[bytes] = []
+    first = True
     while chunk := cast(io.BufferedReader, stream).read1(_CHUNK):
-        *complete, rest = text.decode(chunk).split("\n")
+        *complete, rest = chunk.split(b"\n")
         if complete:
-            complete[0] = "".join(begun) + complete[0]
+            complete[0] = b"".join(begun) + complete[0]
             begun = []
-            yield complete
         begun.append(rest)
-    if last := "".join(begun) + text.decode(b"", final=True):
-        yield last.removesuffix("\n").split("\n")
+        lines = [_decoded(line, other) for line in complete]
+        if first and lines:
+            lines[0], first = lines[0].removeprefix(_MARK), False
+        yield lines
+    if last := b"".join(begun):
+        yield [_decoded(last, other).removeprefix(_MARK if first else "")]
 
 
-def _more_comes(stream: BinaryIO) -> bool:
+def _decoded(line: bytes, other: str) -> str:
     try:
-        return bool(select.select([stream], [], [], _MORE_WITHIN)[0])
-    except (OSError, ValueError):  # nothing that can be waited for
+        return line.decode().removesuffix("\r")
+    except UnicodeDecodeError:
+        return line.decode(other, "headwater.mark").removesuffix("\r")
+
+
+def _more_comes(stream: BinaryIO, seconds: float) -> bool:
+    try:
+        return bool(select.select([stream], [], [], max(0.0, seconds))[0])
+    except io.UnsupportedOperation:  # it lies in memory
         return True
+    except (OSError, ValueError):  # nothing here that can be waited for
+        return False

@@ -29,6 +29,20 @@ def test_who_keeps_standard_input_open_is_answered(finetuned: hw.Run) -> None:
         assert asking.wait(60) == 0
 
 
+def test_half_a_line_keeps_no_whole_one_waiting(finetuned: hw.Run) -> None:
+    command = [*PROGRAM, "predict", str(finetuned.path), "-", "--quiet"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as asking:
+        assert asking.stdin is not None
+        assert asking.stdout is not None
+        asking.stdin.write("the rain came early\nthe so")
+        asking.stdin.flush()
+        assert "label" in json.loads(asking.stdout.readline())
+        asking.stdin.write("up and the bread\n")
+        asking.stdin.close()
+        assert "label" in json.loads(asking.stdout.readline())
+        assert asking.wait(60) == 0
+
+
 def test_many_rows_are_answered_alike_however_they_come(finetuned: hw.Run, told: Callable[..., Seen]) -> None:
     rows = [f"the rain came {number} times and the wind stayed" for number in range(2500)]
     seen = told("", "predict", finetuned.path, stdin="\n".join(rows).encode())
@@ -66,6 +80,30 @@ def test_rows_of_a_table_that_cannot_be_answered_have_their_place(
     out = tmp_path / "vectors.npy"
     told("", "embed", finetuned.path, path, "--out", out)
     assert np.isfinite(np.load(out)).all(axis=1).tolist() == [True, False, False, True]
+
+
+def test_each_of_many_rows_that_cannot_be_answered_has_its_place(
+    finetuned: hw.Run, told: Callable[..., Seen], tmp_path: Path
+) -> None:
+    path = tmp_path / "asked.csv"
+    rows = [f"{n},{'the rain came early' if n % 2 else ''}" for n in range(100)]
+    path.write_text("\n".join(["id,text", *rows]), encoding="utf-8")
+    seen = told("", "predict", finetuned.path, path)
+    answers = [json.loads(line) for line in seen.out.splitlines()]
+    assert [("label" in answer) for answer in answers] == [False, True] * 50
+
+
+def test_a_named_encoding_leaves_utf_8_as_it_is(finetuned: hw.Run, told: Callable[..., Seen]) -> None:
+    row = "the naïve rain came early"
+    alike = [
+        told("", "predict", finetuned.path, "-", *named, stdin=row.encode(encoding)).out
+        for encoding, named in (
+            ("utf-8", ()),
+            ("utf-8", ("--encoding", "cp1252")),
+            ("cp1252", ("--encoding", "cp1252")),
+        )
+    ]
+    assert alike[0] == alike[1] == alike[2] != ""
 
 
 def test_the_user_names_the_encoding_of_rows(

@@ -149,6 +149,11 @@ def require_column(name: str, table: Table) -> None:
     """Raise BadDataError for a column that is not there, with the nearest one."""
     if name in table.columns:
         return
+    if name == table.set_apart:
+        raise BadDataError(
+            f'{table.path}: column "{name}" says which part each row belongs to, and is neither text nor label; rename '
+            "it to use it as one"
+        )
     near = difflib.get_close_matches(name, table.columns, 1, cutoff=0.4)
     hint = f'; did you mean "{near[0]}"?' if near else ""
     raise BadDataError(

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 from headwater.data.archives import until_damage
+from headwater.data.characters import WITHOUT_BLANKS
 from headwater.data.decoding import Piece, flaw, read_pieces
 from headwater.data.files import Source
 from headwater.data.readers.table import Row, Table, distinct_names
@@ -31,6 +32,9 @@ _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", _NO_DELIMITER
 _LONGEST_NAME = 80
 _OFTEN = 0.02
 """Of the rows that hold a value, from which on the same cell in the first row is no name."""
+_WORDS_OF_A_SENTENCE = 5
+"""Or as many Chinese or Japanese characters, twice over; no name of a column has so many."""
+_parts_of_sentences = re.compile(rf"[{WITHOUT_BLANKS}]{{2}}|[^\s{WITHOUT_BLANKS}]+")
 _said = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _number = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 
@@ -196,18 +200,28 @@ def guess_dialect(sample: Sequence[str], delimiters: str, *, quoted: bool) -> Di
 
 
 def is_header(first: Sequence[str], following: Sequence[Sequence[str]] = ()) -> bool:
-    """A first row names columns unless one of its cells is a number, or as long as a text, or a value of its column.
+    """A first row names columns unless one of its cells is a number, or as long as a text, or it reads as a row.
 
-    Numbers that count the columns (0, 1, 2, …) are names after all. A value stands in its column again and again
-    ("good", "bad"); a name does so only where whole headers stand between the rows of files that were joined.
+    Numbers that count the columns (0, 1, 2, …) are names after all. It reads as a row where each of its cells is a
+    value that stands in its column again and again ("good", "bad"), or a sentence, and one at least is such a value;
+    whole headers between the rows of files that were joined do not count.
     """
     if [cell.strip() for cell in first] == [str(number) for number in range(len(first))]:
         return True
     if any(_number.fullmatch(cell) or len(cell) > _LONGEST_NAME for cell in first):
         return False
     rows = [row for row in following if row != first and len(row) == len(first)]
-    again = (sum(row[place] == cell for row in rows) for place, cell in enumerate(first) if cell.strip())
-    return not any(count >= max(2, _OFTEN * len(rows)) for count in again)
+    often = max(2, _OFTEN * len(rows))
+    again = [sum(row[place] == cell for row in rows) >= often for place, cell in enumerate(first)]
+    return not any(again) or not all(
+        value or _is_sentence(cell) for value, cell in zip(again, first, strict=True)
+    )
+
+
+def _is_sentence(cell: str) -> bool:
+    """Longer than a name, and no question: these stand above the answers of a survey."""
+    asks = cell.strip().endswith(("?", "？", ":", "："))
+    return not asks and len(_parts_of_sentences.findall(cell)) >= _WORDS_OF_A_SENTENCE
 
 
 def _said_delimiter(sample: Sequence[str]) -> str | None:

@@ -62,7 +62,8 @@ def _of_splits(
     sources: Sequence[Source], splits: Collection[Split | None], problems: Problems
 ) -> list[Source]:
     kept = [source for source in sources if source.named or source.split in splits]
-    if tests := sum(source.split == "test" for source in sources if source not in kept):
+    tests = sum(source.split == "test" for source in sources if source not in kept)
+    if tests and "train" in splits:
         problems.note("file(s), or parts of tables, named as test parts passed over", tests)
     if not kept:
         raise BadDataError(

@@ -68,19 +68,22 @@ def read_histories(
     columns: Sequence[str] | None = None,
     split: Split | None = None,
     max_bad: float = MAX_BAD,
+    every_part: bool = False,
 ) -> LabelledSet:
     """The history of every user of a table of events, or the rows of a table whose column ``items`` holds histories.
 
     ``columns`` names user, item and time, or the one column of ready lists; without it they are found by their names.
     Rows may stand in any order: a user's events are sorted by time, those of one moment by item (numbers by size),
     so the history does not depend on the file's order. A row without user or item, with a time that is neither a number
-    nor a date, or that says the same event once more, is left out and reported.
+    nor a date, or that says the same event once more, is left out and reported. With ``every_part`` no part is chosen.
     """
     problems = Problems()
-    sources = sources_of_split(in_parts(find_sources(path, problems=problems)), split)
+    sources = find_sources(path, problems=problems)
+    if not every_part:
+        sources = sources_of_split(in_parts(sources), split)
     found = _columns_of(sources, columns)
     if len(found) == 1:
-        return _ready_lists(path, found[0], split, max_bad)
+        return _ready_lists(path, found[0], split, max_bad, every_part=every_part)
     events = _Events()
     for source in sources:
         rows = _rows_of(source, found, problems)
@@ -170,8 +173,12 @@ def _columns_of(sources: Sequence[Source], given: Sequence[str] | None) -> tuple
     )
 
 
-def _ready_lists(path: PathLike, column: str, split: Split | None, max_bad: float) -> LabelledSet:
-    found = read_labelled(path, text=(column,), split=split, need_labels=False, max_bad=max_bad)
+def _ready_lists(
+    path: PathLike, column: str, split: Split | None, max_bad: float, *, every_part: bool
+) -> LabelledSet:
+    found = read_labelled(
+        path, text=(column,), split=split, need_labels=False, max_bad=max_bad, every_part=every_part
+    )
     examples = [example._replace(texts=(history_of(example.text),), label=None) for example in found.examples]
     words = [items_in(example.text) for example in examples]
     facts: dict[str, Any] = {

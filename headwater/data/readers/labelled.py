@@ -1,5 +1,6 @@
 """Labelled sets: rows with their texts and one label each."""
 
+import sys
 from collections.abc import Iterator, Sequence
 
 from headwater.data.archives import READ_FAILURES, until_damage
@@ -7,7 +8,7 @@ from headwater.data.classes import classes_of, without_false_parts
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.files import Source, find_sources
 from headwater.data.kinds import PathLike, Split
-from headwater.data.problems import Problems
+from headwater.data.problems import KEPT_PER_REASON, Problems
 from headwater.data.readers.cells import numbers_in
 from headwater.data.readers.columns import (
     Columns,
@@ -57,11 +58,11 @@ def read_labelled(
     files in one folder per class take their folder's name as label; of one that is named each line is a row. With
     ``need_labels=False`` (input of a prediction) rows without a label stay. ``labels`` says what the label column
     holds: rows whose label is not a number, where one is expected, are left out and reported; of questions see
-    ``question_examples``.
+    ``question_examples``. With ``every_part`` all problems are kept with their rows.
     Raises BadDataError for a wrong column, a label that is a quantity, or too many unusable rows;
     MissingInputError for a part that is not there.
     """
-    problems = Problems()
+    problems = Problems(kept=sys.maxsize if every_part else KEPT_PER_REASON)
     sources = find_sources(path, problems=problems)
     if not every_part:
         sources = in_parts(without_false_parts(sources) if _is_plain(sources) else sources)

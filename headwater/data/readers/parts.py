@@ -1,7 +1,6 @@
 """Tables that say in a column which part of the data each row belongs to."""
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 from headwater.data.archives import until_damage
 from headwater.data.kinds import Split, split_of_word
@@ -9,7 +8,6 @@ from headwater.data.readers.table import Row, Table
 
 SPLIT_NAMES = ("split", "part", "subset", "partition", "fold", "set")
 """Columns that may say which part a row belongs to."""
-_LOOKED_AT = 200
 _TOLD_WITH: tuple[Split | None, ...] = ("train", None)
 
 
@@ -24,7 +22,8 @@ class PartOfTable(Table):
             **whole.facts,
             "rows": f'those of which column "{column}" says {split or "neither part"}',
         }
-        self.note = f'file(s) with the part of each row in column "{column}" (rename it to use all rows)'
+        self.set_apart = column
+        self.note = f'part(s) of tables, told by their column "{column}" (rename it to use all rows)'
         self.all_text = whole.all_text
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:
@@ -41,27 +40,27 @@ class PartOfTable(Table):
 
 
 def parts_in(table: Table) -> tuple[str, set[Split | None]] | None:
-    """The column that says which part each row belongs to, and the parts it speaks of; None where there is none."""
-    if not any(map(_may_say_split, table.columns)):
-        return None
-    sample = [row for row in islice(until_damage(table.rows(table.columns)), _LOOKED_AT) if not row.problem]
-    column = next((name for name in table.columns if says_split(name, table, sample)), None)
-    if column is None:
-        return None
-    cells = (row.cells[0] for row in until_damage(table.rows([column])) if not row.problem)
-    return column, {split_of_word(cell or "") for cell in cells}
+    """The column that says which part each row belongs to, and the parts it speaks of; None where there is none.
+
+    Most of its cells name a part, or they name two parts at least: sets have rows without labels beside those of their
+    parts ("unsupervised"). The whole column is read: tables are often sorted by it.
+    """
+    for column in filter(_may_say_split, table.columns):
+        cells = [row.cells[0] or "" for row in until_damage(table.rows([column])) if not row.problem]
+        splits: set[Split | None] = {split_of_word(cell) for cell in set(cells)}
+        if len(splits - {None}) > 1 or _mostly_named(cells):
+            return column, splits
+    return None
 
 
 def says_split(name: str, table: Table, sample: Sequence[Row]) -> bool:
-    """Whether a column of a table, of which there is a sample, says which part each row belongs to.
-
-    Most of its cells do: sets have rows without labels beside those of their parts ("unsupervised").
-    """
-    if not _may_say_split(name):
-        return False
+    """Whether a column of a table, of which there is a sample, says which part each row belongs to."""
     number = table.columns.index(name)
-    named = sum(split_of_word(row.cells[number] or "") is not None for row in sample)
-    return named > 0.5 * len(sample)
+    return _may_say_split(name) and _mostly_named([row.cells[number] or "" for row in sample])
+
+
+def _mostly_named(cells: Sequence[str]) -> bool:
+    return sum(split_of_word(cell) is not None for cell in cells) > 0.5 * len(cells)
 
 
 def _may_say_split(name: str) -> bool:

@@ -42,7 +42,7 @@ _TABLES: dict[Kind, Callable[[Source], Table]] = {
 def open_table(source: Source) -> Table:
     """The table in this source."""
     table = _TABLES[source.kind](source)
-    return PartOfTable(table, source.split_column, source.split) if source.split_column else table
+    return PartOfTable(table, source.split_column, source.part) if source.split_column else table
 
 
 def in_parts(sources: Sequence[Source]) -> list[Source]:
@@ -57,7 +57,7 @@ def in_parts(sources: Sequence[Source]) -> list[Source]:
         # Who names a table of one part means it; of several parts, as of a folder, a command takes its own.
         named = source.named and len(splits) == 1
         found += [
-            replace(source, split=split, split_column=column, named=named)
+            replace(source, split=split or source.split, split_column=column, part=split, named=named)
             for split in _PARTS
             if split in splits
         ]
@@ -153,5 +153,6 @@ def why_nothing(sources: Sequence[Source], problems: Problems) -> str:
 
 def names_of(sources: Sequence[Source]) -> str:
     """The paths of a few sources in one line."""
-    more = len(sources) - 3
-    return ", ".join(source.path for source in sources[:3]) + (f" and {more:,} more" if more > 0 else "")
+    paths = list(dict.fromkeys(source.path for source in sources))
+    more = len(paths) - 3
+    return ", ".join(paths[:3]) + (f" and {more:,} more" if more > 0 else "")

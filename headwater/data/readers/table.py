@@ -20,14 +20,15 @@ class Table(ABC):
     """One file of rows and columns.
 
     ``facts`` say what was understood of the file (delimiter, quoting, header), in the user's words; ``note`` what of it
-    is worth saying wherever it is read. With ``all_text`` it is the file that says that every column is text: none has
-    to look like it.
+    is worth saying wherever it is read. ``set_apart`` is a column that says which rows these are. With ``all_text`` it
+    is the file that says that every column is text: none has to look like it.
     """
 
     path: str
     columns: tuple[str, ...]
     facts: dict[str, str]
     note: str = ""
+    set_apart: str = ""
     all_text: bool = False
 
     def places(self, columns: Sequence[str]) -> list[int]:

@@ -40,12 +40,26 @@ def test_files_about_the_data_never_enter(tmp_path: Path, name: str):
 
 
 def test_what_is_named_like_files_about_the_data_and_is_none_enters(tmp_path: Path):
-    names = ["Notice 2021-04.txt", "authors of note.txt", "notice-to-tenants.txt"]
-    for name in [*names, "NOTICE.txt", "README.zh.md", "LICENSE-APACHE"]:
+    names = [
+        "changelog-of-a-life.md",
+        "readme_first_love.txt",
+        "Notice 2021-04.txt",
+        "authors of note.txt",
+        "notice-to-tenants.txt",
+    ]
+    about = [
+        "NOTICE.txt",
+        "README.zh-CN.md",
+        "LICENSE-APACHE-2.0.txt",
+        "README (1).md",
+        "readme copy.md",
+        "README-2021.txt",
+    ]
+    for name in [*names, *about]:
         write(tmp_path / name)
     found = survey(tmp_path)
     assert [source.file.name for source in found.sources] == sorted(names)
-    assert found.ignored == {"NOTICE.txt": 1, "README.zh.md": 1, "LICENSE-APACHE": 1}
+    assert found.ignored == dict.fromkeys(about, 1)
 
 
 def test_links_to_folders_are_followed_and_lead_nowhere_twice(tmp_path: Path):

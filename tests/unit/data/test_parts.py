@@ -1,15 +1,20 @@
 """A column of a table that says which part each row belongs to."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from headwater.data.examples import Example
+from headwater.data.files import find_sources
 from headwater.data.inspection import inspect
 from headwater.data.pool import build_pool
 from headwater.data.problems import Problems
 from headwater.data.readers import read_documents, read_labelled
 from headwater.data.readers.histories import read_histories
-from headwater.errors import MissingInputError
+from headwater.data.readers.sources import in_parts
+from headwater.errors import BadDataError, MissingInputError
+from headwater.run.asked_rows import Asking, read_rows
 
 WORDS = {
     "train": "a pump that runs",
@@ -38,7 +43,7 @@ def test_each_command_takes_its_part(tmp_path: Path) -> None:
         assert all(words in example.text for example in found.examples)
         assert (found.text_columns, found.label_column) == (("note",), "state")
     assert read_labelled(path, split="test").examples[0].row == 61  # as in the file
-    assert any('part of each row in column "Split"' in note for note in found.problems.notes)
+    assert any('told by their column "Split"' in note for note in found.problems.notes)
 
 
 def test_unlabelled_rows_enter_the_pool_and_those_of_other_parts_do_not(tmp_path: Path) -> None:
@@ -99,3 +104,59 @@ def test_histories_and_inspections_know_parts(tmp_path: Path) -> None:
     said = str(inspect(table(tmp_path)))
     assert 'rows: those of which column "Split" says test' in said
     assert said.count("pumps.csv") == 4
+
+
+def test_rows_of_no_part_in_a_file_of_one_stay_with_it(tmp_path: Path) -> None:
+    table(tmp_path, ("train", "test")).rename(tmp_path / "test.csv")
+    lines = (tmp_path / "test.csv").read_text().splitlines()
+    (tmp_path / "test.csv").write_text("\n".join(line.replace(",train", ",") for line in lines))
+    (tmp_path / "train.csv").write_text("note,state\nthe pump in this hall was never seen,good\n")
+    texts = [example.text for example in read_documents(tmp_path, problems=Problems())]
+    assert texts == ["the pump in this hall was never seen"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (("Training set", "Test set"), {"train", "test"}),
+        (("train", "test_matched", "test_mismatched"), {"train", "test"}),
+        (("train", "eval"), {"train", "validation"}),
+        (("train", "holdout"), {"train", "test"}),
+    ],
+)
+def test_one_word_of_a_cell_tells_the_part(
+    tmp_path: Path, cells: tuple[str, ...], expected: set[str]
+) -> None:
+    rows = [f"the pump in hall {row} of {cell},{cell}" for cell in cells for row in range(5)]
+    (tmp_path / "a.csv").write_text("\n".join(["note,subset", *rows]))
+    assert {source.split for source in in_parts(find_sources(tmp_path / "a.csv"))} == expected
+
+
+def test_parts_behind_many_rows_of_none_are_seen(tmp_path: Path) -> None:
+    rows = [f"the pump in hall {row},unsupervised" for row in range(400)]
+    rows += [f"the pump in hall {row} again,{part}" for part in ("train", "test") for row in range(20)]
+    (tmp_path / "a.csv").write_text("\n".join(["note,split", *rows]))
+    problems = Problems()
+    assert len(list(read_documents(tmp_path / "a.csv", problems=problems))) == 420
+    assert problems.notes["file(s), or parts of tables, named as test parts passed over"] == 1
+
+
+def test_all_events_of_a_user_are_asked_about(tmp_path: Path) -> None:
+    path = tmp_path / "seen.csv"
+    rows = [f"u{row % 7},i{row % 11},{row},{'train' if row < 60 else 'test'}" for row in range(80)]
+    path.write_text("\n".join(["user,item,time,split", *rows]))
+    asked = list(read_rows(str(path), Asking("histories", ("items",)), Problems()))
+    assert (
+        sum(len(json.loads(row.texts[0])) for part in asked for row in part if isinstance(row, Example)) == 80
+    )
+
+
+def test_the_column_itself_is_neither_text_nor_label_and_that_is_said(tmp_path: Path) -> None:
+    path = table(tmp_path)
+    for columns in ({"label": "Split"}, {"text": "Split"}):
+        with pytest.raises(BadDataError, match='column "Split" says which part each row belongs to'):
+            read_labelled(path, split="train", **columns)  # type: ignore[arg-type]
+    with pytest.raises(
+        MissingInputError, match=r'no row of .*pumps.csv is of the part to learn from by its column "Split"'
+    ):
+        build_pool([table(tmp_path, ("dev", "test"))], cache=tmp_path / "cache")

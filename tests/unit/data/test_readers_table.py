@@ -389,3 +389,21 @@ def test_languages_with_vowel_signs_read_as_language(tmp_path: Path) -> None:
     rows = [f"पंप संख्या {row} चल रहा है और ठीक है,{'a' if row % 2 else 'b'}" for row in range(30)]
     found = read_labelled(write(tmp_path / "a.csv", "\n".join(["note,kind", *rows])))
     assert found.text_columns == ("note",)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("text,spam", "{text},{a}"),
+        ("text,label,Email,Phone", "{text},{a},Email,Phone"),
+        ("review,sentiment,other", "{text},{a},other"),
+        ("en,de", "en,de"),
+        ("word,text", "word,{text}"),
+        ("text,n/a", "{text},n/a"),
+        ("How satisfied were you with it?,answer", "{text},answer"),
+    ],
+)
+def test_a_name_that_is_a_value_too_is_a_name(tmp_path: Path, header: str, row: str) -> None:
+    rows = [row.format(text=f"The pump in hall {n} runs", a="spam" if n % 2 else "ham") for n in range(40)]
+    table = open_table(find_sources(write(tmp_path / "a.csv", "\n".join([header, *rows])))[0])
+    assert table.facts["header"] == "first row"

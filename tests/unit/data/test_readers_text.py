@@ -137,9 +137,40 @@ def test_a_named_encoding_is_used_where_bytes_do_not_speak_for_themselves(
     with encoding_named("cp1252"):
         assert texts(write(tmp_path / "d.txt", "naïve\n", "cp1252")) == ["naïve"]
     assert os.environ["HEADWATER_ENCODING"] == "cp437"
-    monkeypatch.setenv("HEADWATER_ENCODING", "klingon")
-    with pytest.raises(SettingsError, match="no encoding klingon; expected one like utf-8"):
-        texts(tmp_path / "a.txt")
+    for name in ("klingon", "rot13", "base64", "undefined"):
+        monkeypatch.setenv("HEADWATER_ENCODING", name)
+        with pytest.raises(SettingsError, match=f"no encoding {name}; expected one like utf-8"):
+            texts(tmp_path / "a.txt")
+    monkeypatch.setenv("HEADWATER_ENCODING", "utf-16")
+    assert texts(write(tmp_path / "e.txt", "naïve\n", "utf-16-le")) == ["naïve"]
+    assert texts(write(tmp_path / "f.txt", "plain\n")) == ["plain"]
+    monkeypatch.setenv("HEADWATER_ENCODING", "iso2022_jp")
+    assert texts(write(tmp_path / "g.txt", "日本の海\n", "iso2022_jp")) == ["日本の海"]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("Andò perì tornò lunedì in città", "cp1252"),
+        ("A naïve résumé in a café", "cp1252"),
+        ("It’s “fine” – he said…", "cp1252"),
+        ("£5 for the pump", "cp1252"),
+        ("Está muy bien el niño", "cp1252"),
+    ],
+)
+def test_few_accents_among_plain_letters_are_western(tmp_path: Path, content: str, expected: str):
+    path = write(tmp_path / "a.txt", f"{content}\n" * 20, "cp1252")
+    assert find_sources(path)[0].encoding.codec == expected
+    assert texts(path) == [content] * 20 or texts(path, document="file")
+
+
+def test_damage_is_not_taken_for_an_encoding(tmp_path: Path):
+    for number, content in enumerate(
+        (b"abc \xff def\n" * 20, b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n", "déjà\n".encode()[:-2] * 9, b"x\xc3\n" * 5)
+    ):
+        path = tmp_path / f"{number}.txt"
+        path.write_bytes(b"some plain words\n" * 50 + content)
+        assert find_sources(path)[0].encoding.codec == "utf-8"
 
 
 class Unmarked(zipfile.ZipInfo):
@@ -156,6 +187,15 @@ def test_names_in_a_zip_are_read_as_they_were_written(tmp_path: Path):
             archive.writestr(Unmarked(name), f"{name} 是一篇评论")
     assert [source.member for source in find_sources(tmp_path / "a.zip")] == names
     assert read_labelled(tmp_path / "a.zip").labels == ("好评", "差评")
+
+
+@pytest.mark.parametrize("encoding", ["cp437", "cp850", "latin-1"])
+def test_zips_of_old_machines_are_read(tmp_path: Path, encoding: str):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(Unmarked("x.txt"), "a note of some words")
+    raw = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(raw.replace(b"x.txt", "é.txt".encode(encoding)))
+    assert texts(tmp_path / "a.zip") == ["a note of some words"]
 
 
 def test_lines_end_at_line_breaks_and_nowhere_else(tmp_path: Path):
