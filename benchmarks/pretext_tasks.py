@@ -96,7 +96,14 @@ PILES: dict[str, Pile] = {
     "clips": Pile(
         paths=("video/lpc_sprites/train.npz",),
         hold_out=("video/lpc_sprites/test.npz",),
-        objectives=("masked_tubelets", "frame_order", "future_frames", "past_frames", "view_contrast"),
+        objectives=(
+            "masked_tubelets",
+            "frame_order",
+            "future_frames",
+            "past_frames",
+            "view_contrast",
+            "self_distillation",
+        ),
         labelled=(
             Rows(name="direction", train="video/lpc_sprites/train.npz", test="video/lpc_sprites/test.npz",
                  label="direction"),

@@ -1,4 +1,5 @@
-"""Self-distillation of pictures: from some patches, predict what a slow copy of the model makes of the whole picture.
+"""Self-distillation of pictures, recordings and clips: from some patches, predict what a slow copy of the model makes
+of all of them; of a clip the same places are hidden in every frame.
 
 Baevski et al. 2022 (data2vec), arXiv:2202.03555. Shape letters: B pictures, N patches, P numbers of a patch, C width.
 """
@@ -34,7 +35,7 @@ class PictureDistillation(PictureObjective):
         self, patches: Patches, backbone: Backbone, *, share: float = 0.6, decay: float = 0.999, seed: int = 0
     ) -> None:
         super().__init__()
-        self.hiding = Hiding(patches.count, share)
+        self.hiding = Hiding(patches.count, share, slices=patches.slices)
         self.teacher = SlowTeacher(backbone, decay=decay)
         self.missing = nn.Embedding(1, backbone.width)
         self.prediction = nn.Linear(backbone.width, backbone.width)

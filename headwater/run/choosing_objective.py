@@ -172,6 +172,7 @@ _OF_CLIPS: Mapping[str, Choice] = {
     "future_frames": Choice(FutureFrames, lambda g: FutureFrames(g.backbone, seed=g.seed)),
     "past_frames": Choice(PastFrames, lambda g: PastFrames(g.backbone, seed=g.seed)),
     "view_contrast": _OF_PICTURES["view_contrast"],
+    "self_distillation": _OF_PICTURES["self_distillation"],
 }
 _OF_PAIRS: Mapping[str, Choice] = {
     "pair_contrast": Choice(PairContrast, lambda _: PairContrast()),

@@ -142,7 +142,8 @@ def test_more_or_less_of_them_is_read_where_that_is_asked_for(
 
 
 @pytest.mark.parametrize(
-    "objective", ["frame_order", "future_frames", "past_frames", "view_contrast", "masked_tubelets"]
+    "objective",
+    ["frame_order", "future_frames", "past_frames", "view_contrast", "masked_tubelets", "self_distillation"],
 )
 def test_every_task_of_clips_trains_and_leaves_a_picture(
     walks: Path, cache: object, tmp_path: Path, objective: str

@@ -12,6 +12,7 @@ from headwater.errors import SettingsError
 from headwater.models import PatchSettings, build_model, picture_settings
 from headwater.objectives import FrameOrder, FutureFrames, MaskedTubelets, PastFrames, ViewContrast
 from headwater.objectives.hiding_patches import HidingSlices
+from headwater.objectives.picture_distillation import PictureDistillation
 from headwater.objectives.picture_objective import PictureObjective
 from headwater.randomness import Draws
 from headwater.sequence import Batch
@@ -52,6 +53,18 @@ def test_a_tubelet_is_hidden_at_all_times() -> None:
     places = torch.cat((task.seen[:, 1:], task.hidden), dim=1).sort(dim=1).values
     assert torch.equal(places, torch.arange(1, 49).expand(COUNT, -1))
     assert len({tuple(row.tolist()) for row in hidden[:, 0]}) > COUNT // 2
+
+
+@torch.no_grad()
+def test_a_teacher_sees_what_its_student_cannot_at_any_time(model: Any) -> None:
+    objective = PictureDistillation(PATCHES, model.backbone, share=0.5)
+    task = prepared(objective, batch())
+    hidden = (task.hidden - 1).unflatten(1, (3, -1))
+    assert torch.equal(hidden[:, 1] - 16, hidden[:, 0])
+    assert hidden.shape == (COUNT, 3, 8)
+    objective.prediction.weight.zero_()
+    (term,) = objective.loss(model, task)
+    assert term.total.item() / term.count == pytest.approx(1.0, rel=1e-3)  # what the mean of its states costs
 
 
 @pytest.mark.parametrize(
