@@ -127,6 +127,7 @@ def told(
             re.sub(f"(({re.escape(str(tmp_path))}|{re.escape(str(workplace))})/?|{short})", "", text)
             for text in (" ".join(map(str, ["headwater", *arguments])), seen.line(about))
         ]
+        plain = [text.encode("utf-8", "backslashreplace").decode() for text in plain]  # names may be no text
         record_property("hostile", (title, plain[0], seen.code, plain[1]))
         return seen
 
