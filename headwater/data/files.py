@@ -5,11 +5,11 @@ import hashlib
 import io
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from headwater.data.archives import (
     READ_FAILURES,
@@ -144,34 +144,16 @@ class Source:
         return self.encoding.codec if self.is_text and not self.encoding.codec.startswith("utf-8") else None
 
 
-def without_names(sources: Sequence[Source]) -> list[list[Any]]:
-    """What is read of these sources, in their order and wherever they lie: content, and what the names say of it.
-
-    Files of one folder are understood alike, so folders are told apart, by number.
-    """
-    folders: dict[PurePosixPath, int] = {}
-    return [
-        [
-            folders.setdefault(PurePosixPath(source.path).parent, len(folders)),
-            source.kind,
-            source.split,
-            source.suffix,
-            source.compression,
-            source.languages,
-            source.named,
-            source.digest,
-            *filter(None, [source.split_column, source.foreign_encoding]),
-        ]
-        for source in sources
-    ]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Survey:
     """The sources found, and what else lay there: other files counted by suffix."""
 
     sources: list[Source]
     ignored: Counter[str] = field(default_factory=Counter[str])
+
+
+PASSED_OVER = "file(s) passed over, which are not read here"
+_SHOWN_ENDINGS = 5
 
 
 def find_sources(
@@ -184,10 +166,19 @@ def find_sources(
     Raises MissingInputError where a path does not exist or nothing readable is there.
     """
     found = survey(paths, modality=modality, problems=problems)
-    for suffix, count in found.ignored.items():
-        if problems is not None and (modality == "text" or suffix not in KINDS):  # tables speak of the others
-            problems.note(f"{suffix} file(s) passed over, which are not read here", count)
+    told = Counter(
+        {ending: count for ending, count in found.ignored.items() if _is_worth_saying(ending, modality)}
+    )
+    if problems is not None and told:
+        endings = [f"{count:,} {ending}" for ending, count in told.most_common(_SHOWN_ENDINGS)]
+        more = ["…"] * (len(told) > _SHOWN_ENDINGS)
+        problems.note(f"{PASSED_OVER} ({', '.join([*endings, *more])})", told.total())
     return found.sources
+
+
+def _is_worth_saying(ending: str, modality: Modality) -> bool:
+    """Texts beside media are tables and captions, which are told of where they are read."""
+    return modality == "text" or ending not in KINDS
 
 
 def sources_of(paths: PathLike | Iterable[PathLike], modality: Modality) -> list[Source]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headwater.data.contact_sheet import SHEET, Thumbnails, draw_sheet
-from headwater.data.files import Source, survey
+from headwater.data.files import PASSED_OVER, Source, survey
 from headwater.data.inspection import shown
 from headwater.data.kinds import KINDS, MODALITIES, Modality, PathLike
 from headwater.data.media_tables import TABLE_KINDS, find_media, label_column
@@ -132,6 +132,9 @@ def inspect_media(
     """
     problems = Problems()
     sources = find_media(paths, modality=modality, problems=problems)
+    ignored = _ignored(paths, modality, told=any(source.row for source in sources))
+    for note in [note for note in problems.notes if note.startswith(PASSED_OVER)]:
+        del problems.notes[note]  # told at the end, with all others
     if several := sum(len(source.more) for source in sources):
         problems.note(
             "further row(s) of files named twice: texts to learn to write, and else left out", several
@@ -156,7 +159,7 @@ def inspect_media(
         draw_sheet(drawn, sheet)
     return MediaInspection(
         parts=tuple(parts),
-        ignored=_ignored(paths, modality, told=any(source.row for source in sources)),
+        ignored=ignored,
         columns=columns,
         pairs=_pairs(paths),
         sheet=None if sheet is None else str(sheet),

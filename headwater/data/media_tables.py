@@ -39,7 +39,11 @@ def find_media(
         tables = _tables_in(path)
         alone = len(tables) == 1 and tables[0].named
         around = path.parent if alone else path
-        sources = find_sources(around, modality=modality, problems=problems)
+        beside = Problems()
+        sources = find_sources(around, modality=modality, problems=beside)
+        if alone:  # what else lies around a table is not its business
+            beside.notes.clear()
+        problems.absorb(beside)
         if not path.is_dir():
             sources = [replace(source, named=True) for source in sources]
         for source in _joined(sources, tables, problems, alone=alone):

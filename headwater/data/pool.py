@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.asides import is_whole, made_in_cache
-from headwater.data.files import find_sources, without_names
+from headwater.data.files import Source, find_sources
 from headwater.data.gathering import Gathering, Paths
 from headwater.data.mixture import Mixture
 from headwater.data.piece_cache import Tokens
@@ -113,9 +113,9 @@ def build_pool(
     found = Paths.sort(paths, weights)
     refuse_columns_of_plain_text(found.sources, text)
     key = store_key(
-        files=without_names(found.sources),
+        files=_without_names(found.sources),
         parts=found.parts,
-        hold_out=without_names(find_sources(hold_out)) if hold_out else [],
+        hold_out=_without_names(find_sources(hold_out)) if hold_out else [],
         text=text,
         weights=found.weights,
         vocabulary=vocabulary_size if tokenizer is None else tokenizer.digest,
@@ -130,6 +130,28 @@ def build_pool(
         build.into(folder, key)
     pool = _open(folder)
     return replace(pool, facts=found.renamed(pool.facts, hold_out))
+
+
+def _without_names(sources: Sequence[Source]) -> list[list[Any]]:
+    """What is read of these sources, in their order and wherever they lie: content, and what the names say of it.
+
+    Files of one folder are understood alike, so folders are told apart, by number.
+    """
+    folders: dict[PurePosixPath, int] = {}
+    return [
+        [
+            folders.setdefault(PurePosixPath(source.path).parent, len(folders)),
+            source.kind,
+            source.split,
+            source.suffix,
+            source.compression,
+            source.languages,
+            source.named,
+            source.digest,
+            *filter(None, [source.split_column, source.foreign_encoding]),
+        ]
+        for source in sources
+    ]
 
 
 def kept_pool(key: str, cache: str | Path | None = None) -> Pool | None:

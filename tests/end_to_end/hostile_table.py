@@ -13,6 +13,7 @@ SECTIONS = {
     "test_hostile_pairs.py": "Pairs, captions and speech",
     "test_hostile_tasks.py": "Tasks",
     "test_hostile_commands.py": "Commands, settings and rows to answer",
+    "test_asked_rows.py": "Rows that are asked as they come",
     "test_hostile_runs.py": "Runs, models and checkpoints",
     "test_hostile_machine.py": "The machine: disks, memory, signals, pipes",
 }
@@ -24,9 +25,9 @@ The exit codes are those of sysexits.h: 2 the command, 65 the data, 66 a file th
 74 a disk, 75 asked to end, 78 a setting, 130 Ctrl-C. A run that fails before its first step leaves no folder behind, so
 the mended command works under the same name.
 
-`predict` and `embed` answer every row that can be answered. A line of standard input that cannot be used gives
-`{"row": 4, "error": "…"}` in its place; at the end the exit code is 65 and standard error counts what was left out.
-Blank lines are no rows. Rows of a file that cannot be used are left out and counted in the same way.
+`predict` and `embed` answer every row that can be answered. A line of standard input or a row of a table that cannot be
+used gives `{"row": 4, "error": "…"}` in its place (in an array of vectors a row that is no number); at the end the exit
+code is 65 and standard error counts what was left out. Blank lines are no rows.
 Only `translate` answers every line of plain text in its place, a blank one with an empty text, in files too.
 
 The last column is the line that matters: the error, or the remark on what was found; "…" ends a long one.

@@ -11,6 +11,7 @@ from headwater.data import Problems, find_sources, read_labelled
 from headwater.data.classes import classes_of, without_false_parts
 from headwater.data.cutting import PictureCut
 from headwater.data.labelled_media import read_labelled_media
+from headwater.data.media_tables import find_media
 from headwater.errors import BadDataError, MissingInputError
 
 
@@ -101,7 +102,11 @@ def test_what_is_passed_over_is_noted(tmp_path: Path) -> None:
         (folder / name).write_bytes(b"something")
     problems = Problems()
     find_sources(folder, modality="image", problems=problems)
-    assert problems.notes == {".heic file(s) passed over, which are not read here": 2}
+    assert problems.notes == {"file(s) passed over, which are not read here (2 .heic)": 2}
+    (folder / "cats.csv").write_text("file,kind\ncat/1.png,tabby\n")
+    problems = Problems()
+    assert len(find_media(folder / "cats.csv", modality="image", problems=problems)) == 1
+    assert not problems.notes
 
 
 def test_of_a_tiff_of_several_pages_the_first_is_read_and_told(tmp_path: Path) -> None:
