@@ -1,5 +1,6 @@
 """Tables that say in a column which part of the data each row belongs to."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from headwater.data.archives import until_damage
@@ -8,6 +9,7 @@ from headwater.data.readers.table import Row, Table
 
 SPLIT_NAMES = ("split", "part", "subset", "partition", "fold", "set")
 """Columns that may say which part a row belongs to."""
+_mentioned = re.compile(rf"(^|[^a-z])({'|'.join(SPLIT_NAMES)})( *[^a-z ]|\s*$)".encode(), re.MULTILINE)
 _TOLD_WITH: tuple[Split | None, ...] = ("train", None)
 
 
@@ -37,6 +39,11 @@ class PartOfTable(Table):
                     yield row
             elif split_of_word(row.cells[-1] or "") == self._split:
                 yield row._replace(cells=row.cells[:-1])
+
+
+def may_have_parts(head: bytes) -> bool:
+    """Whether the first bytes of a table that is text speak of a column of such a name, so that it is worth opening."""
+    return _mentioned.search(head.replace(b"\0", b"").lower()) is not None
 
 
 def parts_in(table: Table) -> tuple[str, set[Split | None]] | None:

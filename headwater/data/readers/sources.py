@@ -14,7 +14,7 @@ from headwater.data.readers.columnar import ColumnarTable
 from headwater.data.readers.columns import Columns
 from headwater.data.readers.delimited import DelimitedTable
 from headwater.data.readers.json_rows import JsonTable
-from headwater.data.readers.parts import PartOfTable, parts_in
+from headwater.data.readers.parts import PartOfTable, may_have_parts, parts_in
 from headwater.data.readers.squad import json_table
 from headwater.data.readers.table import Table
 from headwater.data.readers.tagged import TaggedTable
@@ -26,6 +26,9 @@ MAX_BAD = 0.5
 """The largest share of unusable rows: beyond it the file was most likely misunderstood."""
 
 _FEWEST_ROWS_TO_JUDGE = 20
+_WRITTEN: tuple[Kind, ...] = ("csv", "tsv", "jsonl", "json", "tagged", "aligned")
+"""Tables that are text, whose columns stand in their first bytes."""
+_HEAD_BYTES = 1 << 14
 _PARTS: tuple[Split | None, ...] = ("train", "validation", "test", None)
 _TABLES: dict[Kind, Callable[[Source], Table]] = {
     "csv": DelimitedTable,
@@ -68,6 +71,10 @@ def _parts_of(source: Source) -> tuple[str, set[Split | None]] | None:
     if source.kind not in _TABLES:
         return None
     try:
+        if source.kind in _WRITTEN:
+            with source.open() as stream:
+                if not may_have_parts(stream.read(_HEAD_BYTES)):
+                    return None
         return parts_in(open_table(source))
     except READ_FAILURES:
         return None  # whoever reads it meets the damage and reports it

@@ -12,6 +12,7 @@ from headwater.data.pool import build_pool
 from headwater.data.problems import Problems
 from headwater.data.readers import read_documents, read_labelled
 from headwater.data.readers.histories import read_histories
+from headwater.data.readers.parts import may_have_parts
 from headwater.data.readers.sources import in_parts
 from headwater.errors import BadDataError, MissingInputError
 from headwater.run.asked_rows import Asking, read_rows
@@ -160,3 +161,22 @@ def test_the_column_itself_is_neither_text_nor_label_and_that_is_said(tmp_path: 
         MissingInputError, match=r'no row of .*pumps.csv is of the part to learn from by its column "Split"'
     ):
         build_pool([table(tmp_path, ("dev", "test"))], cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"text,label\nthe set of pumps, and a part of it\n", False),
+        (b"text,split\n", True),
+        (b"split,text\r\n", True),
+        (b"text\tsplit\tlabel\n", True),
+        (b"a,b,fold\r\n", True),
+        (b'"Split";"a"\n', True),
+        (b'{"text": "a pump", "subset": "x"}', True),
+        (b"\xef\xbb\xbfsplit,text\n", True),
+        ("text,split\n".encode("utf-16"), True),
+        (b"a,split", True),
+    ],
+)
+def test_tables_are_opened_for_their_parts_where_they_may_have_some(head: bytes, expected: bool) -> None:
+    assert may_have_parts(head) is expected
