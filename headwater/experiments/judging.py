@@ -212,25 +212,24 @@ def label_equivalence(
     trained score stands the answer. ``labels_per_class`` says how many were drawn at each budget, which is less
     than its name where classes are short. None when no budget has more labels than the headline.
     """
-    places = labels_per_class
-    start = places.get(headline)
+    start = labels_per_class.get(headline)
     target = next((row.mean for row in summary if (row.arm, row.budget) == ("pretrained", headline)), None)
     points = sorted(
-        (place, row.mean)
+        (labels, row.mean)
         for row in summary
-        if row.arm == "scratch" and (place := places.get(row.budget)) and start and place >= start
+        if row.arm == "scratch" and (labels := labels_per_class.get(row.budget)) and start and labels >= start
     )
     if start is None or target is None or not points or points[-1][0] <= start:
         return None
-    labels = np.log([place for place, _ in points])
+    places = np.log([labels for labels, _ in points])
     heights = np.maximum.accumulate([mean for _, mean in points])
     if target > heights[-1]:
-        return LabelEquivalence(times=float(np.exp(labels[-1]) / start), beyond=True)
+        return LabelEquivalence(times=float(np.exp(places[-1]) / start), beyond=True)
     reached = int(np.argmax(heights >= target))
     if reached == 0:
         return LabelEquivalence(times=1.0, beyond=False)
     share = (target - heights[reached - 1]) / (heights[reached] - heights[reached - 1])
-    place = labels[reached - 1] + share * (labels[reached] - labels[reached - 1])
+    place = places[reached - 1] + share * (places[reached] - places[reached - 1])
     return LabelEquivalence(times=float(np.exp(place) / start), beyond=False)
 
 
