@@ -65,8 +65,8 @@ def modality_of(paths: PathLike | Iterable[PathLike]) -> Modality:
     media = seen[modality]
     if not media and not texts and all(path.suffix.lower() == ".npz" for path in paths_in(paths)):
         return "image"
-    names = names_beside(media)
-    texts = [source for source in texts if PurePosixPath(source.path).with_suffix("") not in names]
+    aside = speaks_of_one(media)
+    texts = [source for source in texts if not aside(source)]
     if media and not texts:
         return modality
     larger = sum(source.size for source in media) > sum(source.size for source in texts)
@@ -129,10 +129,11 @@ def _tables_in(path: Path) -> list[Source]:
     return [source for source in sources_of(path, "text") if source.kind in TABLE_KINDS]
 
 
-def names_beside(media: Iterable[Source]) -> set[PurePosixPath]:
-    """What files are called, without their ending, that speak of one of these alone: a.txt and a.jpg.json of a.jpg."""
+def speaks_of_one(media: Iterable[Source]) -> Callable[[Source], bool]:
+    """Tells by its name whether a file speaks of one of these alone, as a.txt and a.jpg.json do of a.jpg."""
     files = {PurePosixPath(source.path) for source in media}
-    return files | {file.with_suffix("") for file in files}
+    names = files | {file.with_suffix("") for file in files}
+    return lambda source: PurePosixPath(source.path).with_suffix("") in names
 
 
 def _joined(
@@ -142,9 +143,9 @@ def _joined(
     speaks of."""
     places = places_of(sources)
     known: dict[int, Source] = {}
-    names = names_beside(sources)
+    aside = speaks_of_one(sources)
     for source in tables:
-        if not alone and PurePosixPath(source.path).with_suffix("") in names:
+        if not alone and aside(source):
             continue
         try:
             naming = _Naming.of(source, places)

@@ -12,7 +12,7 @@ from headwater.data.arrays import heads
 from headwater.data.decoding import sniff_encoding
 from headwater.data.files import Source, sources_of
 from headwater.data.kinds import MANY, SIDES, Modality, PathLike, Side, Split, paths_in, split_of_word
-from headwater.data.media_tables import MEDIA, TABLE_KINDS, names_beside, place_in, places_of
+from headwater.data.media_tables import MEDIA, TABLE_KINDS, place_in, places_of, speaks_of_one
 from headwater.data.pair_rows import Pairing, PairRow, PairSet, Place, Ref, modality_of_side
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import find_columns, listed
@@ -59,9 +59,9 @@ def find_pairs(
         media["audio"] = [replace(source, kind="track") for source in media["video"] if source.kind == "clip"]
     readings: list[_Reading] = []
     refused: list[BadDataError] = []
-    names = names_beside(source for sources in media.values() for source in sources)
+    aside = speaks_of_one(source for sources in media.values() for source in sources)
     for table in tables:
-        if PurePosixPath(table.path).with_suffix("") in names:
+        if aside(table):
             continue
         try:
             reading = _Reading.of(table, media, pairing)
