@@ -136,7 +136,8 @@ class Inspection(Told):
         rows = sum(report.rows for report in self.files)
         characters = sum(report.characters for report in self.files)
         lines = [line for report in self.files for line in report.lines()]
-        lines.append(f"{len(self.files):,} files · {rows:,} usable rows · {characters:,} characters")
+        files = len({report.path for report in self.files})  # a table may be told of once a part
+        lines.append(f"{files:,} files · {rows:,} usable rows · {characters:,} characters")
         if self.ignored:
             passed_over = ", ".join(f"{count:,} {suffix}" for suffix, count in self.ignored.items())
             lines.append(f"passed over: {passed_over}")

@@ -105,6 +105,7 @@ def test_histories_and_inspections_know_parts(tmp_path: Path) -> None:
     said = str(inspect(table(tmp_path)))
     assert 'rows: those of which column "Split" says test' in said
     assert said.count("pumps.csv") == 4
+    assert "1 files · 120 usable rows" in said
 
 
 def test_rows_of_no_part_in_a_file_of_one_stay_with_it(tmp_path: Path) -> None:
