@@ -60,7 +60,7 @@ PILES: dict[str, Pile] = {
             Rows(name="film reviews", train=f"{FILMS}/train.tsv", test=f"{FILMS}/test.tsv"),
         ),
         budgets=(32,),
-        steps=2000,
+        steps=4000,
     ),
     "chinese": Pile(
         paths=("lm/chinese_modern_mixed", f"{REVIEWS}/train.tsv"),
@@ -68,7 +68,7 @@ PILES: dict[str, Pile] = {
         objectives=WORDS,
         labelled=(Rows(name="ChnSentiCorp", train=f"{REVIEWS}/train.tsv", test=f"{REVIEWS}/test.tsv"),),
         budgets=(32,),
-        steps=2000,
+        steps=4000,
     ),
     "pictures": Pile(
         paths=("images/cifar10_jpeg/train.zip",),

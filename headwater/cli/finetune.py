@@ -25,6 +25,7 @@ def command(
     text: options.Text = None,
     encoding: options.Encoding = None,
     label: options.Label = None,
+    pair: options.PairOfRows = None,
     validation: options.Validation = None,
     template: Annotated[
         str | None,
@@ -65,6 +66,7 @@ def command(
         text=options.columns(text),
         encoding=encoding,
         label=label,
+        pair=options.columns(pair),
         validation=validation,
         template=template,
         names=options.columns(names),

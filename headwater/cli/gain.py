@@ -23,6 +23,7 @@ def command(
     text: options.Text = None,
     encoding: options.Encoding = None,
     label: options.Label = None,
+    pair: options.PairOfRows = None,
     validation: options.Validation = None,
     shifted_test: Annotated[
         Path | None, typer.Option("--shifted-test", help="A test of other origin with the same labels.")
@@ -67,6 +68,7 @@ def command(
             task=task,
             text=options.columns(text),
             label=label,
+            pair=options.columns(pair),
             validation=validation,
             shifted_test=shifted_test,
             budgets=budgets,

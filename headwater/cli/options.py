@@ -72,6 +72,12 @@ Encoding = Annotated[
     ),
 ]
 Label = Annotated[str | None, typer.Option("--label", help="The label column.")]
+PairOfRows = Annotated[
+    str | None,
+    typer.Option(
+        "--pair", help="Read two things of each row: image,text; or columns: image=photo,text=title."
+    ),
+]
 Validation = Annotated[
     Path | None, typer.Option("--validation", help="A labelled file to choose settings on.")
 ]

@@ -10,8 +10,21 @@ from numpy.typing import NDArray
 
 from headwater.data.problems import Problems
 
-Content = tuple[str, ...] | NDArray[np.uint8]
-"""What a model reads of a row: its texts, or a picture (H, W, K)."""
+Thing = str | NDArray[np.uint8]
+"""One side of a pair: a text, or an array (H, W, K)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """Both sides of a row that is a pair, and the digests of those that are no text, as they were decoded."""
+
+    first: Thing
+    second: Thing
+    media: tuple[int, ...] = ()
+
+
+Content = tuple[str, ...] | NDArray[np.uint8] | Both
+"""What a model reads of a row: its texts, a picture (H, W, K), or both sides of a pair."""
 
 
 class Example(NamedTuple):
@@ -19,7 +32,8 @@ class Example(NamedTuple):
 
     ``texts`` stand in the order of the text columns; a picture has none, but ``pixels`` (H, W, K), and the ``digest``
     of what they were before they were brought to this size. A history has an ``owner``; what has
-    several texts for its label has ``more``. ``row`` counts from 1: the data
+    several texts for its label has ``more``; what is a pair has ``both`` sides and no pixels, its text being among the
+    texts. ``row`` counts from 1: the data
     row of a table (the header is not counted), the line of a plain text file where the document begins, the picture of
     an array.
     """
@@ -32,10 +46,13 @@ class Example(NamedTuple):
     digest: int | None = None
     owner: str | None = None
     more: tuple[str, ...] = ()
+    both: Both | None = None
 
     @property
     def content(self) -> Content:
-        """What a model reads: the texts, or the picture."""
+        """What a model reads: the texts, the picture, or both sides."""
+        if self.both is not None:
+            return self.both
         return self.texts if self.pixels is None else self.pixels
 
     @property
@@ -79,3 +96,13 @@ class LabelledSet:
 def texts_in(contents: Iterable[Content]) -> list[tuple[str, ...]]:
     """The rows that are texts: all of them where a task reads text."""
     return [content for content in contents if isinstance(content, tuple)]
+
+
+def arrays_in(contents: Iterable[Content]) -> list[NDArray[np.uint8]]:
+    """The rows that are pictures, recordings or clips: all of them where a task reads these."""
+    return [content for content in contents if isinstance(content, np.ndarray)]
+
+
+def pairs_in(contents: Iterable[Content]) -> list[Both]:
+    """The rows that are pairs: all of them where a task reads both sides."""
+    return [content for content in contents if isinstance(content, Both)]

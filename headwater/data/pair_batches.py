@@ -13,6 +13,7 @@ from headwater.data.assembly import Example, FramedExamples
 from headwater.data.picture_batches import Views
 from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers import Patches, Tokenizer
+from headwater.data.targets import Targets
 from headwater.errors import BadDataError
 from headwater.randomness import Draws, permute
 from headwater.sequence import Batch, SequenceLayout
@@ -53,6 +54,11 @@ class TextSide:
     def of(cls, texts: Sequence[str], tokenizer: Tokenizer, length: int) -> "TextSide":
         """Encode texts."""
         tokens = cast(Sequence[Example], tokenizer.encode_batch(list(texts)))
+        return cls.encoded(tokens, tokenizer, length)
+
+    @classmethod
+    def encoded(cls, tokens: Sequence[Example], tokenizer: Tokenizer, length: int) -> "TextSide":
+        """Texts that are tokens already."""
         return cls(FramedExamples.of(tokens, tokenizer, length))
 
     def read(self, items: Integers, draws: Draws | None) -> tuple[Tensor, SequenceLayout]:
@@ -67,18 +73,28 @@ SideOf = Callable[[int], Side]
 
 class PairBatches:
     """``rows`` pairs a batch in the order of a keyed permutation: ``inputs`` are their first sides, ``targets`` their
-    second ones, ``labels`` (B, 2) the numbers of both things, so that what two pairs share can be told.
+    second ones, ``labels`` (B, 2) the numbers of both things, so that what two pairs share can be told; or, where
+    there are ``targets`` of the pairs, these.
 
     What is left over when ``rows`` does not divide the pairs is left out of that epoch: others each time.
     """
 
     def __init__(
-        self, first: Side, second: Side, pairs: Integers, *, rows: int, seed: int, shown: bool
+        self,
+        first: Side,
+        second: Side,
+        pairs: Integers,
+        *,
+        rows: int,
+        seed: int,
+        shown: bool,
+        targets: Targets | None = None,
     ) -> None:
         if not len(pairs):
             raise BadDataError("there are no pairs to make batches of; give at least one")
         self._first, self._second, self._pairs = first, second, pairs
         self._rows, self._seed, self._shown = min(rows, len(pairs)), seed, shown
+        self._targets = targets
 
     def batch(self, number: int) -> Batch:
         """The batch of this number, counted from 0 across epochs."""
@@ -105,7 +121,7 @@ class PairBatches:
         chosen = self._pairs[items]
         inputs, layout = self._first.read(chosen[:, 0], draws)
         targets, target_layout = self._second.read(chosen[:, 1], draws)
-        return Batch(
+        batch = Batch(
             inputs,
             layout,
             torch.from_numpy(items),
@@ -114,3 +130,4 @@ class PairBatches:
             target_layout=target_layout,
             labels=torch.from_numpy(chosen.copy()),
         )
+        return batch if self._targets is None else self._targets.into(batch)

@@ -1,8 +1,8 @@
 """Pairs: two things that belong together, where each of them stands, and what the user says of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, cast
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Self, cast
 
 from headwater.data.files import Source
 from headwater.data.kinds import SIDES, Modality, Side, Split
@@ -33,10 +33,16 @@ class PairRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """What the two sides of pairs are, as far as the user says: ``("image", "text")``, and in which columns."""
+    """What the two sides of pairs are, as far as the user says: ``("image", "text")``, and in which columns.
+
+    ``whole``: a row is one pair, of which several texts are read as one; else each of them makes a pair. The column
+    ``label`` is no text.
+    """
 
     sides: tuple[Side, Side] | None = None
     columns: Mapping[Side, tuple[str, ...]] = field(default_factory=dict[Side, tuple[str, ...]])
+    whole: bool = False
+    label: str | None = None
 
     @classmethod
     def of(cls, pair: Sequence[str] | None, text: Sequence[str] | None) -> "Pairing":
@@ -56,6 +62,10 @@ class Pairing:
                 columns[cast(Side, side)] = (column.strip(),)
         return cls(cast(tuple[Side, Side], tuple(sides)), columns)
 
+    def labelled(self, label: str | None) -> Self:
+        """The same where a column is the label."""
+        return replace(self, label=label)
+
 
 @dataclass(frozen=True, slots=True)
 class PairSet:
@@ -65,6 +75,8 @@ class PairSet:
     rows: list[PairRow]
     media: Mapping[Modality, Sequence[Source]]
     how: str
+    columns: Mapping[Side, tuple[str, ...]] = field(default_factory=dict[Side, tuple[str, ...]])
+    """Of a table: where each side stands."""
 
     def sources(self, side: int) -> list[Source]:
         """The files behind one side; none of texts."""
@@ -76,7 +88,7 @@ class PairSet:
 
     def having(self, rows: list[PairRow]) -> "PairSet":
         """Other pairs among the same media."""
-        return PairSet(self.sides, rows, self.media, self.how)
+        return replace(self, rows=rows)
 
 
 def modality_of_side(side: Side) -> Modality:

@@ -88,8 +88,8 @@ def _in_tables(
     rows = [row for reading in readings for row in reading.rows(sides, problems)]
     if not rows:
         raise BadDataError(f"{readings[0].source.path}: no pair can be used; {problems.summary()}")
-    columns = readings[0].told(sides)
-    return PairSet(sides, rows, media, columns)
+    first = readings[0]
+    return PairSet(sides, rows, media, first.told(sides), {side: first.of_side(side) for side in sides})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,7 @@ class _Reading:
     media: Mapping[Modality, Sequence[Source]]
     places: Mapping[Modality, Mapping[str, int]]
     split: str | None
+    whole: bool
 
     @classmethod
     def of(
@@ -125,11 +126,11 @@ class _Reading:
         if asked := pairing.columns.get("text"):
             columns["text"] = asked
         else:
-            taken = {name for names in columns.values() for name in names}
+            taken = {pairing.label, *(name for names in columns.values() for name in names)}
             columns["text"] = tuple(name for name in find_columns(table).text if name not in taken)
         _require(table, columns)
         split = next((name for name in table.columns if says_split(name, table, sample)), None)
-        return cls(source, table, columns, media, places, split)
+        return cls(source, table, columns, media, places, split, pairing.whole)
 
     def sides(self) -> tuple[Side, Side]:
         """The two kinds of things that the columns name; BadDataError where they are not two."""
@@ -148,14 +149,16 @@ class _Reading:
         """Which columns are read, in words."""
         if {source.kind for source in self.media["audio"]} == {"track"}:
             return f"clips and their own sound in {listed(self.columns['video'])}"
-        return " and ".join(
-            f"{SIDES[side]} in {listed(self.columns.get(modality_of_side(side), ()))}" for side in sides
-        )
+        return " and ".join(f"{SIDES[side]} in {listed(self.of_side(side))}" for side in sides)
+
+    def of_side(self, side: Side) -> tuple[str, ...]:
+        """The columns in which a side stands or is named."""
+        return self.columns.get(modality_of_side(side), ())
 
     def rows(self, sides: tuple[Side, Side], problems: Problems) -> Iterator[PairRow]:
         """The pairs of the table."""
         for side in sides:
-            if not self.columns.get(modality_of_side(side)):
+            if not self.of_side(side):
                 raise BadDataError(
                     f"{self.source.path}: no column names {SIDES[side]}; the columns are {listed(self.table.columns)}; "
                     f"name one: --pair {sides[0]}=COLUMN,{sides[1]}=COLUMN"
@@ -169,11 +172,11 @@ class _Reading:
 
     def _pairs(self, row: Row, sides: tuple[Side, Side], problems: Problems) -> Iterator[PairRow]:
         cells = {name: (cell or "").strip() for name, cell in zip(self.table.columns, row.cells, strict=True)}
-        split = (split_of_word(cells[self.split]) if self.split else None) or self.source.split
+        split = (split_of_word(cells.pop(self.split)) if self.split else None) or self.source.split
         found: list[list[Ref]] = []
         for side in sides:
             refs: list[Ref] = []
-            for column in self.columns[modality_of_side(side)]:
+            for column in self.of_side(side):
                 ref = (
                     cells[column]
                     if side == "text"
@@ -183,10 +186,9 @@ class _Reading:
                     refs.append(ref)
             if not refs:
                 reason = "empty text" if side == "text" else "no such file"
-                column = self.columns[modality_of_side(side)][0]
-                problems.add(self.source.path, row.number, reason, cells[column])
+                problems.add(self.source.path, row.number, reason, cells[self.of_side(side)[0]])
                 return
-            found.append(refs)
+            found.append(["\n".join(map(str, refs))] if self.whole and side == "text" else refs)
         for first in found[0]:
             for second in found[1]:
                 yield PairRow(first, second, self.source.path, row.number, split, cells)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from headwater.data.sequencers import Patches
+from headwater.data.sequencers import Patches, Sides, Tokenizer
 from headwater.errors import MissingInputError, TrainingStoppedError, UsageError
 from headwater.experiments.plan import Cell, CellResult, Cost
 from headwater.models import Model, cost_of
@@ -43,7 +43,7 @@ ADVICE = "Look at the rows, or cut gradients shorter with --set training.clip (1
 
 def learning_rates(arm: str, start: StartingPoint, count: int = RATES) -> tuple[float, ...]:
     """The rates that an arm may choose from, on the validation rows: as many for each, around what suits it."""
-    shares = LEARNT_FROM_PICTURES if isinstance(start.sequencer, Patches) else LEARNT_STARTS
+    shares = LEARNT_STARTS if isinstance(start.sequencer, Tokenizer) else LEARNT_FROM_PICTURES
     usual = tuple(float(f"{share * finetuning_rate(start.size):.2g}") for share in shares)
     rates = RANDOM_STARTS.get(arm, usual)
     return rates if count == RATES else (rates[RATES // 2],)
@@ -95,16 +95,22 @@ def starting_points(
     arms = {
         "pretrained": run.with_shares(asked, dropout=usual),
         "scratch": run.without_weights().with_shares(asked, dropout=0.0),
-        # A text to classify is whole: nothing keeps these from reading it from both sides, whatever RUN reads.
-        "recurrent": run.having(matched_to(run.settings, "recurrent", causal=False)),
-        "convolutional": run.having(matched_to(run.settings, "convolutional", causal=False)),
     }
+    both = isinstance(run.sequencer, Sides)
+    if not both:
+        # A text to classify is whole: nothing keeps these from reading it from both sides, whatever RUN reads.
+        arms["recurrent"] = run.having(matched_to(run.settings, "recurrent", causal=False))
+        arms["convolutional"] = run.having(matched_to(run.settings, "convolutional", causal=False))
+    elif missing := {"recurrent", "convolutional"} & {*(only or ())}:
+        raise UsageError(
+            f"found the arm {min(missing)}; both sides of pairs are read by Transformers alone, so leave it out"
+        )
     parent = run.card.get("parent")
     if only is not None and "parent" in only and not parent:
         raise UsageError("found the arm parent; this run was continued from no other, so leave it out")
     if parent and (only is None or "parent" in only):
         try:
-            before = StartingPoint.of_run(parent["run"])
+            before = StartingPoint.of_run(parent["run"], both=both)
             if isinstance(run.sequencer, Patches) and isinstance(before.sequencer, Patches):
                 before = stretched_to(run.sequencer, before)  # all arms read the same pictures
             arms["parent"] = before.with_shares(asked, dropout=usual)
@@ -222,7 +228,7 @@ def _attempt(trial: Trial, rate: float, found: Sequence[Harm] | None) -> Attempt
     begin_as_probe(reader, rows)
     found = harms(reader, rows, settings.training) if found is None else found
     training = settings.training
-    if isinstance(start.sequencer, Patches):
+    if not isinstance(start.sequencer, Tokenizer):
         training = settled(training, start.sequencer, found)
     batches = rows.batches(start.sequencer, training)
     plan = build_plan(settings, device, World())

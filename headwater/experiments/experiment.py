@@ -9,9 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.data.cutting import cut_like
 from headwater.data.problems import place_of
-from headwater.data.sequencers import Patches
+from headwater.data.sequencers import Tokenizer
 from headwater.data.store import cache_folder
 from headwater.experiments.arms import (
     Task,
@@ -40,6 +39,7 @@ from headwater.experiments.rows import GainRows, digests_of, gain_rows
 from headwater.run.deriving import derive_finetuning, derive_machine, derive_rhythm
 from headwater.run.fitting import EncodedRows
 from headwater.run.learning import use_machine
+from headwater.run.paired import cut_of_rows
 from headwater.run.seen import Seen
 from headwater.run.settings import MachineSettings, RunSettings
 from headwater.run.starting import StartingPoint
@@ -73,6 +73,8 @@ class Question:
     assign: tuple[str, ...]
     arms: tuple[str, ...] | None = None
     """Those to train; None: all."""
+    pair: tuple[str, ...] | None = None
+    """What both sides of the rows are, where they are pairs."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -80,14 +82,19 @@ class Question:
         plain: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
         return cls(**plain)
 
+    def start(self) -> StartingPoint:
+        """The run, as it reads these rows."""
+        return StartingPoint.of_run(self.run, data=self.train, both=self.pair is not None)
+
     def rows(self, seen: Seen | None = None) -> GainRows:
         """The rows of the files; those of the test that were ``seen`` are named as leaks."""
-        sequencer = StartingPoint.of_run(self.run, data=self.train).sequencer
+        sequencer = self.start().sequencer
+        cut = None if isinstance(sequencer, Tokenizer) else cut_of_rows(sequencer, self.pair, self.text)
         return gain_rows(
             Path(self.train),
             Path(self.test),
             seen=seen,
-            cut=cut_like(sequencer) if isinstance(sequencer, Patches) else None,
+            cut=cut,
             text=self.text,
             label=self.label,
             validation=None if self.validation is None else Path(self.validation),
@@ -113,7 +120,7 @@ class Experiment:
     @classmethod
     def of(cls, question: Question, rows: GainRows) -> Self:
         """Load the arms and encode the rows."""
-        start = StartingPoint.of_run(question.run, data=question.train)
+        start = question.start()
         settings = cell_settings(question.assign)
         machine = look_at_machine(settings.machine.device)
         # All cores, busy or not: cells do not wait for each other, as threads would for the slowest.
@@ -218,7 +225,7 @@ class Experiment:
             Labelled([row.content for row in rows.validation], rows.numbers(rows.validation).tolist()),
             [row.content for row in rows.test],
             num_classes=len(rows.names),
-            modality=rows.modality,
+            floor=rows.floor,
             shifted=None if rows.shifted is None else [row.content for row in rows.shifted],
             seed=cell.seed,
         )

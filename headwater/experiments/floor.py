@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from headwater.data.examples import Content
 from headwater.data.kinds import Modality
+from headwater.data.pair_cut import PairCut, RowCut
+from headwater.data.pair_rows import modality_of_side
 from headwater.errors import BadDataError
 from headwater.experiments.plain_features import (
     ClipFeatures,
     Features,
+    PairFeatures,
     PixelFeatures,
     SoundFeatures,
     WordFeatures,
@@ -42,6 +45,19 @@ FLOORS: Mapping[Modality, Floor] = {
     ),
     "video": Floor(ClipFeatures, "frames", "logistic regression on small frames and where they change"),
 }
+
+
+def floor_of(cut: RowCut | None) -> Floor:
+    """The floor under rows that are read so: texts where there is no cut, of pairs both sides together."""
+    if not isinstance(cut, PairCut):
+        return FLOORS["text" if cut is None else cut.modality]
+    floors = [FLOORS[modality_of_side(side)] for side in cut.sides]
+    first, second = (floor.features for floor in floors)
+    return Floor(
+        lambda contents: PairFeatures(contents, first, second),
+        " and ".join(floor.name for floor in floors),
+        " beside ".join(floor.told for floor in floors),
+    )
 
 
 @dataclass(frozen=True)
@@ -83,11 +99,11 @@ def fit_floor(
     test: Sequence[Content],
     *,
     num_classes: int,
-    modality: Modality = "text",
+    floor: Floor = FLOORS["text"],
     shifted: Sequence[Content] | None = None,
     seed: int = 0,
 ) -> FloorResult:
-    """Logistic regression on the plain features of the modality, its C in 1, 10, 100 the best on validation rows.
+    """Logistic regression on the plain features of the ``floor``, its C in 1, 10, 100 the best on validation rows.
 
     Labels are numbers in 0 … num_classes - 1. Raises BadDataError when the rows hold nothing to learn from. The
     features of texts were the best, or within two points of it, on AG News, movie review sentences and ChnSentiCorp, at
@@ -100,7 +116,7 @@ def fit_floor(
         chosen, tried, fits = "the only class of the training rows", (), ()
         tables = [_constant(train, contents, num_classes) for contents in parts]
     else:
-        features = FLOORS[modality].features(train.contents)
+        features = floor.features(train.contents)
         fitted, scores, fits = _sweep(features, train, validation, seed)
         names = {strength: f"{features.names}, C = {strength:g}" for strength in fitted}
         best = max(scores, key=scores.__getitem__)

@@ -13,7 +13,6 @@ from headwater.analysis.report import write_gain_report
 from headwater.errors import UsageError
 from headwater.experiments.arms import RATES
 from headwater.experiments.experiment import Experiment, Question
-from headwater.experiments.floor import FLOORS
 from headwater.experiments.frozen import ProbeScore, probe_table
 from headwater.experiments.judgement import Pretraining
 from headwater.experiments.judging import Gain, Shifted, judge, refuse_leaks
@@ -78,6 +77,7 @@ def gain(
     task: str = "classification",
     text: Sequence[str] | None = None,
     label: str | None = None,
+    pair: Sequence[str] | None = None,
     validation: str | Path | None = None,
     shifted_test: str | Path | None = None,
     budgets: str | Sequence[Budget] = "8,32,128,all",
@@ -91,7 +91,8 @@ def gain(
 ) -> GainResult:
     """Measure what the pre-training of ``run`` is worth on a labelled task; every finished cell is kept.
 
-    ``budgets`` are labels a class; ``arms`` those to train (None: all; pretrained and scratch always are);
+    ``pair`` says which two things of each row are read; ``budgets`` are labels a class; ``arms`` those to train (None:
+    all; pretrained and scratch always are);
     ``seeds`` repetitions; ``rates`` how many learning rates each neural arm chooses among, 3, or the middle one alone;
     ``minutes`` cuts seeds first, then budgets, never arms. The report goes to the folder ``out``, else to the reports
     of ``run``, in the place of the one before.
@@ -115,6 +116,7 @@ def gain(
         rates=rates,
         assign=tuple(assign),
         arms=only,
+        pair=None if pair is None else tuple(pair),
     )
     rows = question.rows(Seen.of(run.path))
     rows = replace(rows, notes=(*rows.notes, *fine_tuned_on_note(run.path, rows.train)))
@@ -136,7 +138,7 @@ def gain(
             budget: len(draws[0]) / len(rows.names) for budget, draws in experiment.draws(plan).items()
         },
         pretraining=_pretraining(run),
-        floor=FLOORS[rows.modality].name,
+        floor=rows.floor.name,
     )
     probes = experiment.probes(plan, judgement.scored_rows)
     reports = run.folder.reports if out is None else Path(out)

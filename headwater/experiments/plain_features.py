@@ -1,7 +1,7 @@
 """What the floor sees of a row: words and characters of a text, pixels of a picture, each as plain numbers."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from PIL import Image
 
 from headwater.data.characters import marks
 from headwater.data.cutting import resized
-from headwater.data.examples import Content, texts_in
+from headwater.data.examples import Content, arrays_in, pairs_in, texts_in
 from headwater.data.sequencers.patches import frames_of
 from headwater.errors import BadDataError
 
@@ -136,7 +136,7 @@ class SoundFeatures(PixelFeatures):
     names = "spectrogram, means and deviations"
 
     def _rows(self, contents: Sequence[Content]) -> NDArray[np.float32]:
-        sounds = np.stack([content for content in contents if not isinstance(content, tuple)])[..., 0]
+        sounds = np.stack(arrays_in(contents))[..., 0]
         over_time = np.concatenate((sounds.mean(axis=2), sounds.std(axis=2)), axis=1, dtype=np.float32)
         return np.concatenate((super()._rows(contents), over_time), axis=1)
 
@@ -147,11 +147,57 @@ class ClipFeatures(PixelFeatures):
     names = "frames and their changes"
 
     def _rows(self, contents: Sequence[Content]) -> NDArray[np.float32]:
-        strips = np.stack([content for content in contents if not isinstance(content, tuple)])
+        strips = np.stack(arrays_in(contents))
         frames = frames_of(strips, strips.shape[1] // strips.shape[2])
         small = _block_means(frames, max(1, frames.shape[2] // SMALL_FRAME))
         changes = np.abs(np.diff(small, axis=1)).mean(axis=1)
         return np.concatenate((small.reshape(len(small), -1), changes.reshape(len(small), -1)), axis=1)
+
+
+class PairFeatures:
+    """The features of both sides of a pair, one beside the other."""
+
+    def __init__(
+        self,
+        contents: Sequence[Content],
+        first: Callable[[Sequence[Content]], Features],
+        second: Callable[[Sequence[Content]], Features],
+    ) -> None:
+        columns = _sides(contents)
+        self.sides = (first(columns[0]), second(columns[1]))
+
+    @property
+    def names(self) -> str:
+        """Those of both."""
+        return " beside ".join(side.names for side in self.sides)
+
+    def matrix(self, contents: Sequence[Content]) -> Any:
+        """Sparse: (rows, features)."""
+        from scipy.sparse import csr_matrix, hstack
+
+        tables = [side.matrix(column) for side, column in zip(self.sides, _sides(contents), strict=True)]
+        return hstack([csr_matrix(table) for table in tables], format="csr")
+
+    def classifier(self, strength: float, seed: int) -> Any:
+        """One regression for all labels."""
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(C=strength, max_iter=MAX_ITERATIONS, random_state=seed)
+
+    def fitting_flops(self, classifier: Any, matrix: Any) -> float:
+        """As of pixels, for numbers that are not zero."""
+        outputs = classifier.coef_.shape[0]
+        return 4.0 * int(classifier.n_iter_.max()) * outputs * (matrix.nnz + matrix.shape[0])
+
+
+def _sides(contents: Sequence[Content]) -> tuple[list[Content], list[Content]]:
+    """Each side as rows of its own."""
+    pairs = pairs_in(contents)
+    first: list[Content] = [(pair.first,) if isinstance(pair.first, str) else pair.first for pair in pairs]
+    second: list[Content] = [
+        (pair.second,) if isinstance(pair.second, str) else pair.second for pair in pairs
+    ]
+    return first, second
 
 
 def is_unspaced(texts: Sequence[str]) -> bool:
@@ -181,7 +227,7 @@ def _joined(contents: Sequence[Content]) -> list[str]:
 
 
 def _pixels(contents: Sequence[Content]) -> NDArray[np.float32]:
-    pictures = [content for content in contents if not isinstance(content, tuple)]
+    pictures = arrays_in(contents)
     if max(pictures[0].shape[:2]) > LARGEST_SIDE:
         pictures = [_smaller(pixels) for pixels in pictures]
     return np.stack(pictures).reshape(len(pictures), -1).astype(np.float32)

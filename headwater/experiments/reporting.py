@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.analysis.gain_facts import Confusion, CostRow, Example, GainFacts, ProbeRow, Sweep
-from headwater.experiments.floor import FLOORS
 from headwater.experiments.judgement import Pretraining
 from headwater.experiments.judging import Gain
 from headwater.experiments.plan import Budget, CellResult, Cost, Plan, short_classes
@@ -60,7 +59,7 @@ def gain_facts(
         confusions=_confusions(gain, rows),
         examples=_examples(gain, rows),
         shown=shown,
-        floor=FLOORS[rows.modality].told,
+        floor=rows.floor.told,
         footer="Measured by headwater gain; the numbers stand in gain.json beside this page.",
     )
 

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.analysis.pictures import png
-from headwater.data.cutting import Cut
 from headwater.data.examples import Example
-from headwater.data.kinds import Modality, Split
+from headwater.data.kinds import Split
+from headwater.data.pair_cut import PairCut, RowCut
 from headwater.data.splits import content_digest
 from headwater.errors import BadDataError
+from headwater.experiments.floor import Floor, floor_of
 from headwater.experiments.judgement import Leaks
 from headwater.experiments.plan import rows_apart, take_validation
 from headwater.run.labelled import left_out
@@ -32,15 +33,15 @@ class GainRows:
     names: tuple[str, ...]
     text: tuple[str, ...]
     label: str | None
-    cut: Cut | None
+    cut: RowCut | None
     leaks: Leaks
     shifted_leaks: Leaks
     notes: tuple[str, ...]
 
     @property
-    def modality(self) -> Modality:
-        """What the rows are."""
-        return "text" if self.cut is None else self.cut.modality
+    def floor(self) -> Floor:
+        """What stands under the experiment."""
+        return floor_of(self.cut)
 
     @property
     def train_labels(self) -> list[str]:
@@ -53,9 +54,12 @@ class GainRows:
         return digests_of(self.train)
 
     def picture(self, place: int) -> bytes:
-        """A test row as a PNG file; nothing of a text."""
-        pixels = self.test[place].pixels
-        return b"" if pixels is None or self.cut is None else png(self.cut.shown(pixels))
+        """A test row as a PNG file, of a pair its first picture; nothing of a text."""
+        row = self.test[place]
+        if isinstance(self.cut, PairCut):
+            shown = self.cut.shown(row.both)
+            return b"" if shown is None else png(shown)
+        return b"" if row.pixels is None or self.cut is None else png(self.cut.shown(row.pixels))
 
     def numbers(self, rows: Sequence[Example]) -> NDArray[np.int64]:
         """The label of each row by number."""
@@ -67,7 +71,7 @@ def gain_rows(
     test: Path,
     *,
     seen: Seen | None,
-    cut: Cut | None = None,
+    cut: RowCut | None = None,
     text: Sequence[str] | None = None,
     label: str | None = None,
     validation: Path | None = None,
@@ -162,7 +166,7 @@ class _Columns:
 
     text: tuple[str, ...]
     label: str | None
-    cut: Cut | None
+    cut: RowCut | None
 
     def read(self, path: Path, split: Split, names: Sequence[str], notes: list[str]) -> list[Example]:
         part = ClassificationTask.read_rows(path, text=self.text, label=self.label, split=split, cut=self.cut)

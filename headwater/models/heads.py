@@ -9,8 +9,10 @@ from headwater.errors import SettingsError
 from headwater.models.backbone import Backbone
 from headwater.models.settings import TransformerSettings
 from headwater.models.styles import PLAIN, STYLES, Step, Style, style_of
+from headwater.models.two_towers import TwoTowers
 from headwater.nn.heads import (
     HeadTransform,
+    JointHead,
     LateSequenceHead,
     Scaled,
     SequenceHead,
@@ -73,6 +75,8 @@ def usual_head(backbone: Backbone, name: str, **options: Any) -> HeadSettings:
 
 def build_head(backbone: Backbone, settings: HeadSettings) -> nn.Module:
     """The head of that name, in the backbone's style; its weights are as torch drew them."""
+    if isinstance(backbone, TwoTowers):
+        return _joint_head(backbone, settings)
     style = _style(backbone)
     match settings.name:
         case "masked_tokens" | "next_token":
@@ -108,6 +112,14 @@ def _token_head(backbone: Backbone, settings: HeadSettings, style: Style) -> Tok
     if settings.scale != 1.0:
         return TokenHead(decoder, Scaled(settings.scale))
     return TokenHead(decoder, _transform(backbone, step, outputs=table.embedding_dim))
+
+
+def _joint_head(towers: TwoTowers, settings: HeadSettings) -> JointHead:
+    if settings.name not in ("classification", "regression"):
+        raise SettingsError(
+            f"two towers answer by classification or regression of both sides together, not by {settings.name}"
+        )
+    return JointHead(towers.features_width, settings.classes or 1, dropout=settings.dropout)
 
 
 def _sequence_head(backbone: Backbone, settings: HeadSettings, style: Style) -> SequenceHead:

@@ -10,8 +10,9 @@ from headwater.models.building import build_backbone
 from headwater.models.heads import HeadSettings, build_head, usual_head
 from headwater.models.settings import BackboneSettings
 from headwater.models.transformer import TransformerBackbone, TransformerEncoderDecoder
+from headwater.models.two_towers import TwoTowers
 from headwater.nn.embedding import PatchEmbedding
-from headwater.nn.heads import TokenHead
+from headwater.nn.heads import SequenceHead, TokenHead
 from headwater.nn.initialization import initialize
 from headwater.nn.positions import grid_sinusoids
 from headwater.sequence import Batch
@@ -32,6 +33,20 @@ class Model(nn.Module):
     def encode(self, batch: Batch) -> Tensor:
         """Hidden states of a batch: (B, T, C)."""
         return self.backbone(batch.inputs, batch.layout)
+
+    def features(self, head: str, batch: Batch) -> Tensor:
+        """What the last map of a head that gives one answer a row reads: (B, F)."""
+        if isinstance(self.backbone, TwoTowers):
+            return self.backbone.features(batch)
+        module = self.heads[head]
+        assert isinstance(module, SequenceHead)
+        return module.features(self.encode(batch), batch.layout)
+
+    def answer(self, head: str, batch: Batch) -> Tensor:
+        """The answer of a head to each row, of pairs to both sides together: (B, K)."""
+        if isinstance(self.backbone, TwoTowers):
+            return self.heads[head](self.backbone.features(batch))
+        return self.heads[head](self.encode(batch), batch.layout)
 
     def encode_places(self, batch: Batch, places: Tensor) -> Tensor:
         """Hidden states of some tokens alone, ``places`` (N,) of the flattened batch: (N, C)."""

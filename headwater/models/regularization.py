@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from headwater.errors import SettingsError
 from headwater.models.settings import BackboneSettings, EncoderDecoderSettings, TransformerSettings
+from headwater.models.tower_settings import TwoTowerSettings
 
 SHARES = ("dropout", "attention_dropout", "stochastic_depth")
 """Numbers of updates and embeddings, weights of attention, whole updates (docs/settings.md, ``model``)."""
@@ -22,6 +23,9 @@ def with_shares(settings: BackboneSettings, shares: Mapping[str, float]) -> Back
             return EncoderDecoderSettings.of(
                 *(_of_stack(half, shares) for half in (settings.encoder, settings.decoder))
             )
+        case TwoTowerSettings():
+            first, second = (_of_stack(side, shares) for side in settings.sides)
+            return replace(settings, first=first, second=second)
         case _ if shares:
             raise SettingsError(
                 f"model.{next(iter(shares))} does not fit: what is begun from is no Transformer, and keeps the "

@@ -4,6 +4,7 @@ patches, J joint width.
 
 from typing import cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -30,7 +31,11 @@ class Tower(nn.Module):
         self.projection = nn.Linear(settings.width, joint_width, bias=False)
 
     def forward(self, inputs: Tensor, layout: SequenceLayout) -> Tensor:  # (B, T) or (B, T, P) → (B, J)
-        return F.normalize(self.projection(self.pooling(self.stack(inputs, layout), layout)).float(), dim=-1)
+        return self.unit(self.pooling(self.stack(inputs, layout), layout))
+
+    def unit(self, pooled: Tensor) -> Tensor:
+        """The vector of length 1 of pooled states: (B, C) → (B, J)."""
+        return F.normalize(self.projection(pooled).float(), dim=-1)
 
 
 class TwoTowers(Backbone):
@@ -45,6 +50,7 @@ class TwoTowers(Backbone):
         self.first = Tower(settings.first, settings.first_pooling, settings.joint_width)
         self.second = Tower(settings.second, settings.second_pooling, settings.joint_width)
         self.scale = LearnedScale()
+        self._mean = build_pooling("mean", settings.first.width)
         self.width, self.vocabulary_size = settings.first.width, settings.vocabulary_size
         self.reads = "both"
         self.longest_row = next((side.longest_row for side in settings.sides if side.patches is None), None)
@@ -73,3 +79,36 @@ class TwoTowers(Backbone):
         assert batch.target_layout is not None
         first = cast(Tensor, self.first(batch.inputs, batch.layout))
         return first, self.second(batch.targets, batch.target_layout)
+
+    def features(self, batch: Batch) -> Tensor:
+        """``[p; p̄; q; q̄; J · u ⊙ v]``, what one answer for both sides is read from: (B, F).
+
+        p and q are the pooled states of each side, p̄ and q̄ the means of its states where these are something else, u
+        and v its vectors of length 1: what each side says by itself, and where both agree.
+        """
+        assert batch.targets is not None
+        assert batch.target_layout is not None
+        said: list[Tensor] = []
+        vectors: list[Tensor] = []
+        for tower, pooling, inputs, layout in (
+            (self.first, self.settings.first_pooling, batch.inputs, batch.layout),
+            (self.second, self.settings.second_pooling, batch.targets, batch.target_layout),
+        ):
+            states = tower.stack(inputs, layout)
+            pooled = tower.pooling(states, layout)
+            said.append(pooled.float())
+            if pooling != "mean":
+                said.append(self._mean(states, layout).float())
+            vectors.append(tower.unit(pooled))
+        first, second = vectors
+        return torch.cat((*said, first.shape[-1] * first * second), dim=-1)
+
+    @property
+    def features_width(self) -> int:
+        """F, how many numbers that are."""
+        settings = self.settings
+        kinds = (settings.first_pooling, settings.second_pooling)
+        widths = (
+            side.width * (1 + (kind != "mean")) for side, kind in zip(settings.sides, kinds, strict=True)
+        )
+        return sum(widths) + settings.joint_width

@@ -143,6 +143,18 @@ class LateSequenceHead(SequenceHead):
         return self.pooling(self.transform(hidden_states), layout)
 
 
+class JointHead(nn.Module):
+    """One answer for both sides of a pair: dropout, classify what two towers say of them."""
+
+    def __init__(self, width: int, classes: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(width, classes)
+
+    def forward(self, features: Tensor) -> Tensor:  # (B, F) → (B, K)
+        return self.classifier(self.dropout(features))
+
+
 class TaggingHead(nn.Module):
     """One answer for each token: transform, dropout, classify."""
 

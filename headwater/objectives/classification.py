@@ -48,4 +48,4 @@ class Classification(LabelledObjective):
         return self._logits(model, batch).softmax(dim=-1)
 
     def _logits(self, model: Model, batch: Batch) -> Tensor:
-        return model.heads[self.name](model.encode(batch), batch.layout).float()
+        return model.answer(self.name, batch).float()

@@ -43,4 +43,4 @@ class MultiLabel(LabelledObjective):
         return self._logits(model, batch).sigmoid()
 
     def _logits(self, model: Model, batch: Batch) -> Tensor:
-        return model.heads["classification"](model.encode(batch), batch.layout).float()
+        return model.answer("classification", batch).float()

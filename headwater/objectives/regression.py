@@ -45,4 +45,4 @@ class Regression(LabelledObjective):
         return answers * self.spread.to(answers.device) + self.mean.to(answers.device)
 
     def _answers(self, model: Model, batch: Batch) -> Tensor:
-        return model.heads[self.name](model.encode(batch), batch.layout).float()
+        return model.answer(self.name, batch).float()

@@ -10,26 +10,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headwater.data.arrays import holds_array
-from headwater.data.cutting import Cut, cut_like
+from headwater.data.cutting import cut_like
 from headwater.data.examples import Content, texts_in
-from headwater.data.kinds import PathLike
+from headwater.data.kinds import PathLike, Side
+from headwater.data.pair_cut import PairCut, RowCut
 from headwater.data.readers.clips import Clip
 from headwater.data.readers.columns import listed
 from headwater.data.readers.histories import history_of
 from headwater.data.readers.media import Decoded
+from headwater.data.readers.pictures import Pixels
 from headwater.data.readers.sounds import Recording
-from headwater.data.sequencers import Patches, Tokenizer
+from headwater.data.sequencers import Patches, Sides, Tokenizer
 from headwater.errors import BadDataError, UsageError
 from headwater.evaluation.metrics.recognition import RecognitionReport
 from headwater.evaluation.metrics.text import TextReport
 from headwater.evaluation.metrics.written import spread
-from headwater.run.asked_rows import PAIR, Asking, RowKind, picture_of
+from headwater.models import TwoTowers
+from headwater.run.asked_pairs import pair_of
+from headwater.run.asked_rows import PAIR, Asking, RowKind
 from headwater.run.captions_page import write_captions
 from headwater.run.fitting import inputs_of
 from headwater.run.folder import RunFolder
 from headwater.run.foretelling import judge_foretelling
 from headwater.run.judging_pretext import judge_pretext
 from headwater.run.labelled import left_out
+from headwater.run.named_medium import picture_of
+from headwater.run.pairs import cuts_like
 from headwater.run.reading import Reader
 from headwater.run.seen import fine_tuned_on
 from headwater.run.starting import WORD_HEAD
@@ -37,8 +43,9 @@ from headwater.run.tasks import TASKS, Task, task_kind
 from headwater.run.tasks.task import Report
 from headwater.training.progress import Progress
 
-Asked = str | Path | Sequence[str] | Mapping[str, Any] | NDArray[Any]
-"""What Python asks about: a text, several texts of one row, a picture or a recording as a file or as an array."""
+Asked = str | Path | Sequence[str | Path | NDArray[Any]] | Mapping[str, Any] | NDArray[Any]
+"""What Python asks about: a text, several texts of one row, a picture or a recording as a file or as an array, both
+sides of a pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +69,8 @@ class Answerer:
 
     def asking(self, text: Sequence[str] | None, *, vectors: bool = False) -> Asking:
         """Which rows the model answers; ``text`` names other columns than it was trained on. ``vectors`` are of any."""
-        if self.cut is not None:
-            return Asking("pictures", cut=self.cut)
+        if (cut := self._asked_cut(text)) is not None:
+            return Asking("pictures", cut=cut)
         if vectors and self._kind == "pairs":
             return Asking("texts", tuple(text) if text else self.text_columns)
         if self._kind == "histories":
@@ -92,25 +99,38 @@ class Answerer:
         return columns
 
     @property
-    def cut(self) -> Cut | None:
-        """How pictures are cut, where the model reads them."""
-        if not isinstance(self.reader.sequencer, Patches):
+    def cut(self) -> RowCut | None:
+        """How pictures or both sides of pairs are cut, where the model reads them."""
+        sequencer = self.reader.sequencer
+        if isinstance(sequencer, Sides):
+            columns: Mapping[Side, Sequence[str]] = self.card.get("columns") or {}
+            named: dict[Side, tuple[str, ...]] = {side: tuple(names) for side, names in columns.items()}
+            return PairCut(sequencer.kinds, cuts_like(sequencer), named)
+        if not isinstance(sequencer, Patches):
             return None
-        task, cut = self._known_task, cut_like(self.reader.sequencer)
+        task, cut = self._known_task, cut_like(sequencer)
         return cut.for_whole() if task is not None and task.reads_whole else cut
+
+    def _asked_cut(self, text: Sequence[str] | None) -> RowCut | None:
+        """The same where other columns of text are named."""
+        cut = self.cut
+        return cut.asking({"text": tuple(text)}) if text and isinstance(cut, PairCut) else cut
 
     def contents(self, asked: Asked | Iterable[Asked]) -> list[Content]:
         """What Python asks about, as the model reads it; BadDataError for a file that is no picture."""
         asked = [cast(Asked, asked)] if isinstance(asked, str | Path | Mapping) else asked
-        if self.cut is None:
+        cut, sequencer = self.cut, self.reader.sequencer
+        if cut is None:
             return [self._texts_of(row) for row in asked]
-        found: list[Content] = []
-        for row in asked:
-            if isinstance(row, str | Path):
-                found.append(picture_of(str(row), self.cut))
-            else:
-                found.append(self.cut.array(self._given(np.asarray(row))))
-        return found
+        if isinstance(cut, PairCut):
+            assert isinstance(sequencer, Sides)
+            sides = (sequencer.first, sequencer.second)
+            return [pair_of(row, cut, lambda values, place: _array(values, sides[place])) for row in asked]
+        assert isinstance(sequencer, Patches)
+        return [
+            picture_of(str(row), cut) if isinstance(row, str | Path) else _array(row, sequencer)
+            for row in asked
+        ]
 
     def _texts_of(self, row: object) -> tuple[str, ...]:
         """The texts of a row: one, several, or those of its columns in a mapping."""
@@ -127,23 +147,14 @@ class Answerer:
     @property
     def width(self) -> int:
         """Numbers in a vector."""
-        tower = self.reader.tower
-        return self.reader.model.backbone.width if tower is None else tower.projection.out_features
-
-    def _given(self, values: NDArray[Any]) -> Decoded:
-        """An array from Python: a picture (H, W) or (H, W, K), frames of a clip (T, H, W, K), or samples at the rate
-        that the model hears."""
-        patches = self.reader.sequencer
-        assert isinstance(patches, Patches)
-        if patches.mel is not None:
-            return Recording(values.astype(np.int16), patches.mel.rate)
-        if patches.film is not None:
-            return Clip(values.astype(np.uint8), None)
-        return (values[..., None] if values.ndim == 2 else values).astype(np.uint8)
+        tower, backbone = self.reader.tower, self.reader.model.backbone
+        if isinstance(backbone, TwoTowers):
+            return backbone.features_width
+        return backbone.width if tower is None else tower.projection.out_features
 
     def predict(self, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """The answer to each row, as its task answers."""
-        if self._kind == "pairs" and (halves := [row for row in contents if len(row) != PAIR]):
+        if self._kind == "pairs" and (halves := [row for row in texts_in(contents) if len(row) != PAIR]):
             raise UsageError(f"found a row of {len(halves[0])} text(s); expected two to compare")
         return self._task().answers(self.reader, contents)
 
@@ -226,6 +237,21 @@ class Answerer:
                 f"{self.path / 'model' / 'headwater.json'} was edited: it lacks what {name} needs ({problem}); restore "
                 "the file, or make the run again"
             ) from problem
+
+
+def _array(given: Any, patches: Tokenizer | Patches) -> Pixels:
+    """An array from Python as a model reads it: a picture (H, W) or (H, W, K), frames of a clip (T, H, W, K), or
+    samples at the rate that the model hears."""
+    assert isinstance(patches, Patches)
+    values: NDArray[Any] = np.asarray(given)
+    decoded: Decoded
+    if patches.mel is not None:
+        decoded = Recording(values.astype(np.int16), patches.mel.rate)
+    elif patches.film is not None:
+        decoded = Clip(values.astype(np.uint8), None)
+    else:
+        decoded = (values[..., None] if values.ndim == 2 else values).astype(np.uint8)
+    return cut_like(patches).array(decoded)
 
 
 def _checked_card(card: Mapping[str, Any], path: Path) -> Mapping[str, Any]:

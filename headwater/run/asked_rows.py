@@ -11,16 +11,19 @@ from headwater.data.cutting import Cut
 from headwater.data.decoding import flaw
 from headwater.data.examples import Content, Example
 from headwater.data.labelled_media import read_labelled_media
+from headwater.data.labelled_pairs import read_labelled_pairs
+from headwater.data.pair_cut import PairCut, RowCut
 from headwater.data.problems import Problem, Problems
 from headwater.data.readers import read_labelled
 from headwater.data.readers.columns import listed
 from headwater.data.readers.histories import item_name, items_in, read_histories
 from headwater.data.readers.json_rows import as_cell
 from headwater.data.readers.lines import file_of_lines, read_lines
-from headwater.data.readers.media import decoded_medium, digest_of
-from headwater.data.readers.pictures import Pixels
+from headwater.data.readers.media import digest_of
 from headwater.data.readers.questions import missing_part
 from headwater.errors import BadDataError
+from headwater.run.asked_pairs import pair_in_line
+from headwater.run.named_medium import picture_of
 from headwater.run.standard_input import lines_as_they_come
 
 ROWS_AT_A_TIME = 1024
@@ -35,7 +38,7 @@ had, in the order of time; pictures."""
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Which rows a model answers: of text, in which columns; of pictures, how they are cut.
+    """Which rows a model answers: of text, in which columns; of pictures and pairs, how they are cut.
 
     With ``every_line`` each line of plain text is a row, a blank one too. Of histories, ``events`` names the columns of
     a table of events.
@@ -43,7 +46,7 @@ class Asking:
 
     kind: RowKind = "texts"
     text: tuple[str, ...] | None = None
-    cut: Cut | None = None
+    cut: RowCut | None = None
     every_line: bool = False
     events: tuple[str, ...] | None = None
 
@@ -97,6 +100,11 @@ def _from_file(rows: str, asking: Asking, problems: Problems) -> Iterator[AskedR
     )
     if asking.every_line and lines is not None:
         yield from read_lines(lines, problems)
+        return
+    if isinstance(asking.cut, PairCut):
+        found = read_labelled_pairs(rows, need_labels=False, cut=asking.cut, every_part=True)
+        problems.absorb(found.problems)
+        yield from _in_place(found.examples, found.problems)
         return
     if asking.cut is not None:
         found = read_labelled_media(rows, need_labels=False, cut=asking.cut, every_part=True)
@@ -154,6 +162,8 @@ def _from_standard_input(asking: Asking, problems: Problems) -> Iterator[list[As
 
 
 def _from_line(line: str, number: int, asking: Asking) -> AskedRow:
+    if isinstance(asking.cut, PairCut):
+        return pair_in_line(line, number, asking.cut)
     if asking.cut is not None:
         return _from_name(line, number, asking.cut)
     text, kind = asking.text or ("text",), asking.kind
@@ -182,20 +192,6 @@ def _from_name(name: str, number: int, cut: Cut) -> AskedRow:
     except BadDataError as problem:
         return Problem("standard input", number, f"no {cut.what.removesuffix('s')}", str(problem))
     return Example((), None, name, number, pixels, digest_of(pixels))
-
-
-def picture_of(name: str, cut: Cut) -> Pixels:
-    """The file of that name as a model reads it; BadDataError with the name and the reason where it cannot be read."""
-    try:
-        with Path(name).open("rb") as stream:
-            content = decoded_medium(stream, cut.kind)
-        if reason := cut.unfit(content):
-            raise BadDataError(reason)
-        return cut.array(content)
-    except OSError as problem:
-        raise BadDataError(f"{name} cannot be read: {problem.strerror}") from problem
-    except BadDataError as problem:
-        raise BadDataError(f"{name}: {problem}") from problem
 
 
 def _missing(texts: tuple[str, ...], kind: RowKind) -> str | None:

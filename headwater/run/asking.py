@@ -13,13 +13,13 @@ from headwater.data.kinds import KINDS_OF, SIDES
 from headwater.data.media_tables import MEDIA
 from headwater.data.problems import Problem, Problems
 from headwater.data.readers.pictures import Pixels
-from headwater.data.sequencers import Sides, Tokenizer
+from headwater.data.sequencers import Sides, Tokenizer, patches_in
 from headwater.data.vector_store import unit
 from headwater.errors import BadDataError, UsageError
 from headwater.models import load_bundle
-from headwater.run.asked_rows import picture_of
 from headwater.run.fitting import inputs_of
 from headwater.run.folder import RunFolder
+from headwater.run.named_medium import picture_of
 from headwater.run.reading import Reader
 from headwater.run.starting import model_folder, sequencer_of
 
@@ -49,7 +49,7 @@ class Asker:
             if reason := flaw(query) or (None if query.strip() else "nothing but blanks"):
                 raise BadDataError(f"the query holds {reason}; expected a text to look for")
             return Question(query, _vector(reader, (query,)))
-        cut: Cut = cut_like(reader.sequencer)
+        cut: Cut = cut_like(patches_in(reader.sequencer, "this run"))
         try:
             pixels = picture_of(query, cut)
         except BadDataError as problem:

@@ -8,16 +8,18 @@ from numpy.typing import NDArray
 
 from headwater.data.sequencers import Tokenizer
 from headwater.evaluation.probes import linear_reader
-from headwater.nn.heads import SequenceHead
+from headwater.nn.heads import JointHead, SequenceHead
 from headwater.run.fitting import EncodedRows, Input
 from headwater.run.reading import Reader
 
+HEAD = "classification"
 MOST_ROWS = 4096
 """Rows that the probe is fitted on."""
 
 
 def begin_as_probe(reader: Reader, rows: EncodedRows) -> None:
-    """Set the last map of a classification head to a logistic regression on what reaches it, for pictures.
+    """Set the last map of a classification head to a logistic regression on what reaches it, for pictures
+    and pairs.
 
     Random weights there send random gradients through a backbone that knows better. Source: Kumar et al. 2022,
     arXiv:2202.10054.
@@ -46,11 +48,13 @@ def features_of(reader: Reader, inputs: Sequence[Input]) -> NDArray[np.float32] 
         return None
     if not len(reader.model.heads):
         return reader.vectors(inputs)
-    if (head := _head(reader)) is None:
+    if _head(reader) is None:
         return None
-    return reader.of_every_row(lambda batch: head.features(reader.model.encode(batch), batch.layout), inputs)
+    return reader.of_every_row(lambda batch: reader.model.features(HEAD, batch), inputs)
 
 
-def _head(reader: Reader) -> SequenceHead | None:
-    head = dict(reader.model.heads.items()).get("classification")
-    return head if isinstance(head, SequenceHead) and not isinstance(reader.sequencer, Tokenizer) else None
+def _head(reader: Reader) -> SequenceHead | JointHead | None:
+    head = dict(reader.model.heads.items()).get(HEAD)
+    if isinstance(reader.sequencer, Tokenizer):
+        return None
+    return head if isinstance(head, SequenceHead | JointHead) else None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from headwater.data.sequencers import Patches, Sequencer
+from headwater.data.sequencers import Patches, Sequencing, Sides
 from headwater.errors import SettingsError
 from headwater.run.settings import RunSettings, TrainingSettings
 from headwater.run.starting import StartingPoint
@@ -77,12 +77,12 @@ class Habits:
 
 CLASSIFYING = Habits()
 LOOKING: Mapping[str, Any] = {"rows": 32, "parts": 1, "steps": 300, "epochs": 10, "dropout": 0.0}
-"""What is different of pictures: all are as long, and many views of them can be shown."""
+"""What is different of pictures, alone or with a text: many views of them can be shown."""
 
 
-def habits_of(habits: Habits, sequencer: Sequencer) -> Habits:
+def habits_of(habits: Habits, sequencer: Sequencing) -> Habits:
     """How a task is fine-tuned on what becomes such sequences."""
-    return replace(habits, **LOOKING) if isinstance(sequencer, Patches) else habits
+    return replace(habits, **LOOKING) if isinstance(sequencer, Patches | Sides) else habits
 
 
 def size_rule(size: str) -> Rule:

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 
 from headwater.data.array_file import Apart
-from headwater.data.cutting import Cut, cut_like, cut_of
+from headwater.data.cutting import cut_like, cut_of
 from headwater.data.examples import Example
 from headwater.data.media_tables import modality_of
-from headwater.data.sequencers import Patches
+from headwater.data.pair_cut import RowCut
+from headwater.data.sequencers import Patches, Tokenizer
 from headwater.errors import SettingsError
 from headwater.evaluation.metrics.written import spread
 from headwater.run.beginning import begin_as_probe
@@ -35,6 +36,7 @@ from headwater.run.learning import (
     weight_average,
 )
 from headwater.run.measuring import seconds_a_step, steps_in
+from headwater.run.paired import fresh_towers, pair_cut
 from headwater.run.reading import Reader
 from headwater.run.resizing import asked_for, refuse_others_sizes, resized
 from headwater.run.settings import RunSettings, TrainingSettings
@@ -112,13 +114,18 @@ def carry_on_finetuning(folder: RunFolder, progress: Progress) -> None:
 
 
 def _known(settings: RunSettings) -> StartingPoint | None:
-    """The run that is begun from, in the size that is asked for; of pairs, the side that reads these data."""
+    """The run that is begun from, in the size that is asked for; of pairs, the side that reads these data, or both."""
     path = settings.start_from
-    return None if path is None else resized(StartingPoint.of_run(path, data=settings.data.paths), settings)
+    if path is None:
+        return None
+    both = settings.data.pair is not None
+    return resized(StartingPoint.of_run(path, data=settings.data.paths, both=both), settings)
 
 
-def _cut(settings: RunSettings, known: StartingPoint | None) -> Cut | None:
+def _cut(settings: RunSettings, known: StartingPoint | None) -> RowCut | None:
     """How pictures are cut: as the run that is begun from reads them, or as they suggest; None of text."""
+    if settings.data.pair is not None:
+        return pair_cut(settings, known and known.sequencer)
     if known is not None:
         return cut_like(known.sequencer) if isinstance(known.sequencer, Patches) else None
     modality = modality_of(settings.data.paths)
@@ -132,6 +139,8 @@ def _starting_point(
     task, model = data.task, settings.model
     if known is not None:
         return known.with_shares(model.shares, dropout=habits_of(task.habits, known.sequencer).dropout)
+    if settings.data.pair is not None:
+        return fresh_towers(settings, data.train, stop.check)
     if cut := data.train.facts.get("cut"):
         pixels = [row.pixels for row in data.train.examples if row.pixels is not None]
         patches = cut_of(cut).patches(Apart(pixels))
@@ -153,7 +162,7 @@ def _shown(
     reader: Reader, rows: EncodedRows, training: TrainingSettings, progress: Progress
 ) -> TrainingSettings:
     """The settings with the changes that pictures are shown with, decided once and for all."""
-    if not isinstance(reader.sequencer, Patches):
+    if isinstance(reader.sequencer, Tokenizer):
         return training
     found = distributed.world().on_first(lambda: [asdict(harm) for harm in harms(reader, rows, training)])
     harmful = [Harm(**values) for values in found]

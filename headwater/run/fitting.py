@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 
 from headwater.data.assembly import Example as EncodedExample
 from headwater.data.batches import BatchStream, LabelledBatches, evaluation_batches
-from headwater.data.examples import Content, Example, texts_in
-from headwater.data.picture_batches import PictureBatches, Views, pictures_once
+from headwater.data.examples import Content, Example, arrays_in, texts_in
+from headwater.data.picture_batches import PictureBatches, pictures_once
 from headwater.data.readers.pictures import Pixels
-from headwater.data.sequencers import Patches, Sequencer, Tokenizer
+from headwater.data.sequencers import Sequencing, Sides, Tokenizer
 from headwater.data.targets import LabelledTexts, Labels, Targets, TargetTexts, WithinTheText
+from headwater.run.pair_inputs import PairInput, pair_batches, pair_inputs
 from headwater.run.settings import TrainingSettings
 from headwater.run.starting import DEFAULT_LENGTH
+from headwater.run.views import views_of, views_of_side
 from headwater.sequence import Batch
 
 Tokens = NDArray[np.unsignedinteger]
-Input = EncodedExample | Pixels
-"""What a model reads of a row: token arrays, or a picture."""
+Input = EncodedExample | Pixels | PairInput
+"""What a model reads of a row: token arrays, a picture, or both sides of a pair."""
 BATCH_TOKENS = 8_192
-MOVED = 0.125
-"""How far pictures are shown moved unless a user says otherwise, as a share of their side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class EncodedRows:
     labels: NDArray[Any]
 
     @classmethod
-    def of(cls, examples: Sequence[Example], names: Sequence[str], sequencer: Sequencer) -> "EncodedRows":
+    def of(cls, examples: Sequence[Example], names: Sequence[str], sequencer: Sequencing) -> "EncodedRows":
         """Encode rows and number their labels."""
         number = {name: index for index, name in enumerate(names)}
         labels = [number.get(example.label or "", -1) for example in examples]
@@ -49,7 +49,7 @@ class EncodedRows:
         """At most so many of the rows, from all over."""
         return self.take(np.linspace(0, len(self) - 1, min(len(self), most)).astype(np.int64))
 
-    def batches(self, sequencer: Sequencer, training: TrainingSettings) -> BatchStream:
+    def batches(self, sequencer: Sequencing, training: TrainingSettings) -> BatchStream:
         """Training batches over these rows, as a run's settings say."""
         return labelled_batches(self.inputs, Labels(self.labels), sequencer, training)
 
@@ -105,10 +105,20 @@ class JoinedTexts:
 
 
 def labelled_batches(
-    inputs: Sequence[Input], targets: Targets, sequencer: Sequencer, training: TrainingSettings
+    inputs: Sequence[Input], targets: Targets, sequencer: Sequencing, training: TrainingSettings
 ) -> BatchStream:
     """Training batches over rows and their targets, as a run's settings say."""
     rows, parts = training.batch_rows or len(inputs), training.micro_batches or 1
+    if isinstance(sequencer, Sides):
+        return pair_batches(
+            cast(Sequence[PairInput], inputs),
+            sequencer,
+            training.length or DEFAULT_LENGTH,
+            rows=max(1, rows // parts),
+            seed=training.seed,
+            views=lambda patches: views_of_side(training, patches),
+            targets=targets,
+        )
     if not isinstance(sequencer, Tokenizer):
         return PictureBatches(
             cast(Sequence[Pixels], inputs),
@@ -129,34 +139,22 @@ def labelled_batches(
     )
 
 
-def views_of(training: TrainingSettings, patches: Patches) -> Views:
-    """How pictures are shown in training: moved, and mirrored unless they are grey, as digits and letters are.
-
-    A spectrogram moves in time alone, and is varied where the user asks for it. Clips are not mirrored: which way
-    something goes may be what they are about.
-    """
-    usual = patches.colour and patches.film is None
-    return Views(
-        shift=MOVED if training.moved is None else training.moved,
-        mirrored=usual if training.mirrored is None else training.mirrored,
-        upright=patches.mel is not None,
-        slices=patches.slices,
-        varied=0.0 if patches.mel is None else training.varied or 0.0,
-    )
-
-
-def read_once(inputs: Sequence[Input], sequencer: Sequencer, length: int) -> Iterator[Batch]:
+def read_once(inputs: Sequence[Input], sequencer: Sequencing, length: int) -> Iterator[Batch]:
     """Every row once; ``items`` of each batch are the numbers of its rows."""
+    if isinstance(sequencer, Sides):
+        return pair_batches(cast(Sequence[PairInput], inputs), sequencer, length).once()
     if not isinstance(sequencer, Tokenizer):
         return pictures_once(cast(Sequence[Pixels], inputs), sequencer)
     tokens = cast(Sequence[EncodedExample], inputs)
     return evaluation_batches(tokens, sequencer, tokens_per_batch=BATCH_TOKENS, length=length)
 
 
-def inputs_of(contents: Sequence[Content], sequencer: Sequencer) -> list[Input]:
+def inputs_of(contents: Sequence[Content], sequencer: Sequencing) -> list[Input]:
     """Rows as a model reads them; several texts of a row are read as one, as they were in pre-training."""
+    if isinstance(sequencer, Sides):
+        return list(pair_inputs(contents, sequencer))
     if not isinstance(sequencer, Tokenizer):
-        return [content for content in contents if not isinstance(content, tuple)]
+        return list(arrays_in(contents))
     return list(encode(["\n".join(filter(None, text)) for text in texts_in(contents)], sequencer))
 
 

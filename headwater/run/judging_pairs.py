@@ -44,9 +44,10 @@ class PairJudge:
 
     @classmethod
     def of_run(cls, folder: RunFolder) -> "PairJudge | None":
-        """The shipped model; None of a run that reads one kind of data."""
-        card = model_folder(folder.path) / CARD
-        if card.is_file() and read_json(card).get("sequencer") != "sides":
+        """The shipped model; None of a run that reads one kind of data, or answers both sides together."""
+        path = model_folder(folder.path) / CARD
+        card = read_json(path) if path.is_file() else {}
+        if card and (card.get("sequencer") != "sides" or card.get("kind") != "pretrain"):
             return None  # known without reading its weights
         bundle: Bundle = load_bundle(model_folder(folder.path))
         if not isinstance(bundle.model.backbone, TwoTowers):

@@ -18,7 +18,7 @@ from headwater.data.cutting import cut_like
 from headwater.data.labelled_media import read_labelled_media
 from headwater.data.problems import Problems
 from headwater.data.readers import read_documents
-from headwater.data.sequencers import Patches, Tokenizer
+from headwater.data.sequencers import Patches, Sides
 from headwater.data.sequencers.sides import side_of
 from headwater.data.windows import FRAME
 from headwater.errors import MissingInputError
@@ -89,7 +89,8 @@ def _objective(folder: RunFolder, reader: Reader, judged: Judged) -> Objective:
     """The run's pretext task as training left it."""
     settings = folder.settings()
     sequencer = reader.sequencer
-    modality = "text" if isinstance(sequencer, Tokenizer) else side_of(sequencer)
+    assert not isinstance(sequencer, Sides), "a pretext task of pairs is judged by its pairs"
+    modality = side_of(sequencer)
     assert modality != "flow", "a run that reads movement alone is a side of pairs"
     pretext = replace(Pretext.named(settings.objective.name), modality=modality)
     objective = pretext.build(

@@ -5,8 +5,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from headwater.data.cutting import Cut, cut_of
 from headwater.data.examples import LabelledSet
+from headwater.data.pair_cut import RowCut, row_cut_of
 from headwater.data.problems import Problems, place_of
 from headwater.data.splits import content_digest
 from headwater.errors import UsageError
@@ -29,7 +29,7 @@ class LabelledData:
     test: LabelledSet | None = None
 
     @classmethod
-    def read(cls, data: DataSettings, task: str, cut: Cut | None = None) -> "LabelledData":
+    def read(cls, data: DataSettings, task: str, cut: RowCut | None = None) -> "LabelledData":
         """Read the training file, and the validation file where the user has one; ``cut`` makes them pictures."""
         if len(data.paths) != 1:
             raise UsageError(
@@ -46,7 +46,7 @@ class LabelledData:
             text=train.text_columns,
             label=data.label if cut else train.label_column,
             split="validation",
-            cut=cut and cut_of(train.facts["cut"]),
+            cut=cut and row_cut_of(train.facts["cut"]),
         )
         learnt.check(validation, data.validation)
         return cls(learnt, train, validation, test)
@@ -68,7 +68,7 @@ class LabelledData:
         """``data.json``, and what tells later whether a row was among these; of a task whose rows go on, none."""
         folder.write_data(self.facts())
         texts = [text for example in self.train.examples for text in self.task.known_by(example)]
-        if texts or self.train.examples[0].pixels is not None:
+        if texts or self.train.examples[0].digest is not None:
             keep_marks(folder.path, self.train, texts)
 
     def place(self, example: int) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from headwater.analysis.captioned import Captioned, write_captioned
 from headwater.analysis.pictures import draw_rows, png
-from headwater.data.cutting import Cut, cut_like
+from headwater.data.cutting import cut_like
 from headwater.data.kinds import Learnt, Side
 from headwater.data.likeness import sketches_of
 from headwater.data.pair_batches import PairBatches, PictureSide, TextSide
@@ -29,7 +29,6 @@ from headwater.models.tower_sizes import Shape, two_tower_settings
 from headwater.objectives.mixed import parts_of
 from headwater.run.choosing_objective import Pretext
 from headwater.run.deriving import size_rule
-from headwater.run.fitting import views_of
 from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut
 from headwater.run.matter import left_out_of
@@ -38,6 +37,7 @@ from headwater.run.resizing import asked_for, refuse_others_sizes
 from headwater.run.seen import DIGESTS, LIKENESS, TEXTS
 from headwater.run.settings import STACKED, RunSettings
 from headwater.run.shipping import Parent
+from headwater.run.views import views_of_side
 from headwater.training.plan import Learner
 from headwater.training.progress import Progress
 
@@ -73,22 +73,11 @@ class Pairs:
         del modality
         data, sides = settings.data, parent.sides if parent else None
         pairing = Pairing.of(data.pair, data.text)
-        asked = (data.side, data.seconds, data.frames, settings.model.patch)
-        other_volume = sides is not None and data.full_volume not in (None, *sides.volumes)
-        if sides is not None and (other_volume or any(value is not None for value in asked)):
-            raise SettingsError(
-                "a run of pairs goes on in the sizes and at the volume that its parent has; leave data.side, "
-                "data.seconds, data.frames, data.full_volume and model.patch out"
-            )
         if sides is not None:
             pairing = replace(pairing, sides=sides.kinds)
 
-        def cut(side: Side) -> Cut | None:
-            return None if side == "text" else asked_for(side, settings)
-
         def cuts(kinds: tuple[Side, Side]) -> Cuts:
-            refuse_others_sizes(settings, *kinds)
-            return cuts_like(sides) if sides is not None else (cut(kinds[0]), cut(kinds[1]))
+            return cuts_of(kinds, settings, sides)
 
         return cls(
             build_pair_pool(
@@ -154,11 +143,11 @@ class Pairs:
         """Two towers."""
         del pretext
         chosen = settings.model
-        _refuse_overrides(settings)
+        refuse_overrides(settings)
         sides, length = self.pool.sides, settings.training.length
         assert length is not None
         towers = two_tower_settings(
-            chosen.size, _shape(sides.first), _shape(sides.second), text_length=length
+            chosen.size, shape_of(sides.first), shape_of(sides.second), text_length=length
         )
         return build_model(towers, seed=settings.training.seed)
 
@@ -259,6 +248,25 @@ def _captioned(text: str, pictures: Sequence[Pixels]) -> Captioned:
     return Captioned([png(pixels) for pixels in pictures], [(told, text)])
 
 
+def cuts_of(kinds: tuple[Side, Side], settings: RunSettings, known: Sides | None) -> Cuts:
+    """How both sides are cut: as a model has read them before, or as the user says and the data suggest.
+
+    Raises SettingsError for sizes that neither side has, or that a model brings.
+    """
+    refuse_others_sizes(settings, *kinds)
+    if known is None:
+        first, second = (None if side == "text" else asked_for(side, settings) for side in kinds)
+        return first, second
+    data = settings.data
+    asked = (data.side, data.seconds, data.frames, settings.model.patch)
+    if data.full_volume not in (None, *known.volumes) or any(value is not None for value in asked):
+        raise SettingsError(
+            "a run of pairs goes on in the sizes and at the volume that its parent has; leave data.side, "
+            "data.seconds, data.frames, data.full_volume and model.patch out"
+        )
+    return cuts_like(known)
+
+
 def cuts_like(sides: Sides) -> Cuts:
     """How a model has cut both sides of a pair before."""
     first, second = (
@@ -275,16 +283,12 @@ def side_items(contents: object, way: Tokenizer | Patches, length: int, views: V
 
 
 def _side(contents: object, way: Tokenizer | Patches, settings: RunSettings) -> SideItems:
-    views = Views() if isinstance(way, Tokenizer) else _views(settings, way)
+    views = Views() if isinstance(way, Tokenizer) else views_of_side(settings.training, way)
     return side_items(contents, way, settings.training.length or TEXT_LENGTH, views)
 
 
-def _views(settings: RunSettings, patches: Patches) -> Views:
-    """Not mirrored unless that is asked for: the other side may say what is left and what is right."""
-    return views_of(replace(settings.training, mirrored=bool(settings.training.mirrored)), patches)
-
-
-def _shape(way: Tokenizer | Patches) -> Shape:
+def shape_of(way: Tokenizer | Patches) -> Shape:
+    """What a tower reads of such a side."""
     if isinstance(way, Tokenizer):
         return way.size
     return PatchSettings(
@@ -292,7 +296,7 @@ def _shape(way: Tokenizer | Patches) -> Shape:
     )
 
 
-def _refuse_overrides(settings: RunSettings) -> None:
+def refuse_overrides(settings: RunSettings) -> None:
     """What one stack may be told and two towers are not."""
     model = settings.model
     given = {

@@ -22,7 +22,6 @@ from headwater.objectives.mixed import parts_of
 from headwater.objectives.picture_objective import PictureObjective
 from headwater.run.choosing_model import chosen_picture_settings, chosen_settings
 from headwater.run.choosing_objective import Pretext
-from headwater.run.fitting import views_of
 from headwater.run.folder import RunFolder
 from headwater.run.held_out import HeldOut
 from headwater.run.matter import left_out_of, mixed_in_words
@@ -31,6 +30,7 @@ from headwater.run.resizing import asked_for, resized_patches
 from headwater.run.seen import DIGESTS, LIKENESS
 from headwater.run.settings import RunSettings
 from headwater.run.shipping import Parent
+from headwater.run.views import views_of
 from headwater.training.plan import Learner
 from headwater.training.progress import Progress
 

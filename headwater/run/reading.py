@@ -11,16 +11,16 @@ from torch import Tensor
 
 from headwater.data.excerpts import Excerpts
 from headwater.data.kinds import PathLike
-from headwater.data.sequencers import Sequencer, Tokenizer, vocabulary_in
+from headwater.data.sequencers import Sequencing, Tokenizer, vocabulary_in
 from headwater.data.vector_store import VectorBlock, unit
 from headwater.errors import BadDataError
 from headwater.interchange import CompiledPen
-from headwater.models import Model, Tower, load_bundle, rounded
+from headwater.models import Model, Tower, TwoTowers, TwoTowerSettings, load_bundle, rounded
 from headwater.models.generation import Pen, require_writer
 from headwater.objectives import LabelledObjective
 from headwater.run.fitting import Input, read_once
 from headwater.run.folder import RunFolder
-from headwater.run.starting import DEFAULT_LENGTH, model_folder, one_side
+from headwater.run.starting import DEFAULT_LENGTH, model_folder, one_side, sequencer_of
 from headwater.sequence import Batch
 from headwater.training.precision import autocast, count_free_cores, tune_allocator, use_threads
 
@@ -35,7 +35,7 @@ class Reader:
     """
 
     model: Model
-    sequencer: Sequencer
+    sequencer: Sequencing
     length: int
     precision: str = "fp32"
     device: torch.device = CPU
@@ -51,7 +51,8 @@ class Reader:
     def of_run(cls, folder: RunFolder, *, data: PathLike | None = None) -> tuple["Reader", Mapping[str, Any]]:
         """The shipped model of a finished run on this machine's free cores, and its card.
 
-        Of a run of pairs it is the side that reads ``data``, or text where these are not named.
+        Of a run of pairs it is the side that reads ``data``, or text where these are not named; both sides where it was
+        fine-tuned to answer them together.
         """
         tune_allocator()
         threads = count_free_cores()
@@ -63,7 +64,10 @@ class Reader:
                 f"{folder.path / 'model' / 'headwater.json'} is missing or was edited: 'length' is {length!r}; "
                 "restore the file, or make the run again"
             )
-        model, sequencer, tower, words = one_side(bundle, data)
+        tower, words = None, None
+        model, sequencer = bundle.model, sequencer_of(bundle)
+        if not (isinstance(bundle.settings, TwoTowerSettings) and len(model.heads)):
+            model, sequencer, tower, words = one_side(bundle, data)
         if folder.precision == "bf16" and tower is None:
             model = rounded(model)
         pen = None
@@ -90,7 +94,7 @@ class Reader:
         return self.of_every_row(lambda batch: objective.scores(self.model, batch), rows)
 
     def vectors(self, rows: Sequence[Input]) -> NDArray[np.float32]:
-        """The mean of each row's last hidden states, or the vector of its tower: (rows, width)."""
+        """The mean of each row's last hidden states, the vector of its tower, or that of both towers: (rows, width)."""
         return self.of_every_row(self._means, rows)
 
     def windows(self, texts: Sequence[str], *, first: int = 0) -> VectorBlock:
@@ -134,6 +138,8 @@ class Reader:
     def _means(self, batch: Batch) -> Tensor:
         if self.tower is not None:
             return self.tower(batch.inputs, batch.layout)
+        if isinstance(self.model.backbone, TwoTowers):
+            return self.model.backbone.features(batch)
         hidden_states = self.model.encode(batch)
         real = batch.layout.real[..., None].to(hidden_states.dtype)
         return (hidden_states * real).sum(dim=1) / real.sum(dim=1).clamp_min(1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from headwater.data.cutting import Cut, suggested
 from headwater.data.kinds import SIDES, Side
-from headwater.data.sequencers import CodedPatches, Patches
+from headwater.data.sequencers import CodedPatches, Patches, Sides
 from headwater.data.sequencers.patches import TUBELET, Film
 from headwater.data.spectrogram import Mel
 from headwater.errors import SettingsError
@@ -36,6 +36,8 @@ def resized(start: StartingPoint, settings: RunSettings) -> StartingPoint:
 
     Raises SettingsError where patches would not fill that size, or the model has no grid of positions.
     """
+    if isinstance(start.sequencer, Sides):  # its sizes are looked at where both sides are cut
+        return start
     if not isinstance(start.sequencer, Patches):
         refuse_others_sizes(settings, "text")
         return start

@@ -54,6 +54,10 @@ class Seen:
 
     def rows_among(self, test: Sequence[Example]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The numbers of the test rows that were seen as they are, and of those seen in nearly the same form."""
+        if test and test[0].both is not None:
+            return tuple(
+                row for row, example in enumerate(test) if not self.digests.isdisjoint(_of_pair(example))
+            ), ()
         if not test or test[0].pixels is None:
             found = [known.matches_many([example.text for example in test]) for known in self.texts]
             of_each = list(zip(*found, strict=True))
@@ -72,6 +76,10 @@ class Seen:
 
 def keep_marks(folder: Path, rows: LabelledSet, texts: Sequence[str]) -> None:
     """Leave in a run's folder what tells later whether a row was among these; ``texts`` are what they say."""
+    pairs = [digest for row in rows.examples for digest in _of_pair(row)]
+    if pairs:  # a text that other pairs have too says nothing
+        np.save(folder / DIGESTS, np.unique(pairs))
+        return
     np.save(folder / DIGESTS, _digests(rows.examples))
     if rows.examples[0].pixels is None:
         known = Fingerprints()
@@ -90,6 +98,11 @@ def fine_tuned_on(path: Path, rows: Sequence[Example]) -> int:
         if (folder / DIGESTS).is_file() and _is_fine_tuned(folder)
     ]
     return int(np.isin(_digests(rows), np.concatenate(known)).sum()) if known else 0
+
+
+def _of_pair(row: Example) -> list[int]:
+    """Of a row that is a pair, its own digest and those of its pictures, recordings and clips; else none."""
+    return [] if row.both is None else [content_digest(row), *row.both.media]
 
 
 def _digests(rows: Sequence[Example]) -> NDArray[np.int64]:

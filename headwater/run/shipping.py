@@ -103,6 +103,7 @@ def ship_finetuned(
         "text": list(data.train.text_columns),
         "label": data.train.label_column,
         "labels_in": data.train.facts.get("labels_in"),
+        **_columns_of(data),
         **data.task.card,
         **({} if test is None else {"test": test}),
     }
@@ -111,6 +112,12 @@ def ship_finetuned(
         save_adapter(folder.path / "adapter", model, rank=adapter.rank, alpha=adapter.alpha, base=base)
         merge(model.backbone)
     save_bundle(folder.model, model, start.shipped, card)
+
+
+def _columns_of(data: LabelledData) -> dict[str, Any]:
+    """Of rows that are pairs, where both sides stand."""
+    columns = data.train.facts.get("cut", {}).get("columns")
+    return {} if columns is None else {"columns": columns}
 
 
 def _card(settings: RunSettings, journey: Journey, sequencer: Sequencing, **cost: float) -> dict[str, Any]:

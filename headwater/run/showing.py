@@ -3,21 +3,24 @@
 Where a figure always stands in one place, or a label speaks of left and right, a changed picture is another picture.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import numpy as np
 
 from headwater.data.picture_batches import Views
 from headwater.data.readers.pictures import Pixels
-from headwater.data.sequencers import Patches
+from headwater.data.sequencers import Patches, Sides, Tokenizer
 from headwater.evaluation.probes import linear_hits
 from headwater.randomness import Draws
 from headwater.run.beginning import features_of
-from headwater.run.fitting import EncodedRows, Input, views_of
+from headwater.run.fitting import EncodedRows, Input
+from headwater.run.pair_inputs import PairInput, with_arrays
 from headwater.run.reading import Reader
 from headwater.run.settings import TrainingSettings
+from headwater.run.views import views_of, views_of_side
 
 MOST_ROWS = 1_000
 """Rows that are looked at."""
@@ -54,18 +57,15 @@ def harms(reader: Reader, rows: EncodedRows, training: TrainingSettings) -> list
     Five times, a linear classifier of what reaches the head learns from four fifths of the rows, with and without a
     changed picture of each, and is judged on the last fifth as it is.
     """
-    if not isinstance(patches := reader.sequencer, Patches) or rows.labels.ndim != 1:
+    sequencer = reader.sequencer
+    if isinstance(sequencer, Tokenizer) or rows.labels.ndim != 1:
         return []
-    views = views_of(training, patches)
-    some = rows.some(MOST_ROWS)
+    usual, some = _usual(training, sequencer), rows.some(MOST_ROWS)
     changes: dict[str, Sequence[Input]] = {}
-    if training.moved is None and views.shift:
-        moving = replace(views, mirrored=False)
-        changes["moved"] = list(_changed(some, moving))
-    if training.mirrored is None and views.mirrored:
-        changes["mirrored"] = [
-            np.ascontiguousarray(cast(Pixels, picture)[:, ::-1]) for picture in some.inputs
-        ]
+    if training.moved is None and usual.shift:
+        changes["moved"] = _changed(some.inputs, sequencer, partial(_moved, training))
+    if training.mirrored is None and usual.mirrored:
+        changes["mirrored"] = _changed(some.inputs, sequencer, _mirrored)
     vectors = features_of(reader, some.inputs) if changes else None
     if vectors is None:
         return []
@@ -79,9 +79,11 @@ def harms(reader: Reader, rows: EncodedRows, training: TrainingSettings) -> list
     return [harm for harm in found if harm.grave]
 
 
-def settled(training: TrainingSettings, patches: Patches, found: Sequence[Harm]) -> TrainingSettings:
+def settled(
+    training: TrainingSettings, sequencer: Patches | Sides, found: Sequence[Harm]
+) -> TrainingSettings:
     """The settings without the changes that harm; nothing is left open."""
-    changes, usual = {harm.change for harm in found}, views_of(training, patches)
+    changes, usual = {harm.change for harm in found}, _usual(training, sequencer)
     return replace(
         training,
         moved=0.0 if "moved" in changes else usual.shift,
@@ -89,6 +91,27 @@ def settled(training: TrainingSettings, patches: Patches, found: Sequence[Harm])
     )
 
 
-def _changed(rows: EncodedRows, views: Views) -> Pixels:
-    pixels = np.stack([cast(Pixels, picture) for picture in rows.inputs])
+def _usual(training: TrainingSettings, sequencer: Patches | Sides) -> Views:
+    if isinstance(sequencer, Patches):
+        return views_of(training, sequencer)
+    seen = next(way for way in (sequencer.first, sequencer.second) if isinstance(way, Patches))
+    return views_of_side(training, seen)
+
+
+def _changed(
+    inputs: Sequence[Input], sequencer: Patches | Sides, change: Callable[[Pixels, Patches], Pixels]
+) -> Sequence[Input]:
+    """The same rows with all of their pictures changed."""
+    if isinstance(sequencer, Patches):
+        return list(change(np.stack(cast(Sequence[Pixels], inputs)), sequencer))
+    return with_arrays(cast(Sequence[PairInput], inputs), sequencer, change)
+
+
+def _moved(training: TrainingSettings, pixels: Pixels, patches: Patches) -> Pixels:
+    views = replace(views_of(training, patches), mirrored=False)
     return views.of(pixels, Draws(0, 0, np.arange(len(pixels))))
+
+
+def _mirrored(pixels: Pixels, patches: Patches) -> Pixels:
+    del patches
+    return np.ascontiguousarray(pixels[:, :, ::-1])

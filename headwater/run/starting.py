@@ -20,7 +20,7 @@ from headwater.data.sequencers import (
     vocabulary_in,
 )
 from headwater.data.sequencers.codes import FILE as CODES_FILE
-from headwater.errors import MissingInputError
+from headwater.errors import MissingInputError, UsageError
 from headwater.models import (
     BackboneSettings,
     Bundle,
@@ -47,7 +47,7 @@ class StartingPoint:
     """Settings and sequencer, and what another run learnt: the backbone's weights and the head for next words."""
 
     settings: BackboneSettings
-    sequencer: Sequencer
+    sequencer: Sequencing
     card: Mapping[str, Any]
     weights: Mapping[str, Tensor] | None = None
     word_head: HeadSettings | None = None
@@ -62,13 +62,17 @@ class StartingPoint:
         *,
         data: PathLike | Iterable[PathLike] | None = None,
         shares: Mapping[str, float] | None = None,
+        both: bool = False,
     ) -> "StartingPoint":
-        """The shipped model of a run, or a model folder; of a run of pairs, the side that reads ``data``.
+        """The shipped model of a run, or a model folder; of a run of pairs, the side that reads ``data``, or ``both``.
 
         It leaves ``shares`` out in training in place of its own.
         """
         bundle = load_bundle(model_folder(Path(path)), shares)
-        model, sequencer, _, words = one_side(bundle, data)
+        if both:
+            model, sequencer, words = bundle.model, both_sides(bundle, path), None
+        else:
+            model, sequencer, _, words = one_side(bundle, data)
         head = model.head_settings.get(WORD_HEAD)
         settings = getattr(model.backbone, "settings", None)
         assert isinstance(settings, BackboneSettings)
@@ -125,7 +129,10 @@ class StartingPoint:
     @property
     def shipped(self) -> Sequencing:
         """How examples become sequences, as a model folder says it."""
-        return self.sequencer if self.words is None else Sides(self.sequencer, self.words)
+        if self.words is None:
+            return self.sequencer
+        assert not isinstance(self.sequencer, Sides)
+        return Sides(self.sequencer, self.words)
 
     def with_shares(self, asked: Mapping[str, float], *, dropout: float) -> "StartingPoint":
         """The same start that leaves out what is asked for as it learns; a Transformer's usual dropout is said."""
@@ -135,7 +142,7 @@ class StartingPoint:
     @property
     def is_transformer(self) -> bool:
         """Whether it is one Transformer or two, not one of the baselines."""
-        return isinstance(self.settings, TransformerSettings | EncoderDecoderSettings)
+        return isinstance(self.settings, TransformerSettings | EncoderDecoderSettings | TwoTowerSettings)
 
     def model(self, head: str | None, *, seed: int, **options: Any) -> Model:
         """A model with a head of that name, or none; the seed decides every weight that was not learnt before."""
@@ -180,6 +187,17 @@ def one_side(bundle: Bundle, data: PathLike | Iterable[PathLike] | None) -> OneS
     place = sides.place(kind, bundle.folder.parent)
     tower = (backbone.first, backbone.second)[place]
     return OneSide(Model(tower.stack), (sides.first, sides.second)[place], tower)
+
+
+def both_sides(bundle: Bundle, owner: object) -> Sides:
+    """How a model of pairs reads both sides of a row; UsageError where it reads one kind of data."""
+    sides = sequencer_of(bundle)
+    if isinstance(sides, Sides) and isinstance(bundle.model.backbone, TwoTowers):
+        return sides
+    raise UsageError(
+        f"{owner} reads one kind of data, and --pair names two; leave --pair out, or begin with 'scratch' or a run of "
+        "pairs: headwater pretrain PAIRS.tsv --objective pair_contrast"
+    )
 
 
 def sequencer_of(bundle: Bundle) -> Sequencing:

@@ -284,7 +284,7 @@ def finetune(
     """Fine-tune a run (or "scratch": random weights) on labelled rows and give back the new run.
 
     ``task`` is what the file ``settings`` says where it is not given, else classification.
-    ``choices``: text, encoding, label, validation, template, names, size, steps, minutes, adapt, seed.
+    ``choices``: text, encoding, label, pair, validation, template, names, size, steps, minutes, adapt, seed.
     """
     start = _start(run)
     if start is not None and choices.get("size") is not None:

@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from headwater.data.cutting import cut_of
 from headwater.data.examples import Content, Example, LabelledSet
+from headwater.data.pair_cut import row_cut_of
 from headwater.data.readers.columns import listed
-from headwater.data.sequencers import Sequencer, vocabulary_in
+from headwater.data.sequencers import Sequencing, vocabulary_in
 from headwater.errors import BadDataError
 from headwater.evaluation.metrics import ClassificationReport, classification_report
 from headwater.objectives import Classification
@@ -20,13 +20,14 @@ from headwater.run.tasks.task import Say, Task
 
 
 @dataclass(frozen=True)
-class ClassificationTask(Task[Sequencer]):
+class ClassificationTask(Task[Sequencing]):
     """One label a row, chosen among those of the training rows."""
 
     labels: tuple[str, ...]
 
     head: ClassVar[str] = "classification"
     reads_pictures: ClassVar[bool] = True
+    reads_both: ClassVar[bool] = True
 
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
@@ -63,12 +64,12 @@ class ClassificationTask(Task[Sequencer]):
         where = where_labels_stand(rows)
         return f"{len(rows):,} rows with {len(self.labels)} labels {where} ({counts}){texts_told(rows)}"
 
-    def objective(self, settings: ObjectiveSettings, sequencer: Sequencer) -> Classification:
+    def objective(self, settings: ObjectiveSettings, sequencer: Sequencing) -> Classification:
         """Cross-entropy over the labels."""
         del sequencer
         return Classification(self.labels, label_smoothing=settings.label_smoothing or 0.0)
 
-    def rows(self, examples: Sequence[Example], sequencer: Sequencer) -> EncodedRows:
+    def rows(self, examples: Sequence[Example], sequencer: Sequencing) -> EncodedRows:
         """Several text columns are read as one text, as they were in pre-training."""
         return EncodedRows.of(examples, self.labels, sequencer)
 
@@ -112,7 +113,7 @@ class ClassificationTask(Task[Sequencer]):
             shares = {name: round(float(p), 6) for name, p in zip(self.labels, probabilities, strict=True)}
             yield {"label": self.labels[best], "probabilities": shares}
 
-    def _encode(self, contents: Sequence[Content], sequencer: Sequencer) -> Sequence[Input]:
+    def _encode(self, contents: Sequence[Content], sequencer: Sequencing) -> Sequence[Input]:
         return inputs_of(contents, sequencer)
 
     @property
@@ -125,6 +126,7 @@ class PairClassificationTask(ClassificationTask):
     """One label for two texts that are read side by side: [CLS] first [SEP] second [SEP]."""
 
     reads_pictures: ClassVar[bool] = False
+    reads_both: ClassVar[bool] = False
     compares: ClassVar[bool] = True
 
     @classmethod
@@ -133,7 +135,7 @@ class PairClassificationTask(ClassificationTask):
         require_pairs(rows)
         return super().learnt_from(name, rows)
 
-    def rows(self, examples: Sequence[Example], sequencer: Sequencer) -> EncodedRows:
+    def rows(self, examples: Sequence[Example], sequencer: Sequencing) -> EncodedRows:
         """Each text for itself."""
         labels = super().rows(examples, sequencer).labels
         return EncodedRows(self._encode([example.texts for example in examples], sequencer), labels)
@@ -142,13 +144,15 @@ class PairClassificationTask(ClassificationTask):
         """Both texts in one row."""
         return [example.texts]
 
-    def _encode(self, contents: Sequence[Content], sequencer: Sequencer) -> Sequence[Input]:
+    def _encode(self, contents: Sequence[Content], sequencer: Sequencing) -> Sequence[Input]:
         return encode_pairs(contents, vocabulary_in(sequencer, self.name))
 
 
 @dataclass(frozen=True)
 class ZeroShotTask(ClassificationTask):
     """One label for a picture, a recording or a clip, told by the names of the labels alone."""
+
+    reads_both: ClassVar[bool] = False
 
 
 def refuse_one_label(rows: LabelledSet, why: str) -> None:
@@ -170,9 +174,9 @@ def where_labels_stand(rows: LabelledSet) -> str:
 
 def texts_told(rows: LabelledSet) -> str:
     """Which columns are read as text; of pictures and recordings, at which size they are read, and what is not."""
-    if rows.text_columns:
+    if "cut" not in rows.facts:
         return f"; text: {', '.join(rows.text_columns)}"
-    cut = cut_of(rows.facts["cut"])
+    cut = row_cut_of(rows.facts["cut"])
     return f"; {cut.what}: {cut.told()}{not_read(rows)}"
 
 

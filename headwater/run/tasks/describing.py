@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from torch import Tensor
 
-from headwater.data.examples import Content, Example, LabelledSet
+from headwater.data.examples import Content, Example, LabelledSet, arrays_in
 from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers import Patches, patches_in
 from headwater.errors import SettingsError
@@ -107,7 +107,7 @@ class DescribingTask(MediaTextTask):
 
     def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """What is written of each, with five beams."""
-        pictures = [content for content in contents if not isinstance(content, tuple)]
+        pictures = arrays_in(contents)
         for answer in Author(reader, answers=True).describe(pictures, Decoding(beam=BEAMS)):
             yield {"text": answer["text"], "score": answer["score"]}
 

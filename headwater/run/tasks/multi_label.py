@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from headwater.data.examples import Content, Example, LabelledSet
 from headwater.data.readers.cells import parts_of
-from headwater.data.sequencers import Sequencer
+from headwater.data.sequencers import Sequencing
 from headwater.errors import BadDataError
 from headwater.evaluation.metrics.multi_label import MultiLabelReport, multi_label_report
 from headwater.objectives.multi_label import MultiLabel
@@ -25,7 +25,7 @@ THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
-class MultiLabelTask(Task[Sequencer]):
+class MultiLabelTask(Task[Sequencing]):
     """A set of labels a row, among those of the training rows."""
 
     labels: tuple[str, ...]
@@ -35,6 +35,7 @@ class MultiLabelTask(Task[Sequencer]):
     head: ClassVar[str] = "classification"
     labels_are: ClassVar = "classes"
     reads_pictures: ClassVar[bool] = True
+    reads_both: ClassVar[bool] = True
 
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
@@ -77,12 +78,12 @@ class MultiLabelTask(Task[Sequencer]):
             f"({some}); text: {', '.join(rows.text_columns)}"
         )
 
-    def objective(self, settings: ObjectiveSettings, sequencer: Sequencer) -> MultiLabel:
+    def objective(self, settings: ObjectiveSettings, sequencer: Sequencing) -> MultiLabel:
         """Binary cross-entropy of every label."""
         del settings, sequencer
         return MultiLabel(self.labels)
 
-    def rows(self, examples: Sequence[Example], sequencer: Sequencer) -> EncodedRows:
+    def rows(self, examples: Sequence[Example], sequencer: Sequencing) -> EncodedRows:
         """Texts, and a table of which labels each carries; labels that are not known are none."""
         inputs = inputs_of([example.content for example in examples], sequencer)
         return EncodedRows(inputs, self._table(examples).astype(np.float32))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from headwater.data.examples import Content, Example, LabelledSet
 from headwater.data.readers.cells import numbers_in
-from headwater.data.sequencers import Sequencer, vocabulary_in
+from headwater.data.sequencers import Sequencing, vocabulary_in
 from headwater.errors import BadDataError
 from headwater.evaluation.metrics import regression_report
 from headwater.evaluation.metrics.regression import NumbersReport, pearson
@@ -22,7 +22,7 @@ from headwater.run.tasks.task import Report, Say, Task
 
 
 @dataclass(frozen=True)
-class RegressionTask(Task[Sequencer]):
+class RegressionTask(Task[Sequencing]):
     """As many numbers a row as the training rows have; the model learns each in units of its spread there."""
 
     mean: tuple[float, ...]
@@ -31,6 +31,7 @@ class RegressionTask(Task[Sequencer]):
     head: ClassVar[str] = "regression"
     labels_are: ClassVar = "number"
     reads_pictures: ClassVar[bool] = True
+    reads_both: ClassVar[bool] = True
 
     @classmethod
     def learnt_from(cls, name: str, rows: LabelledSet) -> Self:
@@ -76,12 +77,12 @@ class RegressionTask(Task[Sequencer]):
         several = f"{len(self.mean)} numbers each, " if len(self.mean) > 1 else "numbers "
         return f"{len(rows):,} rows with {several}{ranges} {where_labels_stand(rows)}{texts_told(rows)}"
 
-    def objective(self, settings: ObjectiveSettings, sequencer: Sequencer) -> Regression:
+    def objective(self, settings: ObjectiveSettings, sequencer: Sequencing) -> Regression:
         """Squared error in units of the spread."""
         del settings, sequencer
         return Regression(mean=self.mean, spread=self.spread)
 
-    def rows(self, examples: Sequence[Example], sequencer: Sequencer) -> EncodedRows:
+    def rows(self, examples: Sequence[Example], sequencer: Sequencing) -> EncodedRows:
         """Several text columns are read as one text."""
         inputs = self._encode([example.content for example in examples], sequencer)
         return EncodedRows(inputs, numbers_of(examples).astype(np.float32))
@@ -116,7 +117,7 @@ class RegressionTask(Task[Sequencer]):
     def _predicted(self, reader: Reader, inputs: Sequence[Input]) -> NDArray[np.float32]:
         return reader.scores(Regression(mean=self.mean, spread=self.spread), inputs)
 
-    def _encode(self, contents: Sequence[Content], sequencer: Sequencer) -> Sequence[Input]:
+    def _encode(self, contents: Sequence[Content], sequencer: Sequencing) -> Sequence[Input]:
         return inputs_of(contents, sequencer)
 
 
@@ -137,7 +138,7 @@ class PairRegressionTask(RegressionTask):
         """Both texts in one row."""
         return [example.texts]
 
-    def _encode(self, contents: Sequence[Content], sequencer: Sequencer) -> Sequence[Input]:
+    def _encode(self, contents: Sequence[Content], sequencer: Sequencing) -> Sequence[Input]:
         return encode_pairs(contents, vocabulary_in(sequencer, self.name))
 
 

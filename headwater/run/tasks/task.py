@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from headwater.data.batches import BatchStream
-from headwater.data.cutting import Cut
 from headwater.data.examples import Content, Example, LabelledSet
 from headwater.data.kinds import Split
 from headwater.data.labelled_media import read_labelled_media
+from headwater.data.labelled_pairs import read_labelled_pairs
+from headwater.data.pair_cut import PairCut, RowCut
 from headwater.data.pool import vocabulary_size_for
 from headwater.data.readers import read_labelled
 from headwater.data.readers.columns import LabelKind
-from headwater.data.sequencers import Sequencer, Tokenizer
+from headwater.data.sequencers import Sequencing, Sides, Tokenizer
 from headwater.errors import UsageError
 from headwater.evaluation.metrics.written import Written
 from headwater.models import Model
@@ -30,8 +31,8 @@ from headwater.run.starting import StartingPoint
 Say = Callable[[str], None]
 
 
-S = TypeVar("S", bound=Sequencer)
-S_reads = TypeVar("S_reads", bound=Sequencer, contravariant=True)
+S = TypeVar("S", bound=Sequencing)
+S_reads = TypeVar("S_reads", bound=Sequencing, contravariant=True)
 
 
 class Rows(Protocol[S_reads]):
@@ -72,6 +73,8 @@ class Task(ABC, Generic[S]):
     labels_are: ClassVar[LabelKind] = "class"
     needs: ClassVar[Reads] = "any"
     reads_pictures: ClassVar[bool] = False
+    reads_both: ClassVar[bool] = False
+    """Whether a row may be a pair of two kinds of things, read together."""
     compares: ClassVar[bool] = False
     """Whether a row is two texts."""
     reads_histories: ClassVar[bool] = False
@@ -105,16 +108,23 @@ class Task(ABC, Generic[S]):
         text: Sequence[str] | None,
         label: str | None,
         split: Split,
-        cut: Cut | None,
+        cut: RowCut | None,
     ) -> LabelledSet:
-        """The usable rows of a file or of one part of a folder: texts, or pictures where there is a ``cut``."""
+        """The usable rows of a file or of one part of a folder: texts, or what there is a ``cut`` for."""
         if cut is None:
             return cls.read(path, text=text, label=label, split=split)
         if not cls.reads_pictures:
             raise UsageError(
-                f"this task reads text, and {path} holds pictures; what they are is told by --task classification, "
+                f"this task reads text, and {path} holds {cut.what}; what they are is told by --task classification, "
                 "multi_label_classification or regression"
             )
+        if isinstance(cut, PairCut):
+            if not cls.reads_both:
+                raise UsageError(
+                    "two sides of a row are read by --task classification, multi_label_classification or regression"
+                )
+            asked = cut.asking({"text": tuple(text)} if text else {})
+            return read_labelled_pairs(path, cut=asked, label=label, split=split, labels=cls.labels_are)
         cut = cut.for_whole() if cls.reads_whole else cut
         return read_labelled_media(path, label=label, split=split, labels=cls.labels_are, cut=cut)
 
@@ -201,10 +211,11 @@ class Task(ABC, Generic[S]):
 
     def unread(self, examples: Sequence[Example], sequencer: S, length: int, /) -> str:
         """What of these rows is not read or not learnt at that length, in one line; "" where all of it is."""
-        if not isinstance(sequencer, Tokenizer):
+        words = sequencer.text if isinstance(sequencer, Sides) else sequencer
+        if not isinstance(words, Tokenizer):
             return ""
         texts = [text for example in examples for text in self.read_as_one(example)]
-        return said_of_long(texts, sequencer, length)
+        return said_of_long(texts, words, length)
 
     def read_as_one(self, example: Example) -> Sequence[tuple[str, ...]]:
         """The parts of each text that is cut where it is too long; none where longer texts are read in windows."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
-from headwater.data.examples import Content, Example, LabelledSet
+from headwater.data.examples import Content, Example, LabelledSet, arrays_in
 from headwater.data.readers.pictures import Pixels
 from headwater.data.sequencers import Patches, patches_in
 from headwater.errors import SettingsError, UsageError
@@ -107,7 +107,7 @@ class TranscribingTask(MediaTextTask):
 
     def answers(self, reader: Reader, contents: Sequence[Content]) -> Iterator[dict[str, Any]]:
         """What is said in each."""
-        heard = [content for content in contents if not isinstance(content, tuple)]
+        heard = arrays_in(contents)
         for text in self._written(reader, heard):
             yield {"text": text}
 

@@ -14,7 +14,7 @@ from sklearn.linear_model._linear_loss import LinearModelLoss
 from headwater.data.examples import Content
 from headwater.data.splits import text_digest
 from headwater.errors import BadDataError
-from headwater.experiments.floor import REGULARISATIONS, FloorResult, Labelled, fit_floor
+from headwater.experiments.floor import FLOORS, REGULARISATIONS, FloorResult, Labelled, fit_floor
 from headwater.experiments.plain_features import WordFeatures, is_unspaced
 from headwater.experiments.plan import Budget, draw_rows
 
@@ -104,7 +104,7 @@ def test_the_operations_of_a_floor_of_pixels_are_within_a_quarter_of_those_count
     rng = np.random.default_rng(0)
     pictures: list[Content] = [rng.integers(0, 256, (8, 8, 3), dtype=np.uint8) for _ in range(200)]
     rows = Labelled(pictures, rng.integers(0, 4, 200).tolist())
-    found = fit_floor(rows, rows, pictures[:1], num_classes=4, modality="image")
+    found = fit_floor(rows, rows, pictures[:1], num_classes=4, floor=FLOORS["image"])
     written_out = evaluations * 2 * (2 * 200 * (8 * 8 * 3 + 1) * 4)  # logits and gradient
     assert 0.75 < sum(fit.flops for fit in found.fits) / written_out <= 1.0
 

@@ -1,0 +1,22 @@
+"""A picture, recording or clip that somebody names, as a model reads it."""
+
+from pathlib import Path
+
+from headwater.data.cutting import Cut
+from headwater.data.readers.media import decoded_medium
+from headwater.data.readers.pictures import Pixels
+from headwater.errors import BadDataError
+
+
+def picture_of(name: str, cut: Cut) -> Pixels:
+    """The file of that name as a model reads it; BadDataError with the name and the reason where it cannot be read."""
+    try:
+        with Path(name).open("rb") as stream:
+            content = decoded_medium(stream, cut.kind)
+        if reason := cut.unfit(content):
+            raise BadDataError(reason)
+        return cut.array(content)
+    except OSError as problem:
+        raise BadDataError(f"{name} cannot be read: {problem.strerror}") from problem
+    except BadDataError as problem:
+        raise BadDataError(f"{name}: {problem}") from problem
