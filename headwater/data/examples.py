@@ -16,11 +16,15 @@ Thing = str | NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Both:
-    """Both sides of a row that is a pair, and the digests of those that are no text, as they were decoded."""
+    """Both sides of a row that is a pair.
+
+    Of a row of a file also the digests of what is no text, as it was decoded, and those sides that are pictures.
+    """
 
     first: Thing
     second: Thing
     media: tuple[int, ...] = ()
+    pictures: tuple[NDArray[np.uint8], ...] = ()
 
 
 Content = tuple[str, ...] | NDArray[np.uint8] | Both
@@ -84,6 +88,11 @@ class LabelledSet:
         """The distinct labels, sorted."""
         return tuple(sorted(self.label_counts()))
 
+    @property
+    def labels_in_column(self) -> bool:
+        """Whether labels stand in a column of a table, and not in the names of folders or in an array."""
+        return self.facts.get("labels_in", "column") == "column"
+
     def label_counts(self) -> dict[str, int]:
         """How many examples carry each label, the most frequent first."""
         counts = Counter(example.label for example in self.examples if example.label is not None)
@@ -94,15 +103,23 @@ class LabelledSet:
 
 
 def texts_in(contents: Iterable[Content]) -> list[tuple[str, ...]]:
-    """The rows that are texts: all of them where a task reads text."""
-    return [content for content in contents if isinstance(content, tuple)]
+    """Rows that are texts, as all are where a task reads text."""
+    return _all(contents, tuple)
 
 
 def arrays_in(contents: Iterable[Content]) -> list[NDArray[np.uint8]]:
-    """The rows that are pictures, recordings or clips: all of them where a task reads these."""
-    return [content for content in contents if isinstance(content, np.ndarray)]
+    """Rows that are pictures, recordings or clips, as all are where a task reads these."""
+    return _all(contents, np.ndarray)
 
 
 def pairs_in(contents: Iterable[Content]) -> list[Both]:
-    """The rows that are pairs: all of them where a task reads both sides."""
-    return [content for content in contents if isinstance(content, Both)]
+    """Rows that are pairs, as all are where a task reads both sides."""
+    return _all(contents, Both)
+
+
+def _all(contents: Iterable[Content], kind: type) -> list[Any]:
+    rows = list(contents)
+    assert all(isinstance(row, kind) for row in rows), (
+        "rows of another kind would be answered in a wrong place"
+    )
+    return rows

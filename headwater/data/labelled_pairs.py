@@ -4,30 +4,33 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from headwater.data.array_file import ArrayFile
 from headwater.data.asides import is_whole, made_in_cache
-from headwater.data.examples import Both, Example, LabelledSet
-from headwater.data.kinds import PathLike, Split
-from headwater.data.media_pool import told_apart
+from headwater.data.cutting import Cut, watched
+from headwater.data.examples import Both, Example, LabelledSet, Thing
+from headwater.data.files import Source
+from headwater.data.kinds import PathLike, Side, Split
+from headwater.data.media_pool import DECODED, told_apart
 from headwater.data.pair_cut import PairCut
-from headwater.data.pair_items import Nowhere, Shelf, pair_items
-from headwater.data.pair_rows import PairRow, PairSet, Place, modality_of_side
+from headwater.data.pair_rows import PairRow, PairSet, Place, Ref
 from headwater.data.pairing import find_pairs
-from headwater.data.problems import KEPT_PER_REASON, Problem, Problems
+from headwater.data.problems import KEPT_PER_REASON, Problems
 from headwater.data.readers.columns import LABEL_NAMES, LabelKind, listed
-from headwater.data.readers.labelled import with_numbers
+from headwater.data.readers.labelled import refuse_quantities, with_numbers
+from headwater.data.readers.media import digest_of
+from headwater.data.readers.pictures import Pixels
+from headwater.data.splits import text_digest
 from headwater.data.store import cache_folder, store_key
 from headwater.errors import BadDataError, MissingInputError
 
 FORMAT = 1
-_FILES = ("facts.json", "pairs.npz")
-_NAMES = ("first", "second")
+_FILES = ("facts.json", "things.npy")
 
 
 def read_labelled_pairs(
@@ -50,17 +53,19 @@ def read_labelled_pairs(
     """
     problems = Problems(kept=sys.maxsize if every_part else KEPT_PER_REASON)
     found = find_pairs(path, cut.pairing.labelled(label), problems=problems)
-    rows = found.rows if every_part else _of_split(found.rows, split, path)
+    if not every_part:
+        found = found.having(_of_split(found.rows, split, path, problems))
     column = _label_of(found, label, path) if need_labels else None
     if column is not None:
-        rows = [row for row in rows if _has_label(row, column, problems)]
-    if not rows:
+        found = found.having([row for row in found.rows if _has_label(row, column, problems)])
+    if not found.rows:
         raise BadDataError(f"{path}: no row can be used; {problems.summary()}")
-    found = found.having(rows)
     cut = cut.fitted(found, check)
     read = _read(found, cut, column, problems, check)
     if not (usable := list(with_numbers(read, problems) if labels == "number" and column else read)):
         raise BadDataError(f"{path}: no row can be used; {problems.summary()}")
+    if labels == "class" and column is not None:
+        refuse_quantities(usable, column, str(path))
     return LabelledSet(
         examples=usable,
         text_columns=cut.text,
@@ -70,7 +75,9 @@ def read_labelled_pairs(
     )
 
 
-def _of_split(rows: Sequence[PairRow], split: Split | None, path: PathLike) -> list[PairRow]:
+def _of_split(
+    rows: Sequence[PairRow], split: Split | None, path: PathLike, problems: Problems
+) -> list[PairRow]:
     """The rows of one part; all of them where a file was named that is of one, or where nothing speaks of parts."""
     parts = {row.split for row in rows}
     if len(parts) == 1 and (parts == {None} or Path(path).is_file()):
@@ -80,29 +87,36 @@ def _of_split(rows: Sequence[PairRow], split: Split | None, path: PathLike) -> l
         there = ", ".join(sorted(part for part in parts if part)) or "none"
         raise MissingInputError(
             f"no {split} part in {path}; parts found by name or column: {there}; name a file that holds it"
+            + (f"; {problems.summary()}" if problems.total else "")
         )
     return chosen
 
 
 def _label_of(found: PairSet, wanted: str | None, path: PathLike) -> str:
-    """The column of the labels: the one that was asked for, one with a label's name, or the only one that is left."""
+    """The column of the labels: the one that was asked for, one with a label's name, or the only one that is left.
+
+    Raises BadDataError where there is none, where several might be meant, or where a side stands in it.
+    """
     columns = list(found.rows[0].cells)
     if not columns:
         raise BadDataError(
             f"{path}: these pairs stand in no table ({found.how}), so that nothing says what they are; give a table "
             "that names both sides and holds a label"
         )
-    if wanted in columns:
-        return wanted
-    if wanted is not None:
-        raise BadDataError(f'{path}: there is no column "{wanted}"; the columns are {listed(columns)}')
     rest = _not_read(found, None)
+    if wanted is not None and wanted not in rest:
+        if wanted in columns:
+            raise BadDataError(
+                f'{path}: column "{wanted}" cannot be read and be the label at once ({found.how})'
+            )
+        raise BadDataError(f'{path}: there is no column "{wanted}"; the columns are {listed(columns)}')
+    if wanted is not None:
+        return wanted
     named = [name for known in LABEL_NAMES for name in rest if name.casefold() == known]
-    if not named and len(rest) != 1:
-        raise BadDataError(
-            f"{path}: {listed(rest)} are known of each pair; say which of them is the label with --label"
-        )
-    return (named or rest)[0]
+    if named or len(rest) == 1:
+        return (named or rest)[0]
+    left = f"{listed(rest)} are known of each pair" if rest else f"no column is left ({found.how})"
+    raise BadDataError(f"{path}: {left}; say which of the columns is the label with --label")
 
 
 def _not_read(found: PairSet, label: str | None) -> list[str]:
@@ -121,81 +135,125 @@ def _read(
     found: PairSet, cut: PairCut, label: str | None, problems: Problems, check: Callable[[], None] | None
 ) -> Iterator[Example]:
     """The rows of which both sides can be read, in their order; of the others the reason is reported."""
-    folder = cache_folder() / "labelled-pairs" / _key(found, cut)
-    if not is_whole(folder, _FILES):
-        with made_in_cache(folder, _FILES, "pairs cannot be kept") as aside:
-            _keep(aside, found, cut, check)
-    shelves = [
-        None if one is None else np.load(folder / f"{name}.npy", mmap_mode="r")
-        for name, one in zip(_NAMES, cut.cuts, strict=True)
-    ]
-    with np.load(folder / "pairs.npz") as saved:
-        pairs, digests = saved["pairs"].tolist(), [saved[name].tolist() for name in _NAMES]
-    kept = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    for fact, count in kept["notes"].items():
-        problems.note(fact, count)
-    for number, (row, pair) in enumerate(zip(found.rows, pairs, strict=True)):
-        if lost := kept["lost"].get(str(number)):
-            problems.add(row.path, row.row, *lost)
+    first, second = sides = [_side_of(found, number, cut, problems, check) for number in (0, 1)]
+    for row in found.rows:
+        refs = (row.first, row.second)
+        if reason := next(
+            filter(None, (side.why_not(ref) for side, ref in zip(sides, refs, strict=True))), None
+        ):
+            problems.add(row.path, row.row, *reason)
             continue
-        first, second = sides = [
-            str(side) if shelf is None else shelf[place]
-            for side, shelf, place in zip((row.first, row.second), shelves, pair, strict=True)
-        ]
-        known = [of_side[place] for of_side, place in zip(digests, pair, strict=True)]
-        media = tuple(digest for digest, shelf in zip(known, shelves, strict=True) if shelf is not None)
+        digests = [side.digest(ref) for side, ref in zip(sides, refs, strict=True)]
         yield Example(
-            texts=tuple(side for side in sides if isinstance(side, str)),
+            texts=tuple(ref for ref in refs if isinstance(ref, str)),
             label=row.cells.get(label or ""),
             path=row.path,
             row=row.row,
-            digest=_digest_of(known),
-            both=Both(first, second, media),
+            digest=_digest_of(digests),
+            both=Both(
+                first.thing(row.first),
+                second.thing(row.second),
+                tuple(digest for digest, ref in zip(digests, refs, strict=True) if not isinstance(ref, str)),
+                tuple(first.pictures(row.first)) + tuple(second.pictures(row.second)),
+            ),
         )
 
 
-def _key(found: PairSet, cut: PairCut) -> str:
-    named = {side.path for row in found.rows for side in (row.first, row.second) if isinstance(side, Place)}
-    used = {
-        source.path: source for side in found.sides for source in found.media.get(modality_of_side(side), ())
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The things of one side: texts as they are, all else as arrays that were decoded once."""
+
+    kind: Side
+    numbers: Mapping[Place, int] = field(default_factory=dict[Place, int])
+    digests: Sequence[int] = ()
+    pixels: Pixels | None = None
+    lost: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+
+    def why_not(self, ref: Ref) -> tuple[str, str] | None:
+        """The reason why it cannot be read, and the file; None where it can."""
+        if isinstance(ref, str) or ref in self.numbers:
+            return None
+        return (
+            self.lost.get(f"{ref.path} {ref.row}")
+            or self.lost.get(f"{ref.path} 0")
+            or ("cannot be read", ref.path)
+        )
+
+    def digest(self, ref: Ref) -> int:
+        """What tells it from others."""
+        if isinstance(ref, str):
+            return int(np.uint64(text_digest(ref)).astype(np.int64))
+        return self.digests[self.numbers[ref]]
+
+    def thing(self, ref: Ref) -> Thing:
+        """What is read of it."""
+        if isinstance(ref, str):
+            return ref
+        assert self.pixels is not None
+        return self.pixels[self.numbers[ref]]
+
+    def pictures(self, ref: Ref) -> Iterator[Pixels]:
+        """It, if it is a picture."""
+        if self.kind == "image" and not isinstance(ref, str) and self.pixels is not None:
+            yield self.pixels[self.numbers[ref]]
+
+
+def _side_of(
+    found: PairSet, number: int, cut: PairCut, problems: Problems, check: Callable[[], None] | None
+) -> _Kept:
+    """One side, from the cache where it was decoded before: what is said of it has no part in that."""
+    kind, own = found.sides[number], cut.cuts[number]
+    if own is None:
+        return _Kept(kind)
+    refs = (row[number] for row in found.rows)
+    wanted = list(dict.fromkeys(ref for ref in refs if isinstance(ref, Place)))
+    sources = found.sources(number)
+    key = store_key(
+        things=FORMAT, decoded=DECODED, places=wanted, files=told_apart(sources), cut=own.to_dict()
+    )
+    folder = cache_folder() / "labelled-things" / key
+    if not is_whole(folder, _FILES):
+        with made_in_cache(folder, _FILES, "pictures cannot be kept") as aside:
+            _keep(aside, {*wanted}, sources, own, check)
+    kept = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    for fact, count in kept["notes"].items():
+        problems.note(fact, count)
+    return _Kept(
+        kind,
+        {Place(*place): item for item, place in enumerate(kept["places"])},
+        kept["digests"],
+        np.load(folder / "things.npy", mmap_mode="r") if kept["places"] else None,
+        {name: (reason, path) for name, (reason, path) in kept["lost"].items()},
+    )
+
+
+def _keep(
+    folder: Path,
+    wanted: Collection[Place],
+    sources: Sequence[Source],
+    cut: Cut,
+    check: Callable[[], None] | None,
+) -> None:
+    """Decode what rows name: arrays, where each stands, why others cannot be read."""
+    unread, places, digests = Problems(kept=sys.maxsize), list[Place](), list[int]()
+    with ArrayFile(folder / "things.npy") as things:
+        for medium in watched(sources, unread, check, cut=cut):
+            place = Place(medium.path, medium.row)
+            if place in wanted:
+                things.append(cut.array(medium.content))
+                places.append(place)
+                digests.append(digest_of(medium.content))
+    read = {place.path for place in places}
+    said = unread.first(unread.total + unread.files)
+    kept = {
+        "places": places,
+        "digests": digests,
+        "lost": {f"{problem.path} {problem.row}": (problem.reason, problem.path) for problem in said},
+        "notes": Counter(
+            f"file(s) {problem.reason}" for problem in said if not problem.row and problem.path in read
+        ),
     }
-    return store_key(
-        labelled_pairs=FORMAT,
-        rows=[[row.first, row.second] for row in found.rows],
-        files=told_apart([used[path] for path in sorted(named)]),
-        cut=[one and one.to_dict() for one in cut.cuts],
-    )
-
-
-def _keep(folder: Path, found: PairSet, cut: PairCut, check: Callable[[], None] | None) -> None:
-    """Decode what the rows name: the numbers of both sides of each row, and why others cannot be read."""
-    unread = Problems(kept=sys.maxsize)
-    with ExitStack() as stack:
-        shelves: list[Shelf] = [
-            Nowhere() if one is None else stack.enter_context(ArrayFile(folder / f"{name}.npy"))
-            for name, one in zip(_NAMES, cut.cuts, strict=True)
-        ]
-        items = pair_items(found, cut.cuts, unread, check, (shelves[0], shelves[1]))
-    numbers = {id(row): pair for row, pair in zip(items.rows, items.pairs.tolist(), strict=True)}
-    said = {(problem.path, problem.row): problem for problem in unread.first(unread.total + unread.files)}
-    lost = {number: _why(row, said) for number, row in enumerate(found.rows) if id(row) not in numbers}
-    told = {path for path, _ in said} - {detail for _, detail in lost.values()}
-    notes = Counter(f"file(s) {problem.reason}" for problem in said.values() if problem.path in told)
-    pairs = [numbers.get(id(row), (0, 0)) for row in found.rows]
-    np.savez(
-        folder / "pairs.npz", pairs=np.array(pairs), first=items.first.digests, second=items.second.digests
-    )
-    kept = {"lost": lost, "notes": notes}
     (folder / "facts.json").write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
-
-
-def _why(row: PairRow, said: Mapping[tuple[str, int], Problem]) -> tuple[str, str]:
-    """What was wrong with a side of a row that cannot be read, and which file it is."""
-    places = [side for side in (row.first, row.second) if isinstance(side, Place)]
-    for place in places:
-        if found := said.get((place.path, place.row)) or said.get((place.path, 0)):
-            return found.reason, place.path
-    return "cannot be read", places[0].path
 
 
 def _digest_of(sides: Sequence[int]) -> int:

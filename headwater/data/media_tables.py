@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from headwater.data.archives import READ_FAILURES
 from headwater.data.files import FurtherRow, Source, find_sources, sources_of
-from headwater.data.kinds import MANY, Modality, PathLike, paths_in, split_of_word
+from headwater.data.kinds import MANY, Modality, PathLike, Split, paths_in, split_of_word
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import LABEL_NAMES, listed
 from headwater.data.readers.parts import says_split
@@ -141,14 +141,13 @@ def _joined(
 ) -> list[Source]:
     """The sources with their rows, those of several tables together; where one table was named, those alone that it
     speaks of."""
-    places = places_of(sources)
     known: dict[int, Source] = {}
     aside = speaks_of_one(sources)
     for source in tables:
         if not alone and aside(source):
             continue
         try:
-            naming = _Naming.of(source, places)
+            naming = _Naming.of(source, places_of(sources, source.split))
             if naming is not None:
                 for place, (found, row) in naming.rows(sources, problems).items():
                     before = known.get(place)
@@ -187,21 +186,29 @@ def _both(before: Source, now: Source, table: str, row: int, problems: Problems)
     )
 
 
-def places_of(sources: Sequence[Source]) -> dict[str, int]:
-    """Where the source of each name stands: by its path, by that inside an archive; by its last part, by that in any
-    letter case and Unicode form, and by that without its ending, where no other has the same."""
+def places_of(sources: Sequence[Source], split: Split | None = None) -> dict[str, int]:
+    """Where the source of each name stands: by its path; by that inside an archive, by its last part, by that in any
+    letter case and Unicode form, and by that without its ending, where no other has the same.
+
+    Where a table is of one part of the data (``split``), another means of that part or of none: archives of several
+    parts may hold files of the same names.
+    """
     by_path: dict[str, int] = {}
-    last: dict[str, set[int]] = {}
+    members, names, other_members, other_names = tiers = [dict[str, set[int]]() for _ in range(4)]
     for place, source in enumerate(sources):
         if source.kind in MANY:
             continue
         by_path[source.path] = place
+        foreign = split is not None and source.split not in (split, None)
         if source.member is not None:
-            by_path.setdefault(source.member, place)
+            (other_members if foreign else members).setdefault(source.member, set()).add(place)
         name = PurePosixPath(source.path)
         for key in (name.name, _folded(name.name), _folded(name.stem)):
-            last.setdefault(key, set()).add(place)
-    return {name: place for name, (place, *others) in last.items() if not others} | by_path
+            (other_names if foreign else names).setdefault(key, set()).add(place)
+    found: dict[str, set[int]] = {}
+    for tier in tiers:
+        found = tier | found
+    return {name: place for name, (place, *more) in found.items() if not more} | by_path
 
 
 def _folded(name: str) -> str:

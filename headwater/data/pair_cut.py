@@ -1,6 +1,6 @@
 """How both sides of a row are read, where a row is a pair: a picture and what is said of it, a sound and a picture."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self, cast
 
@@ -10,6 +10,7 @@ from headwater.data.kinds import SIDES, Side
 from headwater.data.pair_items import Cuts
 from headwater.data.pair_rows import Pairing, PairSet
 from headwater.data.readers.pictures import Pixels
+from headwater.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,31 +20,33 @@ class PairCut:
     sides: tuple[Side, Side]
     cuts: Cuts
     columns: Mapping[Side, tuple[str, ...]] = field(default_factory=dict[Side, tuple[str, ...]])
+    remembered: bool = False
+    """Whether these are the columns that a model was trained on: a table may name its files in another one."""
 
     what: ClassVar[str] = "pairs"
 
     @property
     def pairing(self) -> Pairing:
         """Where rows of such pairs are looked for."""
-        return Pairing(self.sides, self.columns, whole=True)
+        return Pairing(self.sides, self.columns, whole=True, remembered=self.remembered)
 
     @property
     def text(self) -> tuple[str, ...]:
         """The columns of texts."""
         return self.columns.get("text", ())
 
-    def asking(self, columns: Mapping[Side, tuple[str, ...]]) -> Self:
-        """The same where these columns are named anew."""
-        return replace(self, columns={**self.columns, **columns})
+    def asking(self, text: Sequence[str]) -> Self:
+        """The same where other columns of text are named; SettingsError where neither side is text."""
+        if "text" not in self.sides:
+            raise SettingsError(
+                f"--text {','.join(text)} does not fit: neither of {' and '.join(self.sides)} is text; leave it out"
+            )
+        return replace(self, columns={**self.columns, "text": tuple(text)})
 
     def fitted(self, pairs: PairSet, check: Callable[[], None] | None = None) -> Self:
         """Nothing left open: as a few files from all over say; the columns are those that were found."""
         cuts = tuple(cut and cut.fitted(pairs.sources(side), check) for side, cut in enumerate(self.cuts))
         return replace(self, sides=pairs.sides, cuts=cast(Cuts, cuts), columns=pairs.columns)
-
-    def for_whole(self) -> Self:
-        """The same: there is one answer a row, whatever of it is read."""
-        return self
 
     def shown(self, pair: Both | None) -> Pixels | None:
         """The first side of a row that can be looked at; None where neither can."""

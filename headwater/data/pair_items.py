@@ -111,7 +111,7 @@ def _items(
     places: dict[Place | str, int] = {}
     arrays: list[Pixels] = []
     found: list[int] = []
-    unread = Problems()
+    unread = problems.fresh()
     for medium in watched(pairs.sources(side), unread, check, cut=cut):
         place = Place(medium.path, medium.row)
         if place in wanted:

@@ -36,31 +36,48 @@ class Pairing:
     """What the two sides of pairs are, as far as the user says: ``("image", "text")``, and in which columns.
 
     ``whole``: a row is one pair, of which several texts are read as one; else each of them makes a pair. The column
-    ``label`` is no text.
+    ``label`` is no text. Where columns are ``remembered``, a table may name its files in another one.
     """
 
     sides: tuple[Side, Side] | None = None
     columns: Mapping[Side, tuple[str, ...]] = field(default_factory=dict[Side, tuple[str, ...]])
     whole: bool = False
     label: str | None = None
+    remembered: bool = False
 
     @classmethod
     def of(cls, pair: Sequence[str] | None, text: Sequence[str] | None) -> "Pairing":
         """``image,text``, or with columns ``audio=wav,image=row``; ``text`` names columns of texts."""
-        columns: dict[Side, tuple[str, ...]] = {} if text is None else {"text": tuple(text)}
-        if pair is None:
-            return cls(None, columns)
-        named = [part.partition("=") for part in pair]
+        named = [part.partition("=") for part in pair or ()]
         sides = [side.strip() for side, _, _ in named]
-        if len(sides) != 2 or not set(sides) <= set(SIDES) or sides[0] == sides[1]:
+        if pair is not None and (len(sides) != 2 or not set(sides) <= set(SIDES) or sides[0] == sides[1]):
             raise SettingsError(
                 f"data.pair = {','.join(pair)}; expected two of {', '.join(SIDES)}, as in --pair image,text or "
                 "--pair audio=wav,image=row"
             )
-        for side, (_, _, column) in zip(sides, named, strict=True):
-            if column:
-                columns[cast(Side, side)] = (column.strip(),)
-        return cls(cast(tuple[Side, Side], tuple(sides)), columns)
+        columns: dict[Side, tuple[str, ...]] = {
+            cast(Side, side): (column.strip(),)
+            for side, (_, _, column) in zip(sides, named, strict=True)
+            if column
+        }
+        if {"video", "flow"} <= {*columns} and columns["video"] != columns["flow"]:
+            raise SettingsError(
+                f"data.pair = {','.join(pair or ())}; a clip is paired with its own movement: name one column"
+            )
+        if text is not None and sides and "text" not in sides:
+            raise SettingsError(
+                f"--text {','.join(text)} does not fit: neither of {' and '.join(sides)} is text; leave it out"
+            )
+        if text is not None and columns.get("text", tuple(text)) != tuple(text):
+            raise SettingsError(
+                f"--text {','.join(text)} and --pair {','.join(pair or ())} name different texts; leave one out"
+            )
+        columns |= {} if text is None else {"text": tuple(text)}
+        return cls(None if pair is None else cast(tuple[Side, Side], tuple(sides)), columns)
+
+    def of_modality(self, kind: Modality) -> tuple[str, ...] | None:
+        """The columns that were named for what is read from such files: of movement, those of clips."""
+        return next((names for side, names in self.columns.items() if modality_of_side(side) == kind), None)
 
     def labelled(self, label: str | None) -> Self:
         """The same where a column is the label."""

@@ -114,10 +114,14 @@ class _Reading:
             sample = [row for row in islice(table.rows(table.columns), _LOOKED_AT) if not row.problem]
         except (*READ_FAILURES, BadDataError):  # whoever reads it as a table says what is wrong with it
             return None
-        places: dict[Modality, dict[str, int]] = {kind: places_of(found) for kind, found in media.items()}
+        places: dict[Modality, dict[str, int]] = {
+            kind: places_of(found, source.split) for kind, found in media.items()
+        }
         columns: dict[Side, tuple[str, ...]] = {}
         for kind in MEDIA:
-            asked = pairing.columns.get(kind)
+            asked = pairing.of_modality(kind)
+            if pairing.remembered and not {*(asked or ())} <= {*table.columns}:
+                asked = None
             found = asked or _naming(Path(source.path).parent, table, sample, places[kind])
             if found or (found := _counting(table, sample, media[kind])):
                 columns[kind] = found
@@ -245,7 +249,8 @@ def _require(table: Table, columns: Mapping[Side, Sequence[str]]) -> None:
     for name in (name for names in columns.values() for name in names):
         if name not in table.columns:
             raise BadDataError(
-                f'{table.path}: there is no column "{name}"; the columns are {listed(table.columns)}'
+                f'{table.path}: there is no column "{name}"; the columns are {listed(table.columns)}; name others with '
+                "--text, or where files are named with --pair, as in --pair image=COLUMN,text=COLUMN"
             )
 
 

@@ -43,6 +43,10 @@ class Problems:
         self._file_counts: Counter[str] = Counter()
         self._kept: dict[str, list[Problem]] = {}
 
+    def fresh(self) -> "Problems":
+        """Nothing reported yet, of which as many would be kept."""
+        return Problems(self._most)
+
     def add(self, path: str, row: int, reason: str, detail: str = "") -> None:
         """Report one row, or a whole file as row 0. ``reason`` is counted, so it holds no numbers."""
         (self._row_counts if row else self._file_counts)[reason] += 1

@@ -37,6 +37,11 @@ def content_digest(example: Example) -> int:
     return text_digest(example.text) if example.digest is None else example.digest
 
 
+def known_digests(example: Example) -> tuple[int, ...]:
+    """By any of these a row is known again: its own digest, of pairs those of what is seen or heard in them too."""
+    return content_digest(example), *(example.both.media if example.both is not None else ())
+
+
 def text_digest(text: str) -> int:
     """A 64-bit BLAKE2b digest of the text with NFKC, case and white space folded away."""
     return _digest(fold(text))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from headwater.data.sequencers import Patches, Sides, Tokenizer
+from headwater.data.sequencers import Patches, Sequencing, Sides, Tokenizer
 from headwater.errors import MissingInputError, TrainingStoppedError, UsageError
 from headwater.experiments.plan import Cell, CellResult, Cost
 from headwater.models import Model, cost_of
@@ -19,11 +19,12 @@ from headwater.run.deriving import CLASSIFYING, finetuning_rate, habits_of
 from headwater.run.fitting import EncodedRows
 from headwater.run.learning import build_learner, build_plan
 from headwater.run.measuring import seconds_a_step
+from headwater.run.pairs import lengths_of
 from headwater.run.reading import Reader
 from headwater.run.resizing import stretched_to
 from headwater.run.settings import RunSettings
 from headwater.run.showing import Harm, harms, settled
-from headwater.run.starting import StartingPoint
+from headwater.run.starting import DEFAULT_LENGTH, StartingPoint
 from headwater.training.distributed import World
 from headwater.training.loop import StepRecord, train
 from headwater.training.precision import forget_peak_memory, peak_memory
@@ -240,7 +241,8 @@ def _attempt(trial: Trial, rate: float, found: Sequence[Harm] | None) -> Attempt
     for record in train(learner, batches.batch, plan, place_of=place_of, advice=ADVICE):
         records.append(record)
         trial.check()
-    tokens = sum(record.tokens for record in records)
+    rows_read = len(records) * (training.batch_rows or 1)
+    tokens, length = _read(start.sequencer, records, rows_read, training.length or DEFAULT_LENGTH)
     validation = trial.scores(model, task.validation)
     given = validation[np.arange(len(validation)), task.validation.labels]
     validation_loss = float(-np.log(np.clip(given, 1e-9, 1.0)).mean())
@@ -249,7 +251,7 @@ def _attempt(trial: Trial, rate: float, found: Sequence[Harm] | None) -> Attempt
             f"after {len(records)} steps the answers to the validation rows are no numbers; expected finite ones. "
             f"{ADVICE}"
         )
-    cost = cost_of(model.backbone, length=max(1, tokens // (len(records) * (training.batch_rows or 1))))
+    cost = cost_of(model.backbone, length=length)
     return Attempt(
         learning_rate=rate,
         model=model,
@@ -259,8 +261,19 @@ def _attempt(trial: Trial, rate: float, found: Sequence[Harm] | None) -> Attempt
         cost=Cost(
             seconds=time.perf_counter() - began,
             tokens=tokens,
-            flops=tokens * cost.training_flops_per_token,
+            flops=tokens * cost.training_flops_per_token / (2 if isinstance(start.sequencer, Sides) else 1),
             peak_memory=peak_memory(device.type),
             steps=len(records),
         ),
     )
+
+
+def _read(
+    sequencer: Sequencing, records: Sequence[StepRecord], rows: int, text_length: int
+) -> tuple[int, int]:
+    """The tokens of so many rows, of pairs those of both sides, and of one row, of pairs the mean of both sides."""
+    if isinstance(sequencer, Sides):
+        both = sum(lengths_of(sequencer, text_length))
+        return rows * both, both // 2
+    tokens = sum(record.tokens for record in records)
+    return tokens, max(1, tokens // rows)

@@ -43,7 +43,7 @@ def probe_scores(
 ) -> list[ProbeScore]:
     """Linear and nearest-neighbour probes on the very rows that the arms learnt from, one draw a seed.
 
-    Every row is embedded once: the mean of the backbone's last hidden states, the weights untouched.
+    Every row is embedded once (``Reader.vectors``), the weights untouched.
     """
     used = np.unique(np.concatenate([rows for seeds in draws.values() for rows in seeds]))
     place = {int(row): number for number, row in enumerate(used)}

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -119,10 +119,10 @@ def take_validation(
     return np.array([digest in chosen for digest in row_digests], dtype=np.bool_)
 
 
-def rows_apart(row_digests: Sequence[int], held_out_digests: Collection[int]) -> NDArray[np.bool_]:
-    """True for the training rows whose text is not among the held-out (test and validation) rows."""
-    held_out = set(held_out_digests)
-    return np.array([digest not in held_out for digest in row_digests], dtype=np.bool_)
+def rows_apart(rows: Iterable[Collection[int]], held_out: Collection[int]) -> NDArray[np.bool_]:
+    """True for the training rows none of whose digests is among the held-out (test and validation) ones."""
+    known = frozenset(held_out)
+    return np.array([known.isdisjoint(digests) for digests in rows], dtype=np.bool_)
 
 
 # ---- how long -----------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from headwater.analysis.pictures import png
 from headwater.data.examples import Example
 from headwater.data.kinds import Split
-from headwater.data.pair_cut import PairCut, RowCut
-from headwater.data.splits import content_digest
+from headwater.data.pair_cut import PairCut, RowCut, row_cut_of
+from headwater.data.splits import content_digest, known_digests
 from headwater.errors import BadDataError
 from headwater.experiments.floor import Floor, floor_of
 from headwater.experiments.judgement import Leaks
@@ -89,34 +89,38 @@ def gain_rows(
         raise BadDataError(
             f"{train} holds {len(names)} label(s): {', '.join(names)}; gain needs at least two"
         )
-    columns = _Columns(text=given.text_columns, label=label if cut else given.label_column, cut=cut)
+    columns = _Columns(
+        text=given.text_columns,
+        label=given.label_column if given.labels_in_column else label,
+        cut=cut and row_cut_of(given.facts["cut"]),
+    )
     judged = columns.read(test, "test", names, notes)
     other = None if shifted is None else columns.read(shifted, "test", names, notes)
     checked = [] if validation is None else columns.read(validation, "validation", names, notes)
 
     learnt = list(given.examples)
-    held_out = {*digests_of(judged), *digests_of(checked), *digests_of(other or ())}
-    apart = rows_apart(digests_of(learnt), held_out)
+    held_out = {*_known_by(judged), *_known_by(checked), *_known_by(other or ())}
+    apart = rows_apart(map(known_digests, learnt), held_out)
     dropped = int((~apart).sum())
     learnt = [example for example, keep in zip(learnt, apart, strict=True) if keep]
     if dropped:
-        notes.append(f"{dropped} training rows equal a test or validation row and were dropped")
+        notes.append(f"{dropped} training rows {_equal(cut)} a test or validation row and were dropped")
     if not learnt:
         raise BadDataError(
-            f"{train}: none of its {len(given.examples)} rows is left: each equals a test or validation row; give "
-            "training rows that are not in these"
+            f"{train}: none of its {len(given.examples)} rows is left: all {_equal(cut)} a test or validation row; "
+            "give training rows that are not in these"
         )
     if validation is None:
-        chosen = take_validation([example.label or "" for example in learnt], digests_of(learnt))
+        chosen = take_validation([example.label or "" for example in learnt], list(map(_drawn_by, learnt)))
         checked = [example for example, taken in zip(learnt, chosen, strict=True) if taken]
         learnt = [example for example, taken in zip(learnt, chosen, strict=True) if not taken]
         notes.append(
             f"{len(checked)} labelled rows, a tenth of {train.name}, were taken out to choose settings on"
         )
     else:
-        apart = rows_apart(digests_of(checked), {*digests_of(judged), *digests_of(other or ())})
+        apart = rows_apart(map(known_digests, checked), {*_known_by(judged), *_known_by(other or ())})
         if dropped_too := int((~apart).sum()):
-            notes.append(f"{dropped_too} validation rows equal a test row and were dropped")
+            notes.append(f"{dropped_too} validation rows {_equal(cut)} a test row and were dropped")
         checked = [example for example, keep in zip(checked, apart, strict=True) if keep]
     if not (checked and learnt):
         raise BadDataError(
@@ -153,6 +157,20 @@ def fine_tuned_on_note(run: Path, rows: Sequence[Example]) -> tuple[str, ...]:
         f"{known:,} of {len(rows):,} training rows were fine-tuned on before, with their labels: the pre-trained arm "
         "knows more labels than the budgets say",
     )
+
+
+def _known_by(rows: Sequence[Example]) -> set[int]:
+    """By what these rows are known again; of pairs by each picture, recording and clip."""
+    return {digest for row in rows for digest in known_digests(row)}
+
+
+def _drawn_by(row: Example) -> int:
+    """What is drawn together for validation: equal rows, of pairs those with the same picture, recording or clip."""
+    return known_digests(row)[-1] if row.both is not None else content_digest(row)
+
+
+def _equal(cut: RowCut | None) -> str:
+    return "share what is seen or heard with" if isinstance(cut, PairCut) else "equal"
 
 
 def digests_of(rows: Sequence[Example]) -> list[int]:

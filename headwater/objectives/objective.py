@@ -44,7 +44,7 @@ class Task:
 
     @property
     def tokens(self) -> int:
-        """How many tokens are read, padding left out; of a source and its target, those of the source."""
+        """How many tokens are read, padding left out; of a source and its target, or two sides, those of the first."""
         return int(self.batch.layout.real.sum())
 
     def to(self, device: torch.device) -> Self:

@@ -26,8 +26,8 @@ from headwater.evaluation.metrics.recognition import RecognitionReport
 from headwater.evaluation.metrics.text import TextReport
 from headwater.evaluation.metrics.written import spread
 from headwater.models import TwoTowers
-from headwater.run.asked_pairs import pair_of
-from headwater.run.asked_rows import PAIR, Asking, RowKind
+from headwater.run.asked_pairs import PAIR, pair_of
+from headwater.run.asked_rows import Asking, RowKind
 from headwater.run.captions_page import write_captions
 from headwater.run.fitting import inputs_of
 from headwater.run.folder import RunFolder
@@ -105,7 +105,7 @@ class Answerer:
         if isinstance(sequencer, Sides):
             columns: Mapping[Side, Sequence[str]] = self.card.get("columns") or {}
             named: dict[Side, tuple[str, ...]] = {side: tuple(names) for side, names in columns.items()}
-            return PairCut(sequencer.kinds, cuts_like(sequencer), named)
+            return PairCut(sequencer.kinds, cuts_like(sequencer), named, remembered=True)
         if not isinstance(sequencer, Patches):
             return None
         task, cut = self._known_task, cut_like(sequencer)
@@ -114,7 +114,7 @@ class Answerer:
     def _asked_cut(self, text: Sequence[str] | None) -> RowCut | None:
         """The same where other columns of text are named."""
         cut = self.cut
-        return cut.asking({"text": tuple(text)}) if text and isinstance(cut, PairCut) else cut
+        return cut.asking(text) if text and isinstance(cut, PairCut) else cut
 
     def contents(self, asked: Asked | Iterable[Asked]) -> list[Content]:
         """What Python asks about, as the model reads it; BadDataError for a file that is no picture."""
@@ -244,6 +244,15 @@ def _array(given: Any, patches: Tokenizer | Patches) -> Pixels:
     samples at the rate that the model hears."""
     assert isinstance(patches, Patches)
     values: NDArray[Any] = np.asarray(given)
+    expected = (
+        {1: "(samples,)"}
+        if patches.mel
+        else {4: "(T, H, W, K)"}
+        if patches.film
+        else {2: "(H, W)", 3: "(H, W, K)"}
+    )
+    if values.dtype.kind not in "uif" or values.ndim not in expected:
+        raise UsageError(f"found {given!r:.80}; expected a file or an array {' or '.join(expected.values())}")
     decoded: Decoded
     if patches.mel is not None:
         decoded = Recording(values.astype(np.int16), patches.mel.rate)
@@ -260,7 +269,11 @@ def _checked_card(card: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
         "length": (int, type(None)),
         "labels": (list, type(None)),
         "text": (list, type(None)),
+        "columns": (dict, type(None)),
     }
+    columns: object = card.get("columns")
+    if isinstance(columns, dict) and not all(isinstance(names, list) for names in columns.values()):
+        card = {**card, "columns": 0}
     for name, kind in kinds.items():
         if not isinstance(card.get(name), kind):
             raise BadDataError(

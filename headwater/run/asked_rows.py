@@ -22,15 +22,13 @@ from headwater.data.readers.lines import file_of_lines, read_lines
 from headwater.data.readers.media import digest_of
 from headwater.data.readers.questions import missing_part
 from headwater.errors import BadDataError
-from headwater.run.asked_pairs import pair_in_line
+from headwater.run.asked_pairs import PAIR, pair_in_line
 from headwater.run.named_medium import picture_of
 from headwater.run.standard_input import lines_as_they_come
 
 ROWS_AT_A_TIME = 1024
 AskedRow = Example | Problem
 """A row to answer, or the reason why it cannot be."""
-PAIR = 2
-"""Texts of a row that are compared."""
 RowKind = Literal["texts", "pairs", "questions", "histories", "pictures"]
 """Texts without the blanks around them, one of which may be empty; a question and its context, as written; what a user
 had, in the order of time; pictures."""

@@ -40,9 +40,9 @@ def begin_as_probe(reader: Reader, rows: EncodedRows) -> None:
 
 
 def features_of(reader: Reader, inputs: Sequence[Input]) -> NDArray[np.float32] | None:
-    """What reaches the last map of a classification head, for pictures: (rows, width); None where there is no such.
+    """What reaches the last map of a classification head, for pictures and pairs: (rows, width).
 
-    Where the model has no head at all, its vectors are what is trained.
+    None where there is no such; where the model has no head at all, its vectors are what is trained.
     """
     if not len(inputs) or isinstance(reader.sequencer, Tokenizer):
         return None

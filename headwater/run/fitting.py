@@ -142,7 +142,8 @@ def labelled_batches(
 def read_once(inputs: Sequence[Input], sequencer: Sequencing, length: int) -> Iterator[Batch]:
     """Every row once; ``items`` of each batch are the numbers of its rows."""
     if isinstance(sequencer, Sides):
-        return pair_batches(cast(Sequence[PairInput], inputs), sequencer, length).once()
+        pairs = cast(Sequence[PairInput], inputs)
+        return pair_batches(pairs, sequencer, length).once() if pairs else iter(())
     if not isinstance(sequencer, Tokenizer):
         return pictures_once(cast(Sequence[Pixels], inputs), sequencer)
     tokens = cast(Sequence[EncodedExample], inputs)

@@ -8,7 +8,7 @@ from typing import Any
 from headwater.data.examples import LabelledSet
 from headwater.data.pair_cut import RowCut, row_cut_of
 from headwater.data.problems import Problems, place_of
-from headwater.data.splits import content_digest
+from headwater.data.splits import known_digests
 from headwater.errors import UsageError
 from headwater.run.folder import RunFolder
 from headwater.run.seen import keep_marks
@@ -44,7 +44,7 @@ class LabelledData:
         validation = kind.read_rows(
             data.validation,
             text=train.text_columns,
-            label=data.label if cut else train.label_column,
+            label=train.label_column if train.labels_in_column else data.label,
             split="validation",
             cut=cut and row_cut_of(train.facts["cut"]),
         )
@@ -56,11 +56,13 @@ class LabelledData:
         found = [self.task.remark(self.train), *left_out(self.train.problems)]
         if self.validation is not None and self.validation.problems is not self.train.problems:
             found += left_out(self.validation.problems)
-            learnt = {content_digest(example) for example in self.train.examples}
-            if seen := sum(content_digest(example) in learnt for example in self.validation.examples):
+            learnt = {digest for example in self.train.examples for digest in known_digests(example)}
+            known = [not learnt.isdisjoint(known_digests(example)) for example in self.validation.examples]
+            if seen := sum(known):
+                pictures = ", or what is seen or heard in them," if self.train.examples[0].both else ""
                 found.append(
-                    f"{seen:,} of {len(self.validation):,} validation rows stand in the training file too: their score "
-                    "says nothing about new rows"
+                    f"{seen:,} of {len(self.validation):,} validation rows{pictures} stand in the training file too: "
+                    "their score says nothing about new rows"
                 )
         return found
 

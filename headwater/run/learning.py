@@ -54,12 +54,14 @@ def agreed_machine(settings: RunSettings, world: World) -> RunSettings:
 def set_activation_checkpointing(model: Model, training: TrainingSettings) -> None:
     """Trade time for memory where the settings ask for it."""
     transformers = (TransformerBackbone, TransformerEncoderDecoder)
-    if training.activation_checkpointing and not isinstance(model.backbone, transformers):
+    found = [part for part in model.backbone.modules() if isinstance(part, transformers)]
+    if training.activation_checkpointing and not found:
         raise SettingsError(
             f"training.activation_checkpointing is for Transformers, and this is a {type(model.backbone).__name__}; "
             "leave it out, or choose model.backbone=transformer"
         )
-    model.backbone.checkpoint_activations = training.activation_checkpointing
+    for part in found:
+        part.checkpoint_activations = training.activation_checkpointing
 
 
 def compile_blocks(model: Model, settings: MachineSettings) -> None:

@@ -18,5 +18,7 @@ def picture_of(name: str, cut: Cut) -> Pixels:
         return cut.array(content)
     except OSError as problem:
         raise BadDataError(f"{name} cannot be read: {problem.strerror}") from problem
+    except ValueError as problem:  # no file has such a name
+        raise BadDataError(f"{name!r} cannot be read: {problem}") from problem
     except BadDataError as problem:
         raise BadDataError(f"{name}: {problem}") from problem

@@ -188,11 +188,7 @@ class Pairs:
 
     def mean_length(self, settings: RunSettings) -> int:
         """Positions of a usual side: the mean of both."""
-        lengths = [
-            side.length if isinstance(side, Patches) else settings.training.length or TEXT_LENGTH
-            for side in (self.pool.sides.first, self.pool.sides.second)
-        ]
-        return sum(lengths) // 2
+        return sum(lengths_of(self.pool.sides, settings.training.length or TEXT_LENGTH)) // 2
 
     def place(self, example: int) -> str:
         """Where a pair stands."""
@@ -265,6 +261,14 @@ def cuts_of(kinds: tuple[Side, Side], settings: RunSettings, known: Sides | None
             "data.seconds, data.frames, data.full_volume and model.patch out"
         )
     return cuts_like(known)
+
+
+def lengths_of(sides: Sides, text_length: int) -> tuple[int, int]:
+    """Positions of each side."""
+    first, second = (
+        side.length if isinstance(side, Patches) else text_length for side in (sides.first, sides.second)
+    )
+    return first, second
 
 
 def cuts_like(sides: Sides) -> Cuts:

@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reader:
-    """Reads every row once, the longest first, and answers in the order of the rows.
+    """Reads every row once, texts the longest first, and answers in the order of the rows.
 
     ``check`` is asked before every batch, and raises to stop.
     """

@@ -15,7 +15,7 @@ from headwater.data.files import find_sources
 from headwater.data.kinds import PathLike, paths_in
 from headwater.data.problems import Problems
 from headwater.data.readers.sources import open_table
-from headwater.data.sequencers import Patches
+from headwater.data.sequencers import Patches, Sides
 from headwater.data.vector_store import unit
 from headwater.data.windows import FRAME
 from headwater.errors import UsageError
@@ -58,6 +58,11 @@ class Searcher:
         """
         paths = paths_in(corpus)
         reader, card = Reader.of_run(folder, data=paths[0])
+        if isinstance(reader.sequencer, Sides):
+            raise UsageError(
+                f"{folder.path} answers both sides of a row together, and its vectors are of both; search with the run "
+                "of pairs that it was fine-tuned from"
+            )
         if reader.model.backbone.reads == "past" and reader.tower is None:
             raise UsageError(
                 f"{folder.path} has no encoder: it reads the past alone, and its vectors do not know what comes after "

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from headwater.data.examples import Example, LabelledSet
 from headwater.data.likeness import Sketches, nearly_equal, sketches_of
-from headwater.data.splits import Fingerprints, content_digest
+from headwater.data.readers.pictures import Pixels
+from headwater.data.splits import Fingerprints, known_digests
 from headwater.errors import HeadwaterError
 from headwater.run.folder import RunFolder
 
@@ -54,40 +55,37 @@ class Seen:
 
     def rows_among(self, test: Sequence[Example]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The numbers of the test rows that were seen as they are, and of those seen in nearly the same form."""
-        if test and test[0].both is not None:
-            return tuple(
-                row for row, example in enumerate(test) if not self.digests.isdisjoint(_of_pair(example))
-            ), ()
-        if not test or test[0].pixels is None:
+        if not test or (test[0].pixels is None and test[0].both is None):
             found = [known.matches_many([example.text for example in test]) for known in self.texts]
             of_each = list(zip(*found, strict=True))
             exact = tuple(row for row, answers in enumerate(of_each) if "exact" in answers)
             return exact, tuple(row for row, answers in enumerate(of_each) if "near" in answers)
-        exact = tuple(row for row, example in enumerate(test) if content_digest(example) in self.digests)
-        if not self.sketches:
+        exact = tuple(
+            row for row, example in enumerate(test) if not self.digests.isdisjoint(known_digests(example))
+        )
+        pictures, rows = _pictures(test)
+        if not self.sketches or not pictures:
             return exact, ()
-        own = sketches_of([example.pixels for example in test if example.pixels is not None])
-        near = np.zeros(len(test), np.bool_)
+        own = sketches_of(pictures)
+        near = np.zeros(len(pictures), np.bool_)
         for known in self.sketches:
             if known.shape[1] == own.shape[1]:  # else of other channels
                 near |= nearly_equal(own, known)
-        return exact, tuple(np.flatnonzero(near).tolist())
+        return exact, tuple(np.unique(rows[near]).tolist())
 
 
 def keep_marks(folder: Path, rows: LabelledSet, texts: Sequence[str]) -> None:
     """Leave in a run's folder what tells later whether a row was among these; ``texts`` are what they say."""
-    pairs = [digest for row in rows.examples for digest in _of_pair(row)]
-    if pairs:  # a text that other pairs have too says nothing
-        np.save(folder / DIGESTS, np.unique(pairs))
-        return
+    of_pairs = rows.examples[0].both is not None
     np.save(folder / DIGESTS, _digests(rows.examples))
-    if rows.examples[0].pixels is None:
+    if rows.examples[0].pixels is None and rows.examples[0].texts:
         known = Fingerprints()
         known.add_many(texts)
         known.save(folder / TEXTS)
-    elif (rows.facts.get("cut") or {}).get("modality") == "image":
-        pictures = [example.pixels for example in rows.examples if example.pixels is not None]
-        np.save(folder / LIKENESS, sketches_of(pictures))
+    if of_pairs or (rows.facts.get("cut") or {}).get("modality") == "image":
+        pictures, _ = _pictures(rows.examples)
+        if pictures:
+            np.save(folder / LIKENESS, sketches_of(pictures))
 
 
 def fine_tuned_on(path: Path, rows: Sequence[Example]) -> int:
@@ -97,18 +95,33 @@ def fine_tuned_on(path: Path, rows: Sequence[Example]) -> int:
         for folder in _line_of(path)
         if (folder / DIGESTS).is_file() and _is_fine_tuned(folder)
     ]
-    return int(np.isin(_digests(rows), np.concatenate(known)).sum()) if known else 0
-
-
-def _of_pair(row: Example) -> list[int]:
-    """Of a row that is a pair, its own digest and those of its pictures, recordings and clips; else none."""
-    return [] if row.both is None else [content_digest(row), *row.both.media]
+    if not known:
+        return 0
+    learnt = frozenset(np.concatenate(known).tolist())
+    return sum(any(_signed(digest) in learnt for digest in known_digests(row)) for row in rows)
 
 
 def _digests(rows: Sequence[Example]) -> NDArray[np.int64]:
-    """Of texts after folding, of pictures as they were decoded; either way 64 bits, with a sign as files hold them."""
-    unsigned = [content_digest(example) % (1 << 64) for example in rows]
-    return np.array(unsigned, np.uint64).view(np.int64)
+    """Of texts after folding, of pictures as they were decoded, of pairs both their own and those of what is seen or
+    heard in them."""
+    return np.array([_signed(digest) for row in rows for digest in known_digests(row)], np.int64)
+
+
+def _signed(digest: int) -> int:
+    """64 bits with a sign, as files hold them."""
+    return (digest + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+def _pictures(rows: Sequence[Example]) -> tuple[list[Pixels], NDArray[np.int64]]:
+    """The pictures in these rows, of pairs those of each side, and the numbers of their rows."""
+    found = [
+        (picture, number)
+        for number, row in enumerate(rows)
+        for picture in (
+            row.both.pictures if row.both is not None else () if row.pixels is None else (row.pixels,)
+        )
+    ]
+    return [picture for picture, _ in found], np.array([number for _, number in found], np.int64)
 
 
 def _line_of(path: Path) -> Iterator[Path]:

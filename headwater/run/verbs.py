@@ -75,7 +75,10 @@ class Run:
         return list(answerer.predict(answerer.contents(rows)))
 
     def embed(self, rows: Asked | Sequence[Asked]) -> NDArray[np.float32]:
-        """One vector a text or picture: the mean of its last hidden states. Shape (rows, width)."""
+        """One vector a text, picture or pair: the mean of its last hidden states, of a pair what its two towers say.
+
+        Shape (rows, width).
+        """
         answerer = self._answerer(_file_in(rows))
         return answerer.embed(answerer.contents(rows))
 

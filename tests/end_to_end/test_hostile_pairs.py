@@ -156,3 +156,61 @@ def test_a_tar_that_leads_out_of_its_folder(told: Told, cache: object, tmp_path:
     seen = told("a tar with a picture outside of it", "inspect", tmp_path / "media.tar.gz", about="..")
     assert seen.code == 0
     assert "4 pictures in 4 files" in seen.out
+
+
+KINDS = "file\ttitle\tprice\tkind\n" + "".join(
+    f"{number}.png\tthe thing of number {number}\t{number}\t{'odd' if number % 2 else 'even'}\n"
+    for number in range(8)
+)
+BOTH = ("--pair", "image,text")
+
+
+def goods(place: Path, lines: str = KINDS) -> Path:
+    folder(place, {f"{number}.png": png(number) for number in range(8)})
+    (place / "goods.tsv").write_text(lines, encoding="utf-8")
+    return place / "goods.tsv"
+
+
+@pytest.mark.parametrize(
+    ("title", "more", "code", "words"),
+    [
+        ("two things of a row, nobody says which is the label", (), 65, "price, kind are known of each pair"),
+        (
+            "two things of a row with a label that is not there",
+            ("--label", "sort"),
+            65,
+            'there is no column "sort"',
+        ),
+        ("two things of a row for a task of one", ("--task", "tagging"), 2, "this task reads text"),
+        ("one thing of a row named twice", ("--pair", "image,image"), 78, "expected two of text, image"),
+    ],
+)
+def test_two_things_of_a_row(
+    title: str, more: tuple[str, ...], code: int, words: str, told: Told, cache: object, tmp_path: Path
+) -> None:
+    table = goods(tmp_path / "media")
+    seen = told(title, "finetune", "scratch", table, *BOTH, "--out", tmp_path / "run", *SMALL, *more)
+    assert seen.code == code
+    assert words in seen.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_row_of_which_a_thing_is_missing(told: Told, cache: object, tmp_path: Path) -> None:
+    rows = "9.png\ta thing without a picture\t1\todd\n3.png\t\t1\todd\n3.png\ta thing of no kind\t1\t\n"
+    table = goods(tmp_path / "media", KINDS + rows)
+    (tmp_path / "media" / "5.png").write_bytes(b"broken")
+    small = [part for part in SMALL if part != "-q"]
+    seen = told(
+        "two things of a row, one of which is missing in four",
+        *("finetune", "scratch", table, *BOTH, "--label", "kind", "--out", tmp_path / "run", *small),
+        about="left out",
+    )
+    assert seen.code == 0
+    assert "4 of 11 rows left out: 1 no such file, 1 empty text, 1 empty label, 1 no picture" in seen.err
+    asked = told(
+        "two things of a row, asked for one",
+        *("predict", tmp_path / "run", "-"),
+        stdin=b"a thing without a picture\n",
+    )
+    assert asked.code == 65
+    assert "expected a file of pictures (file) and a text (title)" in asked.out

@@ -125,12 +125,13 @@ def test_rows_are_asked_for_by_python_tables_and_lines(
         f"{picture}\n",
         "\n",
         '{"picture": 3\n',
+        json.dumps({"picture": "no\0file.png", "question": question}) + "\n",
     ]
     monkeypatch.setattr("sys.stdin", io.StringIO("".join(lines)))
     answers, found = tuned.predict_rows("-"), []
-    with pytest.raises(hw.HeadwaterError, match="3 of 5 rows left out"):
+    with pytest.raises(hw.HeadwaterError, match="4 of 6 rows left out"):
         found.extend(answers)
-    assert [row.get("row") for row in found] == [None, None, 3, 4, 6]
+    assert [row.get("row") for row in found] == [None, None, 3, 4, 6, 7]
     assert "missing.png cannot be read" in found[2]["error"]
     assert "a file of pictures (picture) and a text (question)" in found[3]["error"]
     assert {answer["label"] for answer in (*same, *found[:2])} == {same[0]["label"]}
@@ -147,13 +148,38 @@ def test_rows_of_a_table_have_their_place(tuned: hw.Run, quiz: Path, tmp_path: P
     with pytest.raises(hw.HeadwaterError, match="1 of 4 rows left out"):
         answers.extend(tuned.predict_rows(str(tmp_path / "some.tsv")))
     assert [row.get("row") for row in answers] == [None, 2, None, None]
+    assert tuned.predict([]) == []
     assert tuned.embed([(quiz / "test-0.png", "what colour is it?")]).shape[0] == 1
 
 
 def test_a_wrong_row_is_refused_in_words(tuned: hw.Run, quiz: Path) -> None:
-    for row in ("what colour is it?", (quiz / "test-0.png",), {"picture": quiz / "test-0.png"}):
+    wrong: list[Any] = [
+        "what colour is it?",
+        (quiz / "test-0.png",),
+        {"picture": quiz / "test-0.png"},
+        (quiz, None),
+    ]
+    for row in wrong:
         with pytest.raises(hw.HeadwaterError, match=r"a file of pictures \(picture\) and a text"):
             tuned.predict([row])
+
+
+def test_an_array_of_another_shape_is_refused_in_words(tuned: hw.Run, quiz: Path) -> None:
+    for thing in (5, b"abc", np.zeros((2, 2, 2, 3))):
+        with pytest.raises(hw.HeadwaterError, match=r"expected a file or an array \(H, W\) or \(H, W, K\)"):
+            tuned.predict([(thing, "what colour is it?")])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(hw.HeadwaterError, match="answers both sides of a row together"):
+        tuned.search(quiz, "a red square")
+
+
+def test_lines_of_which_none_can_be_answered_have_their_place(
+    tuned: hw.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("missing.png\twhat colour is it?\n"))
+    found: list[dict[str, Any]] = []
+    with pytest.raises(hw.HeadwaterError, match="1 of 1 rows left out"):
+        found.extend(tuned.embed_rows("-"))
+    assert [row["row"] for row in found] == [1]
 
 
 @torch.no_grad()

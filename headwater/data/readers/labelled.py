@@ -86,7 +86,7 @@ def read_labelled(
             rows = with_numbers(rows, problems)
         examples.extend(guarded(rows, source, problems, max_bad=max_bad))
     if need_labels and labels == "class":
-        _refuse_quantities(examples, columns, chosen)
+        refuse_quantities(examples, columns.label, names_of(chosen))
     return _complete(
         LabelledSet(
             examples=examples,
@@ -225,12 +225,13 @@ def _refuse_incomplete(
         )
 
 
-def _refuse_quantities(examples: Sequence[Example], columns: Columns, chosen: Sequence[Source]) -> None:
+def refuse_quantities(examples: Sequence[Example], column: str | None, where: str) -> None:
+    """BadDataError where labels are many numbers with fractions: a quantity."""
     labels = {example.label for example in examples if example.label is not None}
     if looks_continuous(labels):
         some = ", ".join(sorted(labels)[:3])
         raise BadDataError(
-            f'{names_of(chosen)}: label column "{columns.label}" holds {len(labels):,} distinct numbers '
+            f'{where}: label column "{column}" holds {len(labels):,} distinct numbers '
             f"({some}, …), a quantity and not a class; put them into classes, or name another column with --label"
         )
 

@@ -17,6 +17,7 @@ from headwater.objectives.multi_label import MultiLabel
 from headwater.run.fitting import EncodedRows, inputs_of
 from headwater.run.reading import Reader
 from headwater.run.settings import ObjectiveSettings
+from headwater.run.tasks.classification import texts_told, where_labels_stand
 from headwater.run.tasks.task import Say, Task
 
 SEPARATORS = ("|", ";", ",")
@@ -74,8 +75,8 @@ class MultiLabelTask(Task[Sequencing]):
         each = sum(map(len, sets)) / len(sets)
         some = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(8))
         return (
-            f"{len(rows):,} rows with {len(self.labels)} labels in column '{rows.label_column}', {each:.1f} a row "
-            f"({some}); text: {', '.join(rows.text_columns)}"
+            f"{len(rows):,} rows with {len(self.labels)} labels {where_labels_stand(rows)}, {each:.1f} a row "
+            f"({some}){texts_told(rows)}"
         )
 
     def objective(self, settings: ObjectiveSettings, sequencer: Sequencing) -> MultiLabel:

@@ -123,7 +123,7 @@ class Task(ABC, Generic[S]):
                 raise UsageError(
                     "two sides of a row are read by --task classification, multi_label_classification or regression"
                 )
-            asked = cut.asking({"text": tuple(text)} if text else {})
+            asked = cut.asking(text) if text else cut
             return read_labelled_pairs(path, cut=asked, label=label, split=split, labels=cls.labels_are)
         cut = cut.for_whole() if cls.reads_whole else cut
         return read_labelled_media(path, label=label, split=split, labels=cls.labels_are, cut=cut)

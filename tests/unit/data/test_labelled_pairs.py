@@ -1,5 +1,6 @@
 """Rows of which two things are read: where both stand, what is the label, what cannot be used."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ def test_both_sides_of_a_row_stand_beside_its_label(shop: Path) -> None:
 
 
 def test_named_columns_are_read_and_a_column_that_is_the_label_is_no_text(shop: Path) -> None:
-    titles = SHOP.asking({"text": ("title",)})
+    titles = SHOP.asking(("title",))
     assert read_labelled_pairs(shop, cut=titles, label="kind").examples[1].texts == ("a blue lamp",)
     named = read_labelled_pairs(shop, cut=SHOP, label="details", split="train")
     assert named.text_columns == ("title",)
@@ -88,6 +89,74 @@ def test_a_row_that_cannot_be_used_is_named_and_the_rest_goes_on(shop: Path) -> 
     assert [row.row for row in unlabelled.examples] == [1, 3, 4, 6]
     with pytest.raises(BadDataError, match="none of 1 files is a picture that can be read"):
         read_labelled_pairs(write(shop.parent / "none.tsv", ROWS[0], ROWS[2]), cut=SHOP, label="kind")
+
+
+def test_what_is_read_is_no_label(shop: Path) -> None:
+    for label in ("photo", "title"):
+        with pytest.raises(BadDataError, match="cannot be read and be the label at once"):
+            read_labelled_pairs(shop, cut=SHOP.asking(("title",)), label=label)
+    few = write(shop.parent / "few.tsv", "photo\ttitle", *(row.rsplit("\t", 3)[0] for row in ROWS[1:]))
+    with pytest.raises(BadDataError, match="no column is left"):
+        read_labelled_pairs(few, cut=SHOP)
+    priced = write(
+        shop.parent / "priced.tsv",
+        "photo\ttitle\tcost",
+        *(f"{number % 4}.png\tthe thing of number {number}\t{number / 3:.2f}" for number in range(40)),
+    )
+    with pytest.raises(BadDataError, match="a quantity and not a class"):
+        read_labelled_pairs(priced, cut=SHOP)
+
+
+def test_a_test_table_without_labels_does_not_stand_in_the_way(shop: Path) -> None:
+    shop.rename(shop.parent / "train.tsv")
+    write(shop.parent / "test.tsv", *(row.rsplit("\t", 2)[0] for row in ROWS))
+    found = read_labelled_pairs(shop.parent, cut=SHOP, label="kind", split="train")
+    assert len(found) == 4
+    with pytest.raises(BadDataError, match='there is no column "kind"'):
+        read_labelled_pairs(shop.parent, cut=SHOP, label="kind", split="test")
+
+
+def test_another_column_may_name_the_files_of_a_table_that_is_asked_about(shop: Path) -> None:
+    trained = read_labelled_pairs(shop, cut=SHOP, label="kind").facts["cut"]
+    other = write(
+        shop.parent / "asked.tsv", "picture\ttitle\tdetails", *(row.rsplit("\t", 2)[0] for row in ROWS[1:])
+    )
+    with pytest.raises(BadDataError, match='there is no column "photo"'):
+        read_labelled_pairs(other, cut=PairCut.from_dict(trained), need_labels=False)
+    remembered = replace(PairCut.from_dict(trained), remembered=True)
+    assert len(read_labelled_pairs(other, cut=remembered, need_labels=False)) == 4
+
+
+def test_many_broken_files_are_all_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWATER_CACHE", str(tmp_path / "cache"))
+    for number in range(33):
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / f"{number}.png")
+        if number > 2:
+            (tmp_path / f"{number}.png").write_bytes(b"broken")
+    rows = [f"{number}.png\tthe thing of number {number}" for number in range(33)]
+    found = read_labelled_pairs(
+        write(tmp_path / "many.tsv", "photo\ttitle", *rows), cut=SHOP, need_labels=False, every_part=True
+    )
+    assert len(found) == 3
+    lost = found.problems.first(100)
+    assert [problem.row for problem in lost] == list(range(4, 34))
+    assert all(problem.detail.endswith(f"{problem.row - 1}.png") for problem in lost)
+
+
+def test_what_is_said_of_pictures_does_not_decode_them_again(
+    shop: Path,
+) -> None:
+    read_labelled_pairs(shop, cut=SHOP, label="kind")
+    kept = {path: path.stat().st_mtime_ns for path in (shop.parent / "cache").rglob("things.npy")}
+    shop.write_text(shop.read_text().replace("a red bicycle", "a red cycle"))
+    found = read_labelled_pairs(shop, cut=SHOP, label="price")
+    assert found.examples[0].texts[0].startswith("a red cycle")
+    assert {path: path.stat().st_mtime_ns for path in (shop.parent / "cache").rglob("things.npy")} == kept
+    Image.fromarray(np.full((8, 8, 3), 9, np.uint8)).save(shop.parent / "0.png")
+    both = read_labelled_pairs(shop, cut=SHOP, label="kind").examples[0].both
+    assert both is not None
+    assert isinstance(both.first, np.ndarray)
+    assert (both.first == 9).all()
 
 
 def test_numbers_are_numbers(shop: Path) -> None:

@@ -1,6 +1,7 @@
 """Which things belong together: tables, names, arrays, movement."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -136,3 +137,38 @@ def test_what_belongs_together_is_asked_for_where_it_cannot_be_told(tmp_path: Pa
     table = captions(tmp_path / "more")
     with pytest.raises(BadDataError, match='no column "foto"'):
         find_pairs(table, Pairing.of(("image=foto", "text"), None))
+
+
+def test_a_table_means_the_archive_of_its_own_part(tmp_path: Path) -> None:
+    for part, shade in (("train", 10), ("test", 200)):
+        with zipfile.ZipFile(tmp_path / f"{part}_images.zip", "w") as archive:
+            for number in range(3):
+                picture(tmp_path / "one.png", shade + number)
+                archive.write(tmp_path / "one.png", f"{number}.png")
+        rows = "".join(f"{number}.png\tthe picture of number {number}\n" for number in range(3))
+        (tmp_path / f"{part}.tsv").write_text(f"image\tcaption\n{rows}")
+    (tmp_path / "one.png").unlink()
+    for part in ("train", "test"):
+        found = find_pairs(tmp_path / f"{part}.tsv", Pairing.of(None, None))
+        assert {Path(row.first.path).parent.name for row in found.rows if isinstance(row.first, Place)} == {
+            f"{part}_images.zip"
+        }
+
+
+def test_movement_stands_where_its_clips_are_named() -> None:
+    pairing = Pairing.of(["image", "flow=side"], None)
+    assert pairing.of_modality("video") == ("side",)
+    with pytest.raises(SettingsError, match="its own movement"):
+        Pairing.of(["video=front", "flow=side"], None)
+
+
+@pytest.mark.parametrize(
+    ("pair", "text", "said"),
+    [
+        (["image", "text=title"], ["details"], "name different texts"),
+        (["image", "audio"], ["title"], "neither of image and audio is text"),
+    ],
+)
+def test_texts_that_are_named_twice(pair: list[str], text: list[str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        Pairing.of(pair, text)

@@ -123,7 +123,7 @@ def test_a_class_with_a_single_text_stays_in_training():
 
 
 def test_training_rows_that_equal_held_out_rows_are_dropped():
-    assert list(rows_apart([1, 2, 3, 2], [2, 9])) == [True, False, True, False]
+    assert list(rows_apart([(1,), (2,), (3, 4), (2, 5)], [2, 9])) == [True, False, True, False]
 
 
 # ---- plan

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from headwater.data.cutting import PictureCut
+from headwater.data.pair_cut import PairCut
 from headwater.data.splits import Fingerprints
 from headwater.errors import BadDataError
 from headwater.experiments.rows import digests_of, gain_rows
@@ -115,9 +119,58 @@ def test_validation_rows_that_are_judged_on_are_dropped(tmp_path: Path) -> None:
 
 def test_parts_that_are_empty_once_they_are_apart_are_named(tmp_path: Path) -> None:
     train, test = table(tmp_path / "train.tsv", range(60)), table(tmp_path / "test.tsv", range(100, 110))
-    with pytest.raises(
-        BadDataError, match="none of its 60 rows is left: each equals a test or validation row"
-    ):
+    with pytest.raises(BadDataError, match="none of its 60 rows is left: all equal a test or validation row"):
         gain_rows(train, train, seen=None)
     with pytest.raises(BadDataError, match=r"no row is left to choose settings on; .* --validation FILE"):
         gain_rows(table(tmp_path / "two.tsv", range(2)), test, seen=None)
+
+
+def goods(folder: Path, name: str, rows: list[tuple[int, str, str]], more: str = "") -> Path:
+    """Rows of a picture of that shade, a text and a kind."""
+    lines = [f"photo\ttitle\tkind{more}"]
+    for shade, title, kind in rows:
+        Image.fromarray(np.full((8, 8, 3), shade, np.uint8)).save(folder / f"{shade}.png")
+        lines.append(f"{shade}.png\t{title}\t{kind}{chr(9) + 'wrong' if more else ''}")
+    path = folder / name
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+SHOP = PairCut(("image", "text"), (PictureCut(8, 4, 3), None))
+
+
+def test_pairs_share_no_picture_and_keep_the_label_of_training(cache: object, tmp_path: Path) -> None:
+    kinds = ("sport", "home")
+    train = goods(tmp_path, "train.tsv", [(n, f"the good thing {n}", kinds[n % 2]) for n in range(40)])
+    test = goods(
+        tmp_path,
+        "test.tsv",
+        [(n, f"another title of {n}", kinds[n % 2]) for n in (3, 4, *range(100, 110))],
+        more="\tlabel",  # a surer name for a label than that of the training file
+    )
+    rows = gain_rows(train, test, seen=Seen(digests=frozenset()), cut=SHOP)
+    assert rows.names == ("home", "sport")
+    assert {row.label for row in rows.test} == set(kinds)
+    assert rows.leaks.dropped_train_rows == 2
+    assert any("share what is seen or heard with a test" in note for note in rows.notes)
+    assert rows.text == ("title",)
+    assert rows.picture(0)[:4] == b"\x89PNG"
+    seen = Seen(digests=frozenset(rows.test[5].both.media if rows.test[5].both else ()))
+    assert gain_rows(train, test, seen=seen, cut=SHOP).leaks.exact == (5,)
+
+
+def test_rows_of_one_picture_are_drawn_for_validation_together(cache: object, tmp_path: Path) -> None:
+    asked = [(n // 4, f"question {n % 4} of {n}", ("yes", "no")[n % 2]) for n in range(160)]
+    rows = gain_rows(
+        goods(tmp_path, "train.tsv", asked),
+        goods(tmp_path, "test.tsv", [(200, "a question", "yes"), (201, "a question", "no")]),
+        seen=None,
+        cut=SHOP,
+    )
+    shown = [{row.both.media for row in part if row.both} for part in (rows.train, rows.validation)]
+    assert rows.validation
+    of_label = [
+        {(row.label, row.both.media) for row in part if row.both} for part in (rows.train, rows.validation)
+    ]
+    assert not of_label[0] & of_label[1]
+    assert len(shown[1]) < len(shown[0])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headwater.data.examples import Example, LabelledSet
+from headwater.data.examples import Both, Example, LabelledSet
 from headwater.data.likeness import sketches_of
 from headwater.data.readers.media import digest_of
 from headwater.data.readers.pictures import Pixels
@@ -130,3 +130,26 @@ def test_pictures_that_a_run_was_fine_tuned_on_are_known(tmp_path: Path) -> None
 def test_what_was_learnt_without_labels_was_not_fine_tuned_on(painted: Path, tmp_path: Path) -> None:
     assert fine_tuned_on(painted, [row(scene(3))]) == 0
     assert fine_tuned_on(tmp_path / "none", [row(scene(3))]) == 0
+
+
+def test_pairs_are_known_by_their_pictures_in_another_encoding_too(tmp_path: Path) -> None:
+    def pair(seed: int, title: str, *, pressed: bool = False) -> Example:
+        picture = row(compressed(scene(seed)) if pressed else scene(seed))
+        assert picture.pixels is not None
+        assert picture.digest is not None
+        both = Both(picture.pixels, title, (picture.digest,), (picture.pixels,))
+        return Example(
+            (title,), "a label", "goods.tsv", seed, digest=hash((picture.digest, title)), both=both
+        )
+
+    tuned = run(tmp_path / "tuned", kind="finetune")
+    keep_marks(tuned, labelled(*(pair(seed, f"title {seed}") for seed in range(8))), ["title 1", KNOWN])
+    test = [pair(3, "title 3"), pair(4, "another title"), pair(100, "title 100"), pair(7, "x", pressed=True)]
+    exact, near = Seen.of(tuned).rows_among(test)
+    assert exact == (0, 1)
+    assert near == (0, 1, 3)
+    assert fine_tuned_on(tuned, test) == 2
+    # One that goes on with the texts alone knows them too.
+    child = run(tmp_path / "child", start_from=tuned, kind="finetune")
+    keep_marks(child, labelled(text("another")), ["another"])
+    assert Seen.of(child).rows_among([text(KNOWN), text("never read")])[0] == (0,)
