@@ -338,9 +338,9 @@ def _confusions(gain: JudgedGain, facts: GainFacts) -> str:
 
 
 def _seen(example: Example) -> str:
-    if example.picture:
-        return inline_picture(example.picture, f"A picture of {example.label}")
-    return f"<q>{foreign(example.text, LONGEST_TEXT)}</q>"
+    picture = inline_picture(example.picture, f"A picture of {example.label}") if example.picture else ""
+    text = f"<q>{foreign(example.text, LONGEST_TEXT)}</q>" if example.text or not picture else ""
+    return f"{picture} {text}".strip()
 
 
 def _shown(pictures: Sequence[tuple[str, bytes]]) -> str:

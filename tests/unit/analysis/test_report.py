@@ -241,3 +241,14 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):
 )
 def test_time_is_said_as_a_reader_would(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_a_row_that_is_a_picture_and_a_text_shows_both() -> None:
+    examples = (
+        Example("what hair has it?", "curly", "pretrained", "scratch", "other", picture=b"\x89PNG curls"),
+        Example("", "bald", "pretrained", "scratch", "other", picture=b"\x89PNG bald"),
+    )
+    page = gain_page(Judgement(), replace(_facts(), examples=examples))
+    both, alone = page.split("A picture of curly")[1].split("A picture of bald")
+    assert "what hair has it?" in both.split("<q>")[1].split("</q>")[0]
+    assert "<q>" not in alone.split("</li>")[0]
