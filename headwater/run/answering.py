@@ -103,7 +103,7 @@ class Answerer:
         """How pictures or both sides of pairs are cut, where the model reads them."""
         sequencer = self.reader.sequencer
         if isinstance(sequencer, Sides):
-            columns: Mapping[Side, Sequence[str]] = self.card.get("columns") or {}
+            columns: Mapping[Side, Sequence[str]] = self.card.get("side_columns") or {}
             named: dict[Side, tuple[str, ...]] = {side: tuple(names) for side, names in columns.items()}
             return PairCut(sequencer.kinds, cuts_like(sequencer), named, remembered=True)
         if not isinstance(sequencer, Patches):
@@ -269,11 +269,11 @@ def _checked_card(card: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
         "length": (int, type(None)),
         "labels": (list, type(None)),
         "text": (list, type(None)),
-        "columns": (dict, type(None)),
+        "side_columns": (dict, type(None)),
     }
-    columns: object = card.get("columns")
+    columns: object = card.get("side_columns")
     if isinstance(columns, dict) and not all(isinstance(names, list) for names in columns.values()):
-        card = {**card, "columns": 0}
+        card = {**card, "side_columns": 0}
     for name, kind in kinds.items():
         if not isinstance(card.get(name), kind):
             raise BadDataError(

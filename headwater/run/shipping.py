@@ -117,7 +117,7 @@ def ship_finetuned(
 def _columns_of(data: LabelledData) -> dict[str, Any]:
     """Of rows that are pairs, where both sides stand."""
     columns = data.train.facts.get("cut", {}).get("columns")
-    return {} if columns is None else {"columns": columns}
+    return {} if columns is None else {"side_columns": columns}
 
 
 def _card(settings: RunSettings, journey: Journey, sequencer: Sequencing, **cost: float) -> dict[str, Any]:

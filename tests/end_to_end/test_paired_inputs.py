@@ -106,7 +106,7 @@ def test_both_sides_say_more_than_either(tuned: hw.Run, quiz: Path) -> None:
     # Whoever sees the question alone is right once in four times, whoever sees the picture alone every second time.
     assert accuracy(tuned, quiz / "test.tsv") > 0.75
     card = json.loads((tuned.path / "model" / "headwater.json").read_text())
-    assert card["columns"] == {"image": ["picture"], "text": ["question"]}
+    assert card["side_columns"] == {"image": ["picture"], "text": ["question"]}
 
 
 def test_rows_are_asked_for_by_python_tables_and_lines(
@@ -238,7 +238,7 @@ def _asked(content: Any) -> tuple[Any, str]:
 
 def test_a_run_of_pairs_is_begun_from_and_keeps_its_sides(towers: hw.Run, quiz: Path, tmp_path: Path) -> None:
     start = tune(towers, quiz, tmp_path / "tuned", steps=4, pair=["text", "image"])
-    assert json.loads((start.path / "model" / "headwater.json").read_text())["columns"]["text"] == [
+    assert json.loads((start.path / "model" / "headwater.json").read_text())["side_columns"]["text"] == [
         "question"
     ]
     assert 0.0 < accuracy(start, quiz / "test.tsv") <= 1.0
