@@ -261,7 +261,7 @@ def _attempt(trial: Trial, rate: float, found: Sequence[Harm] | None) -> Attempt
         cost=Cost(
             seconds=time.perf_counter() - began,
             tokens=tokens,
-            flops=tokens * cost.training_flops_per_token / (2 if isinstance(start.sequencer, Sides) else 1),
+            flops=rows_read * cost.training_flops,
             peak_memory=peak_memory(device.type),
             steps=len(records),
         ),

@@ -271,13 +271,12 @@ def _checked_card(card: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
         "text": (list, type(None)),
         "side_columns": (dict, type(None)),
     }
-    columns: object = card.get("side_columns")
-    if isinstance(columns, dict) and not all(isinstance(names, list) for names in columns.values()):
-        card = {**card, "side_columns": 0}
     for name, kind in kinds.items():
-        if not isinstance(card.get(name), kind):
+        value: Any = card.get(name)
+        listed_by_side = not isinstance(value, dict) or all(isinstance(part, list) for part in value.values())
+        if not isinstance(value, kind) or not listed_by_side:
             raise BadDataError(
-                f"{path / 'model' / 'headwater.json'} is missing or was edited: '{name}' is {card.get(name)!r}; "
+                f"{path / 'model' / 'headwater.json'} is missing or was edited: '{name}' is {value!r}; "
                 "restore the file, or make the run again"
             )
     return card
