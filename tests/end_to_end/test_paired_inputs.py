@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,24 +17,15 @@ from headwater.data.sequencers import Sides
 from headwater.evaluation.metrics.classification import ClassificationReport
 from headwater.run.reading import Reader
 from headwater.run.tasks.classification import ClassificationTask
-from headwater.training.checkpoint import CheckpointFolder
+from tests.end_to_end.squares import COLOURS, PLACES, draw
+from tests.end_to_end.stopped import gone_on, weights_of
 
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 230), "white": (240, 240, 240)}
-PLACES = ("top", "bottom", "left", "right")
 QUESTIONS = {
     "colour": ("what colour is it?", "which colour has the square?"),
     "place": ("where is it?", "where to look?"),
 }
 ASSIGN = ["machine.threads=1", "training.checkpoint_steps=40", "training.batch_rows=32"]
 STEPS = 120
-
-
-def draw(path: Path, colour: str, place: str, seed: int) -> None:
-    pixels = np.random.default_rng(seed).integers(0, 60, (16, 16, 3), dtype=np.uint8)
-    along = slice(0, 6) if place in ("top", "left") else slice(10, 16)
-    across = slice(5, 11)
-    pixels[(along, across) if place in ("top", "bottom") else (across, along)] = COLOURS[colour]
-    Image.fromarray(pixels).save(path)
 
 
 def table(folder: Path, name: str, count: int, seed: int) -> Path:
@@ -172,6 +164,16 @@ def test_an_array_of_another_shape_is_refused_in_words(tuned: hw.Run, quiz: Path
         tuned.search(quiz, "a red square")
 
 
+def test_a_card_that_was_edited_is_named(tuned: hw.Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tuned.path, copy)
+    card = copy / "model" / "headwater.json"
+    for wrong in (5, {"image": "picture"}):
+        card.write_text(json.dumps(json.loads(card.read_text()) | {"side_columns": wrong}))
+        with pytest.raises(hw.HeadwaterError, match="was edited: 'side_columns' is"):
+            hw.open_run(copy).predict([("a.png", "what colour is it?")])
+
+
 def test_lines_of_which_none_can_be_answered_have_their_place(
     tuned: hw.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,16 +296,9 @@ def test_numbers_and_several_labels(quiz: Path, tmp_path: Path, task: str) -> No
 
 def test_a_stopped_run_ends_with_the_same_bits(tuned: hw.Run, quiz: Path, tmp_path: Path) -> None:
     again = tune("scratch", quiz, tmp_path / "again")
-    weights = (tuned.path / "model" / "model.safetensors").read_bytes()
-    assert (again.path / "model" / "model.safetensors").read_bytes() == weights
-    newest = CheckpointFolder(again.path / "checkpoints").newest()
-    assert newest is not None
-    for path in (newest.path, again.path / "model"):
-        for file in sorted(path.rglob("*"), reverse=True):
-            file.unlink()
-        path.rmdir()
-    hw.resume(again.path, quiet=True)
-    assert (again.path / "model" / "model.safetensors").read_bytes() == weights
+    weights = weights_of(tuned)
+    assert weights_of(again) == weights
+    assert weights_of(gone_on(again)) == weights
 
 
 def test_gain_of_both_sides(towers: hw.Run, quiz: Path) -> None:

@@ -16,9 +16,9 @@ from headwater.evaluation.metrics.classification import ClassificationReport
 from headwater.evaluation.metrics.pairs import PairReport
 from headwater.models import Tower
 from headwater.run.searching import search, search_rows
+from tests.end_to_end.squares import COLOURS, PLACES, draw
+from tests.end_to_end.stopped import gone_on, weights_of
 
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 230), "white": (240, 240, 240)}
-PLACES = ("top", "bottom", "left", "right")
 ASSIGN = [
     "machine.threads=1",
     "training.batch_rows=32",
@@ -26,16 +26,6 @@ ASSIGN = [
     "training.evaluation_steps=40",
 ]
 STEPS = 120
-
-
-def draw(path: Path, colour: str, place: str, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    pixels = rng.integers(0, 60, (16, 16, 3), dtype=np.uint8)
-    along = slice(0, 6) if place in ("top", "left") else slice(10, 16)
-    across = slice(5, 11)
-    where = (along, across) if place in ("top", "bottom") else (across, along)
-    pixels[where] = COLOURS[colour]
-    Image.fromarray(pixels).save(path)
 
 
 def table(folder: Path, name: str, count: int, seed: int) -> Path:
@@ -225,8 +215,6 @@ def test_transformers_gives_the_same_vectors(towers: hw.Run, sheets: Path) -> No
 
 
 def test_a_stopped_run_ends_with_the_same_bits(towers: hw.Run, sheets: Path, tmp_path: Path) -> None:
-    from headwater.training.checkpoint import CheckpointFolder
-
     settings = json.loads((towers.path / "data.json").read_text())
     assert settings["sides"] == ["image", "text"]
     again = hw.pretrain(
@@ -240,16 +228,9 @@ def test_a_stopped_run_ends_with_the_same_bits(towers: hw.Run, sheets: Path, tmp
         assign=ASSIGN,
         quiet=True,
     )
-    weights = (again.path / "model" / "model.safetensors").read_bytes()
-    assert weights == (towers.path / "model" / "model.safetensors").read_bytes()
-    newest = CheckpointFolder(again.path / "checkpoints").newest()
-    assert newest is not None
-    for path in (newest.path, again.path / "model"):
-        for file in sorted(path.rglob("*"), reverse=True):
-            file.unlink()
-        path.rmdir()
-    hw.resume(again.path, quiet=True)
-    assert (again.path / "model" / "model.safetensors").read_bytes() == weights
+    weights = weights_of(again)
+    assert weights == weights_of(towers)
+    assert weights_of(gone_on(again)) == weights
 
 
 def test_together_or_not(sheets: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 import headwater as hw
 from headwater.data.sequencers.patches import Patches
 from headwater.models import TransformerSettings, load_bundle
+from tests.end_to_end.stopped import gone_on, weights_of
 
 ASSIGN = [
     "machine.threads=1",
@@ -166,20 +167,10 @@ def test_transformers_opens_it_and_reads_the_same(painter: hw.Run, photos: Path)
 
 
 def test_a_stopped_run_ends_with_the_same_bits(painter: hw.Run, photos: Path, tmp_path: Path) -> None:
-    from headwater.training.checkpoint import CheckpointFolder
-
     again = hw.pretrain(photos, out=tmp_path / "again", size="nano", steps=80, assign=ASSIGN, quiet=True)
-    weights = (again.path / "model" / "model.safetensors").read_bytes()
-    assert weights == (painter.path / "model" / "model.safetensors").read_bytes()
-    newest = CheckpointFolder(again.path / "checkpoints").newest()
-    assert newest is not None
-    # As if it had been killed after the save before the last.
-    for path in (newest.path, again.path / "model"):
-        for file in sorted(path.rglob("*"), reverse=True):
-            file.unlink()
-        path.rmdir()
-    hw.resume(again.path, quiet=True)
-    assert (again.path / "model" / "model.safetensors").read_bytes() == weights
+    weights = weights_of(again)
+    assert weights == weights_of(painter)
+    assert weights_of(gone_on(again)) == weights
 
 
 def test_a_run_goes_on_with_its_parent(painter: hw.Run, photos: Path, tmp_path: Path) -> None:
