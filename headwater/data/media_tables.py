@@ -1,8 +1,6 @@
 """Tables beside pictures, recordings and clips: which file each row names, and what the row says of it."""
 
-import os
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -10,7 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from headwater.data.archives import READ_FAILURES
 from headwater.data.files import FurtherRow, Source, find_sources, sources_of
-from headwater.data.kinds import MANY, Modality, PathLike, Split, paths_in, split_of_word
+from headwater.data.kinds import MODALITIES, Modality, PathLike, paths_in, split_of_word
+from headwater.data.named_files import NamedFiles
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import LABEL_NAMES, listed
 from headwater.data.readers.parts import says_split
@@ -31,22 +30,21 @@ def find_media(
 
     A column whose cells are names of the files found is that of the files; each source then carries its ``row``, and
     the part that a column named split (or so) says, or the table's own name. Where a path is such a table, the
-    files that it names are meant, and they lie beside it. A file that a table names and nobody finds is reported.
+    files that it names are meant: they lie beside it, or where its cells lead. A file that a table names and nobody
+    finds is reported.
     """
     problems = Problems() if problems is None else problems
     found: dict[str, Source] = {}
     for path in paths_in(paths):
         tables = _tables_in(path)
         alone = len(tables) == 1 and tables[0].named
-        around = path.parent if alone else path
-        beside = Problems()
-        sources = find_sources(around, modality=modality, problems=beside)
-        if alone:  # what else lies around a table is not its business
-            beside.notes.clear()
-        problems.absorb(beside)
+        if alone:
+            sources = _around(tables[0], modality, problems)
+        else:
+            sources = find_sources(path, modality=modality, problems=problems)
         if not path.is_dir():
             sources = [replace(source, named=True) for source in sources]
-        for source in _joined(sources, tables, problems, alone=alone):
+        for source in _joined(sources, tables, modality, problems, alone=alone):
             found.setdefault(source.path, source)
     return list(found.values())
 
@@ -58,8 +56,9 @@ def modality_of(paths: PathLike | Iterable[PathLike]) -> Modality:
     files beside it stands for them. Else text; arrays that are neither pictures nor clips are told of as pictures.
     """
     texts = sources_of(paths, "text")
-    if len(texts) == 1 and texts[0].named and texts[0].kind in TABLE_KINDS:
-        return _named_in(texts[0]) or "text"
+    if texts and all(source.named and source.kind in TABLE_KINDS for source in texts):
+        named: set[Modality] = {_named_in(source) or "text" for source in texts}
+        return named.pop() if len(named) == 1 else "text"
     seen = {modality: sources_of(paths, modality) for modality in MEDIA}
     modality = max(MEDIA, key=lambda other: len(seen[other]))
     media = seen[modality]
@@ -118,11 +117,24 @@ def _named_in(table: Source) -> Modality | None:
     """What the files are that a table names."""
     for modality in MEDIA:
         try:
-            if _Naming.of(table, places_of(sources_of(table.file.parent, modality))) is not None:
+            files = NamedFiles(table, sources_of(table.file.parent, modality), modality)
+            if _Naming.of(table, files) is not None:
                 return modality
         except (*READ_FAILURES, HeadwaterError):
             return None
     return None
+
+
+def _around(table: Source, modality: Modality, problems: Problems) -> list[Source]:
+    """What lies in the folder of a table and below; none of it may be what the table names."""
+    found = Problems()
+    try:
+        sources = find_sources(table.file.parent, modality=modality, problems=found)
+    except MissingInputError:
+        sources = []
+    found.notes.clear()  # what else lies around a table is not its business
+    problems.absorb(found)
+    return sources
 
 
 def _tables_in(path: Path) -> list[Source]:
@@ -137,7 +149,7 @@ def speaks_of_one(media: Iterable[Source]) -> Callable[[Source], bool]:
 
 
 def _joined(
-    sources: list[Source], tables: Sequence[Source], problems: Problems, *, alone: bool
+    sources: list[Source], tables: Sequence[Source], modality: Modality, problems: Problems, *, alone: bool
 ) -> list[Source]:
     """The sources with their rows, those of several tables together; where one table was named, those alone that it
     speaks of."""
@@ -147,15 +159,17 @@ def _joined(
         if not alone and aside(source):
             continue
         try:
-            naming = _Naming.of(source, places_of(sources, source.split))
+            naming = _Naming.of(source, NamedFiles(source, sources, modality))
             if naming is not None:
-                for place, (found, row) in naming.rows(sources, problems).items():
+                for place, (found, row) in naming.rows(problems).items():
                     before = known.get(place)
                     known[place] = (
                         found if before is None else _both(before, found, source.path, row, problems)
                     )
             elif alone:
-                raise BadDataError(f"{source.path}: no column names files that lie beside it")
+                raise BadDataError(
+                    f"{source.path}: no column names {MODALITIES[modality]} that lie beside it or where its paths lead"
+                )
             else:
                 problems.note(
                     f"table {source.file.name} names none of the files, or fewer than every second row does"
@@ -186,36 +200,6 @@ def _both(before: Source, now: Source, table: str, row: int, problems: Problems)
     )
 
 
-def places_of(sources: Sequence[Source], split: Split | None = None) -> dict[str, int]:
-    """Where the source of each name stands: by its path; by that inside an archive, by its last part, by that in any
-    letter case and Unicode form, and by that without its ending, where no other has the same.
-
-    Where a table is of one part of the data (``split``), another means of that part or of none: archives of several
-    parts may hold files of the same names.
-    """
-    by_path: dict[str, int] = {}
-    members, names, other_members, other_names = tiers = [dict[str, set[int]]() for _ in range(4)]
-    for place, source in enumerate(sources):
-        if source.kind in MANY:
-            continue
-        by_path[source.path] = place
-        foreign = split is not None and source.split not in (split, None)
-        if source.member is not None:
-            (other_members if foreign else members).setdefault(source.member, set()).add(place)
-        name = PurePosixPath(source.path)
-        for key in (name.name, _folded(name.name), _folded(name.stem)):
-            (other_names if foreign else names).setdefault(key, set()).add(place)
-    found: dict[str, set[int]] = {}
-    for tier in tiers:
-        found = tier | found
-    return {name: place for name, (place, *more) in found.items() if not more} | by_path
-
-
-def _folded(name: str) -> str:
-    """A name as it is told from others whatever its letter case and Unicode form; no file is called so."""
-    return "/" + unicodedata.normalize("NFC", name).casefold()
-
-
 @dataclass(frozen=True, slots=True)
 class _Naming:
     """A table of which one column names files."""
@@ -224,28 +208,26 @@ class _Naming:
     table: Table
     file: str
     split: str | None
-    places: dict[str, int]
+    files: NamedFiles
     endings: bool
     """Whether names have to have their endings: without, a column of numbers might be one of labels."""
 
     @classmethod
-    def of(cls, source: Source, places: dict[str, int]) -> "_Naming | None":
+    def of(cls, source: Source, files: NamedFiles) -> "_Naming | None":
         """Look for the column; None where there is none."""
         table = open_table(source)
         sample = [row for row in islice(table.rows(table.columns), _LOOKED_AT) if not row.problem]
         endings = True
-        folder = Path(source.path).parent
-        file = _column_of_files(table, sample, partial(place_in, folder, places))
+        file = _column_of_files(table, sample, files.find)
         if file is None:
             endings = False
-            find = partial(place_in, folder, places, endings=False)
-            file = _column_of_files(table, sample, find, different=True)
+            file = _column_of_files(table, sample, partial(files.find, endings=False), different=True)
         if file is None:
             return None
         split = next((name for name in table.columns if says_split(name, table, sample)), None)
-        return cls(source, table, file, split, places, endings)
+        return cls(source, table, file, split, files, endings)
 
-    def rows(self, sources: Sequence[Source], problems: Problems) -> dict[int, tuple[Source, int]]:
+    def rows(self, problems: Problems) -> dict[int, tuple[Source, int]]:
         """The sources that rows speak of, by their place, and the number of the row."""
         found: dict[int, tuple[Source, int]] = {}
         columns = self.table.columns
@@ -254,15 +236,16 @@ class _Naming:
             if row.problem:
                 problems.add(self.source.path, row.number, row.problem, row.detail)
                 continue
-            place = place_in(Path(self.source.path).parent, self.places, row.cells[own], endings=self.endings)
+            place = self.files.find(row.cells[own], endings=self.endings)
             if place is None:
                 problems.add(self.source.path, row.number, "no such file", str(row.cells[own]))
             elif place in found:
                 first, number = found[place]
-                again = FurtherRow(self.source.path, row.number, self._source(sources[place], row).row or {})
+                source = self._source(self.files.sources[place], row)
+                again = FurtherRow(self.source.path, row.number, source.row or {})
                 found[place] = replace(first, more=(*first.more, again)), number
             else:
-                found[place] = self._source(sources[place], row), row.number
+                found[place] = self._source(self.files.sources[place], row), row.number
         return found
 
     def _source(self, source: Source, row: Row) -> Source:
@@ -285,20 +268,3 @@ def _column_of_files(
             shares[name] = sum(find(cell) is not None for cell in cells) / max(1, len(cells))
     file = max(shares, key=lambda name: shares[name], default=None)
     return None if file is None or shares[file] < _MATCHING else file
-
-
-def place_in(
-    folder: Path, places: Mapping[str, int], cell: str | None, *, endings: bool = True
-) -> int | None:
-    """Where the source stands that a cell of a table in ``folder`` names; None where there is none.
-
-    A name in another letter case or Unicode form will do, and without ``endings`` one that lacks its own.
-    """
-    if not cell:
-        return None
-    name = cell.strip().replace("\\", "/")
-    last = PurePosixPath(name).name
-    beside = (folder / name).as_posix()
-    tried = [beside, Path(os.path.normpath(beside)).as_posix(), name, last]
-    tried += [_folded(last)] if PurePosixPath(last).suffix or not endings else []
-    return next((places[key] for key in tried if key in places), None)

@@ -12,7 +12,8 @@ from headwater.data.arrays import heads
 from headwater.data.decoding import sniff_encoding
 from headwater.data.files import Source, sources_of
 from headwater.data.kinds import MANY, SIDES, Modality, PathLike, Side, Split, paths_in, split_of_word
-from headwater.data.media_tables import MEDIA, TABLE_KINDS, place_in, places_of, speaks_of_one
+from headwater.data.media_tables import MEDIA, TABLE_KINDS, speaks_of_one
+from headwater.data.named_files import NamedFiles
 from headwater.data.pair_rows import Pairing, PairRow, PairSet, Place, Ref, modality_of_side
 from headwater.data.problems import Problems
 from headwater.data.readers.columns import find_columns, listed
@@ -38,11 +39,11 @@ def find_pairs(
 ) -> PairSet:
     """The pairs behind ``paths``; files that a table names may lie behind ``among`` as well.
 
-    Where there are tables, their rows are the pairs: a column names files that lie beside it or behind another path (or
-    counts the rows of an array, from 0), another names files of another kind or holds texts. Several columns of texts
-    make a pair each. Without tables, files of the same name but another kind belong together, and a clip alone belongs
-    to its own movement. Where clips and recordings are asked for and there are clips alone, they are heard as well. A
-    file that a table names and nobody finds is reported.
+    Where there are tables, their rows are the pairs: a column names files that lie beside it, behind another path or
+    where its cells lead (or counts the rows of an array, from 0), another names files of another kind or holds texts.
+    Several columns of texts make a pair each. Without tables, files of the same name but another kind belong together,
+    and a clip alone belongs to its own movement. Where clips and recordings are asked for and there are clips alone,
+    they are heard as well. A file that a table names and nobody finds is reported.
     Raises BadDataError where nothing belongs together, MissingInputError where nothing is there.
     """
     problems = Problems() if problems is None else problems
@@ -99,8 +100,7 @@ class _Reading:
     source: Source
     table: Table
     columns: Mapping[Side, tuple[str, ...]]
-    media: Mapping[Modality, Sequence[Source]]
-    places: Mapping[Modality, Mapping[str, int]]
+    files: Mapping[Modality, NamedFiles]
     split: str | None
     whole: bool
 
@@ -114,15 +114,15 @@ class _Reading:
             sample = [row for row in islice(table.rows(table.columns), _LOOKED_AT) if not row.problem]
         except (*READ_FAILURES, BadDataError):  # whoever reads it as a table says what is wrong with it
             return None
-        places: dict[Modality, dict[str, int]] = {
-            kind: places_of(found, source.split) for kind, found in media.items()
+        files: dict[Modality, NamedFiles] = {
+            kind: NamedFiles(source, found, kind) for kind, found in media.items()
         }
         columns: dict[Side, tuple[str, ...]] = {}
         for kind in MEDIA:
             asked = pairing.of_modality(kind)
             if pairing.remembered and not {*(asked or ())} <= {*table.columns}:
                 asked = None
-            found = asked or _naming(Path(source.path).parent, table, sample, places[kind])
+            found = asked or _naming(table, sample, files[kind])
             if found or (found := _counting(table, sample, media[kind])):
                 columns[kind] = found
         if not columns:
@@ -134,7 +134,7 @@ class _Reading:
             columns["text"] = tuple(name for name in find_columns(table).text if name not in taken)
         _require(table, columns)
         split = next((name for name in table.columns if says_split(name, table, sample)), None)
-        return cls(source, table, columns, media, places, split, pairing.whole)
+        return cls(source, table, columns, files, split, pairing.whole)
 
     def sides(self) -> tuple[Side, Side]:
         """The two kinds of things that the columns name; BadDataError where they are not two."""
@@ -151,7 +151,7 @@ class _Reading:
 
     def told(self, sides: tuple[Side, Side]) -> str:
         """Which columns are read, in words."""
-        if {source.kind for source in self.media["audio"]} == {"track"}:
+        if {source.kind for source in self.files["audio"].sources} == {"track"}:
             return f"clips and their own sound in {listed(self.columns['video'])}"
         return " and ".join(f"{SIDES[side]} in {listed(self.of_side(side))}" for side in sides)
 
@@ -198,21 +198,22 @@ class _Reading:
                 yield PairRow(first, second, self.source.path, row.number, split, cells)
 
     def _place(self, kind: Modality, cell: str, split: Split | None) -> Place | None:
-        place = place_in(Path(self.source.path).parent, self.places[kind], cell)
+        media = self.files[kind].sources
+        place = self.files[kind].find(cell)
         if place is not None:
-            return Place(self.media[kind][place].path, 1)
-        arrays = _arrays(self.media[kind], split)
+            return Place(media[place].path, 1)
+        arrays = _arrays(media, split)
         if len(arrays) == 1 and cell.isdecimal() and int(cell) < _length(arrays[0]):
             return Place(arrays[0].path, int(cell) + 1)
         return None
 
 
-def _naming(folder: Path, table: Table, sample: Sequence[Row], places: Mapping[str, int]) -> tuple[str, ...]:
+def _naming(table: Table, sample: Sequence[Row], files: NamedFiles) -> tuple[str, ...]:
     """The column whose cells name files."""
-    if not places or not sample:
+    if not sample:
         return ()
     shares = {
-        name: sum(place_in(folder, places, row.cells[number]) is not None for row in sample) / len(sample)
+        name: sum(files.find(row.cells[number]) is not None for row in sample) / len(sample)
         for number, name in enumerate(table.columns)
     }
     best = max(shares, key=lambda name: shares[name])

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
+from pathlib import PurePosixPath
 from statistics import median
 from typing import Literal
 
 from headwater.data.archives import until_damage
 from headwater.data.characters import marks
+from headwater.data.kinds import MODALITIES, kind_of
 from headwater.data.readers.table import Cell, Table
 from headwater.errors import BadDataError
 
@@ -131,6 +133,31 @@ def find_columns(
         label_named=label_named,
         understood=tuple(_with_role(column, roles.get(column.name)) for column in understood),
     )
+
+
+def without_text(where: str, columns: Columns) -> BadDataError:
+    """The error where no column of a table reads as text: what stands there, and what to do."""
+    for column in columns.understood:
+        if named := _media_named_in(column):
+            return BadDataError(
+                f'{where}: no column reads as text, and of the {named} that column "{column.name}" names '
+                f"({listed(column.examples)}) most are not there; expected them beside the table, or paths that lead "
+                "to them"
+            )
+    names = listed([column.name for column in columns.understood])
+    return BadDataError(
+        f"{where}: no column reads as text; the columns are {names}; "
+        'name one with --text (in Python: text="…")'
+    )
+
+
+def _media_named_in(column: Column) -> str | None:
+    """What the files are whose names stand in a column: pictures, recordings or clips."""
+    names = list(map(PurePosixPath, column.examples))
+    for modality, what in MODALITIES.items():
+        if modality != "text" and names and all(kind_of(name, modality) for name in names):
+            return what
+    return None
 
 
 def looks_continuous(values: Iterable[str]) -> bool:

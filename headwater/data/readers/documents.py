@@ -7,7 +7,7 @@ from headwater.data.examples import Example
 from headwater.data.files import Source, find_sources
 from headwater.data.kinds import PathLike, Split
 from headwater.data.problems import Problems
-from headwater.data.readers.columns import Columns, find_columns, listed
+from headwater.data.readers.columns import Columns, find_columns, without_text
 from headwater.data.readers.sources import (
     MAX_BAD,
     guarded,
@@ -92,13 +92,10 @@ def _documents_of(
     if columns.text:
         yield from table_examples(table, columns, problems, use_label=False, need_label=False)
     else:
-        _report_no_text(source, table, problems)
+        _report_no_text(source, table, columns, problems)
 
 
-def _report_no_text(source: Source, table: Table, problems: Problems) -> None:
+def _report_no_text(source: Source, table: Table, columns: Columns, problems: Problems) -> None:
     if source.named and table.columns:
-        raise BadDataError(
-            f"{source.path}: no column reads as text; the columns are {listed(table.columns)}; "
-            'name one with --text (in Python: text="…")'
-        )
+        raise without_text(source.path, columns)
     problems.add(source.path, 0, "no text column")

@@ -16,6 +16,7 @@ from headwater.data.readers.columns import (
     find_columns,
     listed,
     looks_continuous,
+    without_text,
 )
 from headwater.data.readers.questions import question_examples
 from headwater.data.readers.sources import (
@@ -214,10 +215,7 @@ def _refuse_incomplete(
             f"{names_of(chosen)}: no second column reads as {sought}; the columns are {names}; name both with {options}"
         )
     if not columns.text:
-        raise BadDataError(
-            f"{names_of(chosen)}: no column reads as text; the columns are {names}; "
-            'name one with --text (in Python: text="…")'
-        )
+        raise without_text(names_of(chosen), columns)
     if need_labels and columns.label is None:
         raise BadDataError(
             f"{names_of(chosen)}: no column is named like a label, and not exactly one has few values; "

@@ -98,7 +98,7 @@ def test_a_table_without_files_is_text(tmp_path: Path) -> None:
     picture(tmp_path / "a.png", 3)
     (tmp_path / "reviews.csv").write_text("text,label\nfine thing,1\npoor thing,0\n")
     assert modality_of(tmp_path / "reviews.csv") == "text"
-    with pytest.raises(BadDataError, match="no column names files"):
+    with pytest.raises(BadDataError, match="no column names pictures"):
         find_media(tmp_path / "reviews.csv", modality="image")
 
 
