@@ -2,7 +2,8 @@
 
     python -m benchmarks.pretext_tasks chinese --out pretext/chinese        # and english, pictures, recordings, clips
 
-What was finished in ``--out`` is taken from there: killed at any instant, the same command goes on.
+What was finished in ``--out`` is taken from there: killed at any instant, the same command goes on. ``--before`` is
+a results file of an earlier day, whose pretext tasks stand in the table too where they were not run again.
 """
 
 import argparse
@@ -238,11 +239,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the folder of the runs")
     parser.add_argument("--size", default="nano")
     parser.add_argument("--objectives", help="only these, with commas between them")
+    parser.add_argument("--before", type=Path, help="a results file (.json) of the same pile")
     parser.add_argument("--data", type=Path, default=os.environ.get("HEADWATER_DATA"), help="the data sets")
     given = parser.parse_args()
     if given.data is None:
         parser.error("name the folder of the data sets with --data or HEADWATER_DATA")
-    pile, found = PILES[given.pile], dict[str, dict[str, Any]]()
+    pile = PILES[given.pile]
+    found: dict[str, dict[str, Any]] = (
+        json.loads(given.before.read_text(encoding="utf-8"))["numbers"] if given.before else {}
+    )
     for objective, row in series(given):
         found[objective] = row
         text = (
