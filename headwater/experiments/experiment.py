@@ -260,7 +260,7 @@ class Experiment:
 
     def _key(self, cell: Cell) -> str:
         """Everything the cell's numbers depend on; the floor knows of the run how it cuts pictures, no more."""
-        parts: dict[str, Any] = {"format": 2, "cell": list(cell), "rows": self.digests["rows"]}
+        parts: dict[str, Any] = {"format": 3, "cell": list(cell), "rows": self.digests["rows"]}
         if cell.arm == "floor" and self.rows.cut is not None:
             parts["cut"] = self.rows.cut.to_dict()
         if cell.arm != "floor":

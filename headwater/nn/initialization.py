@@ -15,12 +15,13 @@
 | norms | 1; every bias 0 |
 | T5's relative biases | 0, and 6 at one distance in half of the heads: they read a neighbour |
 | what a normed token vector tells rotary queries and keys through feature 0 | half of the heads read a neighbour |
+| queries and keys of a quarter of the heads, over slow rotary pairs | one map: they read their token elsewhere |
 
 σ = √(2 / 5·inputs) is 0.02 at width 1,024, where BERT and GPT-2 put theirs, and grows as the width shrinks
 (Nguyen and Salazar 2019, section 3.2, arXiv:1910.05895). Division by √updates keeps the variance of the
 stream from growing with depth (Radford et al. 2019, section 2.3). Truncation at two σ is BERT's. Small tied
 tables make the first loss ln(vocabulary). Orthogonal maps: Saxe et al. 2014, arXiv:1312.6120; open forget
-gate: Jozefowicz et al. 2015. The last two rows are ours (docs/decisions/0006).
+gate: Jozefowicz et al. 2015. The last three rows are ours (docs/decisions/0006, 0027).
 """
 
 import math
@@ -54,6 +55,10 @@ NEIGHBOUR_NATS = 6.0
 """How far the score of the neighbour stands above that of a distant token in such a head."""
 SLOWEST_TURN = 0.15
 """Radians a position below which a rotary pair is too slow to tell neighbours apart."""
+LIKENESS_NATS = 8.0
+"""How far the score of the same token elsewhere stands above that of another one in a head that looks for it."""
+FASTEST_REST = 0.02
+"""Radians a position below which a rotary pair hardly turns between the ends of a text: there tokens are compared."""
 RESIDUAL_WRITERS = ("attention.out", "cross_attention.out", "feed_forward.outer", "convolution.outer")
 
 
@@ -83,6 +88,7 @@ def initialize(module: nn.Module, *, seed: int, name: str = "") -> None:
     turned = [(part, part.rotary) for part in attentions if part.rotary is not None]
     if tables and turned:
         _begin_with_neighbours(tables[0].tokens.weight, turned)
+        _begin_with_likes(tables[0].tokens.weight, turned)
     for attention in attentions:
         _begin_with_usual_scores(attention)
 
@@ -160,14 +166,53 @@ def _begin_with_neighbours(table: Tensor, attentions: list[tuple[MultiHeadAttent
     Tied tables are no worse for the constant: it adds the same number to every word's score.
     """
     table[:, 0] = CONSTANT
-    seen = CONSTANT / float(table.square().mean(1).sqrt().mean())  # feature 0 behind the norm
+    seen = _constant_behind_norm(table)
     for attention, rotary in attentions:
-        queries, keys, _ = attention.qkv.weight[:, 0].split(attention.split)
-        queries, keys = (part.unflatten(0, (-1, attention.head_dim)) for part in (queries, keys))
+        queries, keys = _queries_and_keys(attention)
         for head, offset in enumerate(_neighbours(attention.num_heads, ahead=not attention.mask.causal)):
             query, read = _reading(offset, rotary)
-            queries[head] = query / seen
-            keys[head * len(keys) // len(queries)] = read / seen
+            queries[head, :, 0] = query / seen
+            keys[head * len(keys) // len(queries), :, 0] = read / seen
+
+
+def _begin_with_likes(table: Tensor, attentions: list[tuple[MultiHeadAttention, Rotary]]) -> None:
+    """Let the last quarter of the heads of every block begin by reading their own token where it stands elsewhere.
+
+    Over the rotary pairs that hardly turn, queries and keys begin as one map a·P with rows of length 1: the score
+    a² xᵀPᵀP x′ is largest for two tokens that are the same or alike, wherever they stand. Over the pairs that
+    turn fast, a constant query and key score least at distance 0, so that a token does not find itself. Comparing two
+    texts, or a question and what may answer it, is slow to learn from nothing: a head pays only once it compares both
+    sides by the same features.
+    """
+    seen = _constant_behind_norm(table)
+    rest = 1 - seen**2 / table.shape[1]  # what the constant leaves of a token's energy
+    for attention, rotary in attentions:
+        resting = torch.nonzero(rotary.frequencies < FASTEST_REST)[:, 0]
+        rows = torch.cat((resting, resting + rotary.head_dim // 2))
+        hiding, read = _reading(0, rotary)
+        queries, keys = _queries_and_keys(attention)
+        amplitude = math.sqrt(LIKENESS_NATS * math.sqrt(rotary.head_dim) / (rest * max(1, len(rows))))
+        for head in range(len(queries) - len(queries) // 4, len(queries)):
+            key_head = keys[
+                head * len(keys) // len(queries)
+            ]  # several queries may share it, and then its map
+            compared = key_head[rows].clone()
+            compared[:, 0] = 0
+            compared *= amplitude / compared.norm(dim=1, keepdim=True)
+            queries[head], key_head[:] = 0, 0
+            queries[head, rows], key_head[rows] = compared, compared
+            queries[head, :, 0] = -LIKENESS_NATS / NEIGHBOUR_NATS * hiding / seen
+            key_head[:, 0] = read / seen
+
+
+def _constant_behind_norm(table: Tensor) -> float:
+    return CONSTANT / float(table.square().mean(1).sqrt().mean())
+
+
+def _queries_and_keys(attention: MultiHeadAttention) -> tuple[Tensor, Tensor]:
+    """The maps of every head as views: (H, D, C) and (K, D, C)."""
+    queries, keys, _ = attention.qkv.weight.split(attention.split)
+    return queries.unflatten(0, (-1, attention.head_dim)), keys.unflatten(0, (-1, attention.head_dim))
 
 
 def _begin_with_usual_scores(attention: MultiHeadAttention) -> None:

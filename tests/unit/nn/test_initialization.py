@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from headwater.models import (
+    Backbone,
     RecurrentSettings,
     TransformerSettings,
     bert_settings,
@@ -49,6 +50,7 @@ def test_maps_into_the_stream_shrink_with_depth() -> None:
     backbone = build_backbone(settings, seed=0)
     weights = dict(backbone.named_parameters())
     entering, leaving = (weights[f"blocks.0.attention.{part}.weight"] for part in ("qkv", "out"))
+    entering = entering[-settings.width :]  # values: half of the heads begin with other queries and keys
     # A normal cut at two deviations keeps 0.88 of its deviation.
     cut = 0.8796
     assert entering.std().item() == pytest.approx(cut * math.sqrt(0.4 / settings.width), rel=0.02)
@@ -97,27 +99,56 @@ def test_an_lstms_forget_gate_starts_open_and_its_recurrent_maps_orthogonal() ->
     torch.testing.assert_close(gate @ gate.T, torch.eye(24), atol=1e-5, rtol=0)
 
 
+def attention_of(backbone: Backbone) -> MultiHeadAttention:
+    attention = backbone.get_submodule("blocks.0.attention")
+    assert isinstance(attention, MultiHeadAttention)
+    return attention
+
+
+def first_attention(backbone: Backbone, tokens: Tensor) -> Tensor:
+    """The attention weights (B, H, T, S) of the first block."""
+    attention, layout = attention_of(backbone), SequenceLayout.dense(*tokens.shape)
+    assert attention.rotary is not None
+    query, key, value = (
+        part.unflatten(-1, (-1, attention.head_dim))
+        for part in attention.qkv(backbone.embed(tokens, layout)).split(attention.split, dim=-1)
+    )
+    query, key = attention.rotary(query, layout), attention.rotary(key, layout)
+    inputs = AttentionInputs(query, key, value, mask=attention.mask, query_layout=layout, key_layout=layout)
+    return attention_with_weights(inputs)[1]
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("size", ["nano", "tiny", "base"])
 def test_half_of_the_heads_begin_by_reading_their_neighbours(size: str) -> None:
     backbone = build_backbone(encoder_settings(size, 4096), seed=3)
     tokens = torch.randint(4, 4096, (2, 40), generator=torch.Generator().manual_seed(0))
-    layout = SequenceLayout.dense(2, 40)
-    attention = backbone.get_submodule("blocks.0.attention")
-    assert isinstance(attention, MultiHeadAttention)
-    assert attention.rotary is not None
-    projected = attention.qkv(backbone.embed(tokens, layout)).unflatten(-1, (-1, attention.head_dim))
-    query, key, value = projected.split(attention.num_heads, dim=2)
-    query, key = attention.rotary(query, layout), attention.rotary(key, layout)
-    inputs = AttentionInputs(query, key, value, mask=attention.mask, query_layout=layout, key_layout=layout)
-    _, weights = attention_with_weights(inputs)  # (B, H, T, S)
+    attention, weights = attention_of(backbone), first_attention(backbone, tokens)
     inner = weights[:, :, 10:30]
     most = inner.mean(0).argmax(-1) - torch.arange(10, 30)
     half = attention.num_heads // 2
     expected = [(head // 2 + 1) * (1 if head % 2 else -1) for head in range(half)]
     assert most[:half].mode(1).values.tolist() == expected
     assert inner[:, :half].amax(-1).mean() > 0.3
-    assert inner[:, half:].amax(-1).mean() < 0.2  # the other half reads everything
+    assert (
+        inner[:, half : -(attention.num_heads // 4)].amax(-1).mean() < 0.2
+    )  # the third quarter reads everything
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("size", "grouped"), [("nano", None), ("tiny", None), ("base", None), ("nano", 1), ("base", 4)]
+)
+def test_a_quarter_of_the_heads_begins_by_reading_its_token_elsewhere(size: str, grouped: int | None) -> None:
+    backbone = build_backbone(replace(encoder_settings(size, 4096), num_key_value_heads=grouped), seed=3)
+    tokens = 4 + torch.randperm(4092, generator=torch.Generator().manual_seed(0))[:60].view(1, 60)
+    tokens[0, 40:50] = tokens[0, 10:20].flip(0)  # ten tokens stand twice, at distances of 20 to 39
+    weights = first_attention(backbone, tokens)[0, -(attention_of(backbone).num_heads // 4) :]
+    places = torch.arange(10)
+    there, back = weights[:, 10 + places, 49 - places], weights[:, 49 - places, 10 + places]
+    assert there.mean() > 0.2  # a sixtieth by chance
+    assert back.mean() > 0.2
+    assert weights.diagonal(dim1=1, dim2=2).mean() < 1 / 60  # a token finds itself less often than by chance
 
 
 @torch.no_grad()
