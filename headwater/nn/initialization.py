@@ -188,21 +188,21 @@ def _begin_with_likes(table: Tensor, attentions: list[tuple[MultiHeadAttention, 
     rest = 1 - seen**2 / table.shape[1]  # what the constant leaves of a token's energy
     for attention, rotary in attentions:
         resting = torch.nonzero(rotary.frequencies < FASTEST_REST)[:, 0]
+        if not len(resting):
+            continue
         rows = torch.cat((resting, resting + rotary.head_dim // 2))
+        amplitude = math.sqrt(LIKENESS_NATS * math.sqrt(rotary.head_dim) / (rest * len(rows)))
         hiding, read = _reading(0, rotary)
         queries, keys = _queries_and_keys(attention)
-        amplitude = math.sqrt(LIKENESS_NATS * math.sqrt(rotary.head_dim) / (rest * max(1, len(rows))))
         for head in range(len(queries) - len(queries) // 4, len(queries)):
-            key_head = keys[
-                head * len(keys) // len(queries)
-            ]  # several queries may share it, and then its map
-            compared = key_head[rows].clone()
+            query, shared = queries[head], keys[head * len(keys) // len(queries)]
+            compared = shared[rows].clone()  # heads that share a key share its map
             compared[:, 0] = 0
             compared *= amplitude / compared.norm(dim=1, keepdim=True)
-            queries[head], key_head[:] = 0, 0
-            queries[head, rows], key_head[rows] = compared, compared
-            queries[head, :, 0] = -LIKENESS_NATS / NEIGHBOUR_NATS * hiding / seen
-            key_head[:, 0] = read / seen
+            query[:], shared[:] = 0, 0
+            query[rows], shared[rows] = compared, compared
+            query[:, 0] = -LIKENESS_NATS / NEIGHBOUR_NATS * hiding / seen
+            shared[:, 0] = read / seen
 
 
 def _constant_behind_norm(table: Tensor) -> float:
