@@ -196,6 +196,11 @@ class Task(ABC, Generic[S]):
         """What a model that begins with these rows is told before step 0; most begin at random."""
         del model, rows, check
 
+    def window(self, rows: LabelledSet, start: StartingPoint) -> int:
+        """How many tokens of a row are read at once: as many as the run that is begun from was trained to read."""
+        del rows
+        return start.length
+
     def amount(self, rows: LabelledSet, length: int) -> int:
         """How many rows an epoch visits where ``length`` tokens of each are read."""
         del length
