@@ -117,6 +117,18 @@ def test_a_table_that_names_what_is_not_there(told: Told, cache: object, tmp_pat
     assert "no such file" in seen.out
 
 
+def test_a_table_whose_files_are_nowhere(told: Told, cache: object, tmp_path: Path) -> None:
+    rows = "".join(f"{number}.png,{'ab'[number % 2]}\n" for number in range(6))
+    table = folder(tmp_path / "media", {"labels.csv": f"file,label\n{rows}".encode()}) / "labels.csv"
+    seen = told(
+        "a table of pictures that lie neither beside it nor where its paths lead",
+        *("finetune", "scratch", table, "--out", tmp_path / "run", *SMALL),
+    )
+    assert seen.code == 65
+    assert 'of the pictures that column "file" names (0.png, 1.png, 2.png) most are not there' in seen.err
+    assert "beside the table, or paths that lead to them" in seen.err
+
+
 def test_a_zip_that_leads_out_of_its_folder(told: Told, cache: object, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "media.zip", "w") as archive:
         archive.writestr("../out.png", png(1))
