@@ -13,7 +13,7 @@ class NamedFiles:
     """The files of one modality that cells of a table may name: ``sources``, and what further cells lead to.
 
     A cell names a file by its path from the table's folder on, by that inside an archive or by its last part, in any
-    letter case and Unicode form. Of a table that the user named himself, a cell is also followed where it leads:
+    letter case and Unicode form. Of a table that was named itself, a cell is also followed where it leads:
     from the root, from the table's folder or from where the program was started. What is found so is added to
     ``sources``.
     """
