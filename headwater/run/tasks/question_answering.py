@@ -114,9 +114,8 @@ class QuestionAnsweringTask(Task[Tokenizer]):
     def window(self, rows: LabelledSet, start: StartingPoint) -> int:
         """As many tokens as 95 of 100 questions have with their contexts, 384 at most.
 
-        Of windows that hold a context in pieces most have no answer, and that is what is learnt first.
-
-        Positions that were learnt one by one end where the training ended.
+        Of windows that hold a context in pieces most have no answer, and that is what is learnt first. Positions that
+        were learnt one by one end where the training ended.
         """
         settings, tokenizer = start.settings, start.sequencer
         learnt = isinstance(settings, TransformerSettings) and settings.longest_row is not None
