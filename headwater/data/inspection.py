@@ -13,7 +13,7 @@ from headwater.data.examples import Example
 from headwater.data.files import Source, survey
 from headwater.data.kinds import PathLike
 from headwater.data.problems import Problems
-from headwater.data.readers.columns import Columns, find_columns
+from headwater.data.readers.columns import Columns, find_columns, missing_media
 from headwater.data.readers.sources import guarded, in_parts, open_table, table_examples, text_examples
 from headwater.data.readers.table import Table
 from headwater.data.readers.text import checked_rule, guess_document_rule
@@ -256,7 +256,8 @@ def _rows(table: Table, columns: Columns, problems: Problems) -> Iterator[Exampl
     if columns.text:
         yield from table_examples(table, columns, problems, use_label=True, need_label=False)
         return
-    problems.note("table without a text column")
+    missing = missing_media(columns)
+    problems.note("table without a text column" + (f": of {missing}" if missing else ""))
     for row in table.rows(table.columns[:1]):
         problems.rows += 1
         if row.problem:

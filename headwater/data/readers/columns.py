@@ -137,13 +137,11 @@ def find_columns(
 
 def without_text(where: str, columns: Columns) -> BadDataError:
     """The error where no column of a table reads as text: what stands there, and what to do."""
-    for column in columns.understood:
-        if named := _media_named_in(column):
-            return BadDataError(
-                f'{where}: no column reads as text, and of the {named} that column "{column.name}" names '
-                f"({listed(column.examples)}) most are not there; expected them beside the table, or paths that lead "
-                "to them"
-            )
+    if missing := missing_media(columns):
+        return BadDataError(
+            f"{where}: no column reads as text, and of {missing}; expected them beside the table, or paths that lead "
+            "to them"
+        )
     names = listed([column.name for column in columns.understood])
     return BadDataError(
         f"{where}: no column reads as text; the columns are {names}; "
@@ -151,12 +149,13 @@ def without_text(where: str, columns: Columns) -> BadDataError:
     )
 
 
-def _media_named_in(column: Column) -> str | None:
-    """What the files are whose names stand in a column: pictures, recordings or clips."""
-    names = list(map(PurePosixPath, column.examples))
-    for modality, what in MODALITIES.items():
-        if modality != "text" and names and all(kind_of(name, modality) for name in names):
-            return what
+def missing_media(columns: Columns) -> str | None:
+    """Which pictures, recordings or clips a table names that was taken for one of texts, as they were not found."""
+    for column in columns.understood:
+        names = list(map(PurePosixPath, column.examples))
+        for modality, what in MODALITIES.items():
+            if modality != "text" and names and all(kind_of(name, modality) for name in names):
+                return f'the {what} that column "{column.name}" names ({listed(column.examples)}) most are not there'
     return None
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from headwater.data import Problems
 from headwater.data.cutting import PictureCut
+from headwater.data.inspection import inspect
 from headwater.data.labelled_media import read_labelled_media
 from headwater.data.media_tables import find_media, modality_of
 from headwater.data.pair_rows import Pairing, Place
@@ -100,3 +101,4 @@ def test_where_they_lead_nowhere_it_is_said(photos: Path, tmp_path: Path) -> Non
         BadDataError, match=r'of the pictures that column "file" names \(0.png, 1.png, 2.png\)'
     ):
         read_labelled(path)
+    assert 'of the pictures that column "file" names' in str(inspect(path))
