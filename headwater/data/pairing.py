@@ -56,8 +56,6 @@ def find_pairs(
     media: dict[Modality, list[Source]] = {
         kind: list({source.path: source for source in sources_of(around, kind)}.values()) for kind in MEDIA
     }
-    if set(pairing.sides or ()) == {"audio", "video"} and not media["audio"]:  # then clips are heard as well
-        media["audio"] = [replace(source, kind="track") for source in media["video"] if source.kind == "clip"]
     readings: list[_Reading] = []
     refused: list[BadDataError] = []
     aside = speaks_of_one(source for sources in media.values() for source in sources)
@@ -76,6 +74,8 @@ def find_pairs(
         return _in_tables(readings, media, pairing, problems)
     own = {source.path for kind in (*MEDIA, "text") for source in sources_of(roots, kind)}
     texts = [source for source in sources_of(around, "text") if source.kind == "text"]
+    if _of_films(pairing) and not media["audio"]:
+        media["audio"] = _heard(media["video"])
     return _by_name(roots, {**media, "text": texts}, own, pairing, problems)
 
 
@@ -90,6 +90,8 @@ def _in_tables(
     if not rows:
         raise BadDataError(f"{readings[0].source.path}: no pair can be used; {problems.summary()}")
     first = readings[0]
+    if any(reading.hears for reading in readings):
+        media = {**media, "audio": [*media["audio"], *_heard(media["video"])]}
     return PairSet(sides, rows, media, first.told(sides), {side: first.of_side(side) for side in sides})
 
 
@@ -103,6 +105,8 @@ class _Reading:
     files: Mapping[Modality, NamedFiles]
     split: str | None
     whole: bool
+    hears: bool
+    """Whether clips are heard as well: where no column names recordings."""
 
     @classmethod
     def of(
@@ -127,6 +131,8 @@ class _Reading:
                 columns[kind] = found
         if not columns:
             return None
+        if _of_films(pairing) and "video" in columns and _heard(media["video"]):
+            columns.setdefault("audio", columns["video"])
         if asked := pairing.columns.get("text"):
             columns["text"] = asked
         else:
@@ -134,7 +140,8 @@ class _Reading:
             columns["text"] = tuple(name for name in find_columns(table).text if name not in taken)
         _require(table, columns)
         split = next((name for name in table.columns if says_split(name, table, sample)), None)
-        return cls(source, table, columns, files, split, pairing.whole)
+        hears = _of_films(pairing) and columns.get("audio") == columns.get("video")
+        return cls(source, table, columns, files, split, pairing.whole, hears)
 
     def sides(self) -> tuple[Side, Side]:
         """The two kinds of things that the columns name; BadDataError where they are not two."""
@@ -151,7 +158,7 @@ class _Reading:
 
     def told(self, sides: tuple[Side, Side]) -> str:
         """Which columns are read, in words."""
-        if {source.kind for source in self.files["audio"].sources} == {"track"}:
+        if self.hears:
             return f"clips and their own sound in {listed(self.columns['video'])}"
         return " and ".join(f"{SIDES[side]} in {listed(self.of_side(side))}" for side in sides)
 
@@ -198,6 +205,7 @@ class _Reading:
                 yield PairRow(first, second, self.source.path, row.number, split, cells)
 
     def _place(self, kind: Modality, cell: str, split: Split | None) -> Place | None:
+        kind = "video" if self.hears else kind
         media = self.files[kind].sources
         place = self.files[kind].find(cell)
         if place is not None:
@@ -233,6 +241,15 @@ def _counting(table: Table, sample: Sequence[Row], media: Sequence[Source]) -> t
         and all((row.cells[number] or "").isdecimal() for row in sample)
     ]
     return tuple(able[:1])
+
+
+def _of_films(pairing: Pairing) -> bool:
+    """Whether clips and recordings are asked for, so that clips alone are heard as well."""
+    return set(pairing.sides or ()) == {"audio", "video"}
+
+
+def _heard(media: Sequence[Source]) -> list[Source]:
+    return [replace(source, kind="track") for source in media if source.kind == "clip"]
 
 
 def _arrays(media: Sequence[Source], split: Split | None) -> list[Source]:

@@ -8,6 +8,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import soundfile
 
 from headwater.data.cutting import SoundCut
 from headwater.data.pair_rows import Pairing, Place
@@ -133,6 +134,26 @@ def test_a_table_of_clips_is_read_for_their_sound_as_well(tmp_path: Path) -> Non
     )
     assert [source.kind for source in found.sources(1)] == ["track"]
     assert found.how == "clips and their own sound in file"
+
+
+def test_films_elsewhere_that_a_table_leads_to_are_heard(tmp_path: Path) -> None:
+    for folder in ("films", "sounds", "tables"):
+        (tmp_path / folder).mkdir()
+    film, sound = tmp_path / "films" / "0.mkv", tmp_path / "sounds" / "0.wav"
+    film.write_bytes(sounding())
+    soundfile.write(sound, np.zeros(8000), 16000)
+    table = tmp_path / "tables" / "clips.tsv"
+    table.write_text(f"file\tplace\n{film}\tthe harbour\n", encoding="utf-8")
+    found = find_pairs(table, Pairing(sides=("video", "audio")))
+    assert [(row.first, row.second) for row in found.rows] == [2 * (Place(str(film), 1),)]
+    assert [source.kind for source in found.sources(1)] == ["track"]
+    assert found.how == "clips and their own sound in file"
+    named = Pairing.of(["video=file", "audio=file"], None)
+    assert find_pairs(table, named).rows == found.rows
+    table.write_text(f"film\tsound\n{film}\t{sound}\n", encoding="utf-8")
+    found = find_pairs(table, Pairing(sides=("video", "audio")))
+    assert [(row.first, row.second) for row in found.rows] == [(Place(str(film), 1), Place(str(sound), 1))]
+    assert [source.kind for source in found.sources(1)] == ["sound"]
 
 
 def test_films_none_of_which_sounds_are_called_so(tmp_path: Path) -> None:
