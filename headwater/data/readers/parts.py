@@ -25,7 +25,9 @@ class PartOfTable(Table):
             "rows": f'those of which column "{column}" says {split or "neither part"}',
         }
         self.set_apart = column
-        self.note = f'part(s) of tables, told by their column "{column}" (rename it to use all rows)'
+        self.note = (
+            f'part(s) of tables passed over, as their column "{column}" tells (rename it to use all rows)'
+        )
         self.all_text = whole.all_text
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:

@@ -44,7 +44,7 @@ def test_each_command_takes_its_part(tmp_path: Path) -> None:
         assert all(words in example.text for example in found.examples)
         assert (found.text_columns, found.label_column) == (("note",), "state")
     assert read_labelled(path, split="test").examples[0].row == 61  # as in the file
-    assert any('told by their column "Split"' in note for note in found.problems.notes)
+    assert any('passed over, as their column "Split" tells' in note for note in found.problems.notes)
 
 
 def test_unlabelled_rows_enter_the_pool_and_those_of_other_parts_do_not(tmp_path: Path) -> None:
