@@ -131,8 +131,11 @@ class _Reading:
                 columns[kind] = found
         if not columns:
             return None
-        if _of_films(pairing) and "video" in columns and _heard(media["video"]):
-            columns.setdefault("audio", columns["video"])
+        films = columns.get("video")
+        silent = bool(media["video"]) and not _heard(media["video"])  # arrays of clips
+        hears = _of_films(pairing) and not silent and columns.get("audio", films) == films
+        if hears and films:
+            columns["audio"] = films
         if asked := pairing.columns.get("text"):
             columns["text"] = asked
         else:
@@ -140,7 +143,6 @@ class _Reading:
             columns["text"] = tuple(name for name in find_columns(table).text if name not in taken)
         _require(table, columns)
         split = next((name for name in table.columns if says_split(name, table, sample)), None)
-        hears = _of_films(pairing) and columns.get("audio") == columns.get("video")
         return cls(source, table, columns, files, split, pairing.whole, hears)
 
     def sides(self) -> tuple[Side, Side]:

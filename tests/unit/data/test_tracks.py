@@ -150,10 +150,20 @@ def test_films_elsewhere_that_a_table_leads_to_are_heard(tmp_path: Path) -> None
     assert found.how == "clips and their own sound in file"
     named = Pairing.of(["video=file", "audio=file"], None)
     assert find_pairs(table, named).rows == found.rows
+    soundfile.write(table.with_name("other.wav"), np.zeros(8000), 16000)  # no column names it
+    assert find_pairs(table, Pairing(sides=("video", "audio"))).rows == found.rows
     table.write_text(f"film\tsound\n{film}\t{sound}\n", encoding="utf-8")
     found = find_pairs(table, Pairing(sides=("video", "audio")))
     assert [(row.first, row.second) for row in found.rows] == [(Place(str(film), 1), Place(str(sound), 1))]
     assert [source.kind for source in found.sources(1)] == ["sound"]
+
+
+def test_arrays_of_clips_have_no_sound(tmp_path: Path) -> None:
+    np.savez(tmp_path / "clips.npz", clips=np.zeros((3, 8, 16, 16), np.uint8))
+    (tmp_path / "clips.tsv").write_text("index\tplace\n0\tthe harbour\n1\ta street\n", encoding="utf-8")
+    for sides in (["video", "audio"], ["video=index", "audio=index"]):
+        with pytest.raises(BadDataError, match=r"recordings|no pair can be used"):
+            find_pairs(tmp_path / "clips.tsv", Pairing.of(sides, None))
 
 
 def test_films_none_of_which_sounds_are_called_so(tmp_path: Path) -> None:
