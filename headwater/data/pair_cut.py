@@ -31,6 +31,11 @@ class PairCut:
         return Pairing(self.sides, self.columns, whole=True, remembered=self.remembered)
 
     @property
+    def of_films(self) -> bool:
+        """Whether both sides of a row may come from one film: what is seen, and what is heard."""
+        return set(self.sides) == {"audio", "video"}
+
+    @property
     def text(self) -> tuple[str, ...]:
         """The columns of texts."""
         return self.columns.get("text", ())

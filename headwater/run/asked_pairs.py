@@ -24,16 +24,18 @@ PAIR = 2
 def pair_of(row: object, cut: PairCut, array: Callable[[Any, int], Pixels]) -> Both:
     """The pair that Python asks about: two things in the order of the sides, or a mapping of sides or columns.
 
-    What is no text is a file, or an ``array`` of the side of that number. Raises UsageError for anything else,
-    BadDataError for a file that cannot be read.
+    What is no text is a file, or an ``array`` of the side of that number; one film alone is seen and heard. Raises
+    UsageError for anything else, BadDataError for a file that cannot be read.
     """
-    values = [_named(row, cut, side) for side in cut.sides] if isinstance(row, Mapping) else row
+    values: Any = [_named(row, cut, side) for side in cut.sides] if isinstance(row, Mapping) else row
+    if cut.of_films and isinstance(values, str | Path):
+        values = [values] * PAIR
     if not isinstance(values, list | tuple) or len(values) != PAIR or any(value is None for value in values):
         raise UsageError(f"found the row {row!r}; expected {_expected(cut)}")
     things: list[Thing] = []
     for place, (value, one) in enumerate(zip(values, cut.cuts, strict=True)):
         if isinstance(value, str | Path):
-            things.append(_thing(str(value), one))
+            things.append(_thing(str(value), one, cut))
         elif one is not None:
             things.append(array(value, place))
         else:
@@ -42,7 +44,10 @@ def pair_of(row: object, cut: PairCut, array: Callable[[Any, int], Pixels]) -> B
 
 
 def pair_in_line(line: str, number: int, cut: PairCut) -> Example | Problem:
-    """The pair of a line of standard input: JSON by sides or columns, or both with a tab between them."""
+    """The pair of a line of standard input: JSON by sides or columns, or both with a tab between them.
+
+    One film alone is seen and heard.
+    """
 
     def unusable(reason: str, detail: str) -> Problem:
         return Problem("standard input", number, reason, detail)
@@ -54,21 +59,23 @@ def pair_in_line(line: str, number: int, cut: PairCut) -> Example | Problem:
         except (ValueError, RecursionError) as problem:
             return unusable("invalid JSON", str(problem))
         cells = [as_cell(_named(value, cut, side)) for side in cut.sides]
+    if len(cells) == 1 and cut.of_films:
+        cells *= PAIR
     texts = [cell.strip() for cell in cells if cell and cell.strip()]
     if len(cells) != PAIR or len(texts) != PAIR:
         return unusable("no pair", f"expected {_expected(cut)}")
     try:
-        both = _both([_thing(text, one) for text, one in zip(texts, cut.cuts, strict=True)])
+        both = _both([_thing(text, one, cut) for text, one in zip(texts, cut.cuts, strict=True)])
     except BadDataError as problem:
         return unusable("a side cannot be read", str(problem))
     said = tuple(thing for thing in (both.first, both.second) if isinstance(thing, str))
     return Example(said, None, "standard input", number, both=both)
 
 
-def _thing(said: str, cut: Cut | None) -> Thing:
+def _thing(said: str, one: Cut | None, cut: PairCut) -> Thing:
     """A text, or the file of that name; BadDataError where it is none that can be read."""
-    if cut is not None:
-        return picture_of(said, cut)
+    if one is not None:
+        return picture_of(said, one, heard=cut.of_films)
     if reason := flaw(said):
         raise BadDataError(reason)
     return said
@@ -94,4 +101,4 @@ def _expected(cut: PairCut) -> str:
         f"{'a text' if side == 'text' else f'a file of {SIDES[side]}'} ({listed(cut.columns.get(side, (side,)))})"
         for side in cut.sides
     ]
-    return " and ".join(sides)
+    return " and ".join(sides) + (", or a film alone" if cut.of_films else "")
