@@ -32,7 +32,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def _machine_as_it_was() -> Iterator[None]:
-    """A run prepares its whole process; the next test must not notice."""
+    """A run prepares its whole process, and a test draws from torch's generator; the next test must not notice."""
+    torch.manual_seed(0)
     yield
     torch.set_flush_denormal(False)
     torch.use_deterministic_algorithms(False)

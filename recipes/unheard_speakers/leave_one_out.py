@@ -1,10 +1,9 @@
 """Speakers whom the model has not heard: for each of them a table of all others, and one of his own recordings.
 
     python recipes/unheard_speakers/leave_one_out.py audio/fsdd/labels.tsv speakers/ --group speaker
-    headwater pretrain speakers/not_theo.tsv --objective view_contrast --size nano --steps 600 \\
-        --set training.varied=1 --out runs/not_theo
-    headwater finetune runs/not_theo speakers/not_theo.tsv --label digit --set training.varied=1 --out runs/theo
-    headwater evaluate runs/theo speakers/only_theo.tsv
+    headwater finetune scratch speakers/not_theo.tsv --size nano --steps 2000 --set training.varied=1 \\
+        --set training.optimizer=muon --set training.learning_rate=0.003 --set training.average=exponential --out theo
+    headwater evaluate theo speakers/only_theo.tsv
 
 The table names a file, a label and a group (speaker, camera, hospital) in each row. Its archives lie beside it, and the
 new tables, which know of files and labels alone, get links to them.
