@@ -32,8 +32,8 @@ class PairCut:
 
     @property
     def of_films(self) -> bool:
-        """Whether both sides of a row may come from one film: what is seen, and what is heard."""
-        return set(self.sides) == {"audio", "video"}
+        """Whether both sides of a row may come from one film."""
+        return self.pairing.of_films
 
     @property
     def text(self) -> tuple[str, ...]:

@@ -75,6 +75,11 @@ class Pairing:
         columns |= {} if text is None else {"text": tuple(text)}
         return cls(None if pair is None else cast(tuple[Side, Side], tuple(sides)), columns)
 
+    @property
+    def of_films(self) -> bool:
+        """Whether clips and recordings are asked for: both sides may come from one film, seen and heard."""
+        return set(self.sides or ()) == {"audio", "video"}
+
     def of_modality(self, kind: Modality) -> tuple[str, ...] | None:
         """The columns that were named for what is read from such files: of movement, those of clips."""
         return next((names for side, names in self.columns.items() if modality_of_side(side) == kind), None)

@@ -74,7 +74,7 @@ def find_pairs(
         return _in_tables(readings, media, pairing, problems)
     own = {source.path for kind in (*MEDIA, "text") for source in sources_of(roots, kind)}
     texts = [source for source in sources_of(around, "text") if source.kind == "text"]
-    if _of_films(pairing) and not media["audio"]:
+    if pairing.of_films and not media["audio"]:
         media["audio"] = _heard(media["video"])
     return _by_name(roots, {**media, "text": texts}, own, pairing, problems)
 
@@ -133,7 +133,7 @@ class _Reading:
             return None
         films = columns.get("video")
         silent = bool(media["video"]) and not _heard(media["video"])  # arrays of clips
-        hears = _of_films(pairing) and not silent and columns.get("audio", films) == films
+        hears = pairing.of_films and not silent and columns.get("audio", films) == films
         if hears and films:
             columns["audio"] = films
         if asked := pairing.columns.get("text"):
@@ -243,11 +243,6 @@ def _counting(table: Table, sample: Sequence[Row], media: Sequence[Source]) -> t
         and all((row.cells[number] or "").isdecimal() for row in sample)
     ]
     return tuple(able[:1])
-
-
-def _of_films(pairing: Pairing) -> bool:
-    """Whether clips and recordings are asked for, so that clips alone are heard as well."""
-    return set(pairing.sides or ()) == {"audio", "video"}
 
 
 def _heard(media: Sequence[Source]) -> list[Source]:

@@ -1,4 +1,4 @@
-"""Speakers whom the model has not heard: for each of them a table of all others, and one of his own recordings.
+"""Speakers whom the model has not heard: for each of them a table of all others, and one of their own recordings.
 
     python recipes/unheard_speakers/leave_one_out.py audio/fsdd/labels.tsv speakers/ --group speaker
     headwater finetune scratch speakers/not_theo.tsv --size nano --steps 2000 --set training.varied=1 \\
@@ -35,14 +35,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--group", default="speaker", help="the column of groups")
     parser.add_argument("--columns", default="file,digit", help="what the new tables keep, commas between")
     given = parser.parse_args(arguments)
+    with given.table.open(encoding="utf-8", newline="") as file:
+        table = csv.DictReader(file, delimiter="\t")
+        rows, known = list(table), table.fieldnames or ()
+    columns = given.columns.split(",")
+    if missing := {given.group, *columns} - {*known}:
+        parser.error(
+            f"{given.table} has no column {', '.join(sorted(missing))}; found {', '.join(known)}; "
+            "name others with --group and --columns"
+        )
     given.out.mkdir(parents=True, exist_ok=True)
     for archive in given.table.resolve().parent.iterdir():
         link = given.out / archive.name
         if archive.suffix in ARCHIVES and not link.exists():
             link.symlink_to(archive)
-    with given.table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    columns = given.columns.split(",")
     for group in sorted({row[given.group] for row in rows}):
         write(given.out / f"not_{group}.tsv", columns, [row for row in rows if row[given.group] != group])
         write(given.out / f"only_{group}.tsv", columns, [row for row in rows if row[given.group] == group])

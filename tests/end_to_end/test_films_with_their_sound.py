@@ -59,6 +59,8 @@ def test_a_film_is_asked_about_by_table_line_and_python(
     asked = [film, str(film), (film, film), {"film": film}]
     found = [*watcher.predict_rows("-"), *watcher.predict(asked)]
     assert len(found) == 8
+    vectors = watcher.embed(asked)
+    assert vectors == pytest.approx(vectors[[0] * len(asked)], abs=1e-5)
     for answer in found:
         assert answer["probabilities"] == pytest.approx(in_table, abs=1e-5)
 

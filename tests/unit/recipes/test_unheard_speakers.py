@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+import pytest
+
 from recipes.unheard_speakers.leave_one_out import main as leave_one_out
 
 
@@ -31,3 +33,13 @@ def test_a_speaker_is_in_one_of_his_two_tables(tmp_path: Path) -> None:
         assert {who in row["file"] for row in own} == {True}
         assert {who in row["file"] for row in others} == {False}
         assert all(row["file"].startswith(row["digit"]) for row in (*own, *others))
+
+
+def test_a_column_that_is_not_there_is_named_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.tsv").write_text("file\tdigit\n0.wav\t0\n")
+    with pytest.raises(SystemExit):
+        leave_one_out([str(tmp_path / "labels.tsv"), str(tmp_path / "out")])
+    assert "has no column speaker; found file, digit" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
