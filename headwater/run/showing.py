@@ -46,8 +46,8 @@ class Harm:
     def __str__(self) -> str:
         setting = "training.moved=0.125" if self.change == "moved" else "training.mirrored=true"
         return (
-            f"pictures are not shown {self.change}: it costs a linear reader {100 * self.lost:.1f} ± "
-            f"{196 * self.error:.1f} points on the training rows; --set {setting} shows them so all the same"
+            f"nothing is shown {self.change} in training: it costs a linear reader {100 * self.lost:.1f} ± "
+            f"{196 * self.error:.1f} points on the training rows; --set {setting} shows it so all the same"
         )
 
 
