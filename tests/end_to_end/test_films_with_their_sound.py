@@ -30,7 +30,7 @@ def cinema(workplace: Path, cache: object) -> Path:
 
 
 @pytest.fixture(scope="module")
-def watcher(workplace: Path, cinema: Path) -> hw.Run:
+def watcher(cinema: Path) -> hw.Run:
     return hw.finetune(
         "scratch",
         cinema / "films.tsv",
@@ -39,7 +39,7 @@ def watcher(workplace: Path, cinema: Path) -> hw.Run:
         size="nano",
         steps=4,
         assign=ASSIGN,
-        out=workplace / "watcher",
+        out=cinema / "watcher",
         quiet=True,
     )
 
