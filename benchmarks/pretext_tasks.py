@@ -1,9 +1,10 @@
 """Which pretext task buys what: all of them pre-trained alike on one pile of data, then gain at few labels.
 
-    python -m benchmarks.pretext_tasks chinese --out pretext/chinese        # and english, pictures, recordings, clips
+    python -m benchmarks.pretext_tasks chinese --out pretext/chinese    # english, pictures, recordings, clips, moving
 
 What was finished in ``--out`` is taken from there: killed at any instant, the same command goes on. ``--before`` is
-a results file of an earlier day, whose pretext tasks stand in the table too where they were not run again.
+a results file of an earlier day, whose pretext tasks stand in the table too where they were not run again. The clips of
+``moving`` are made by recipes/moving_digits and named with ``--data``.
 """
 
 import argparse
@@ -47,6 +48,9 @@ class Pile:
 WORDS = (
     "masked_tokens", "next_token", "span_corruption", "denoising", "replaced_token", "sentence_order",
     "next_sentence", "sentence_contrast", "self_distillation",
+)  # fmt: skip
+CLIPS = (
+    "masked_tubelets", "frame_order", "future_frames", "past_frames", "view_contrast", "self_distillation",
 )  # fmt: skip
 NEWS, FILMS, REVIEWS = (
     "classification_en/ag_news_7600", "classification_en/movie_review_sentences", "classification_zh/chnsenticorp"
@@ -97,14 +101,7 @@ PILES: dict[str, Pile] = {
     "clips": Pile(
         paths=("video/lpc_sprites/train.npz",),
         hold_out=("video/lpc_sprites/test.npz",),
-        objectives=(
-            "masked_tubelets",
-            "frame_order",
-            "future_frames",
-            "past_frames",
-            "view_contrast",
-            "self_distillation",
-        ),
+        objectives=CLIPS,
         labelled=(
             Rows(name="direction", train="video/lpc_sprites/train.npz", test="video/lpc_sprites/test.npz",
                  label="direction"),
@@ -113,6 +110,16 @@ PILES: dict[str, Pile] = {
         steps=600,
         assign=("model.patch=8",),
         assign_gain=("training.steps=600",),
+    ),
+    "moving": Pile(
+        paths=("clips-train.npz",),
+        hold_out=("clips-test.npz",),
+        objectives=CLIPS,
+        labelled=(
+            Rows(name="moving digits", train="clips-train.npz", test="clips-test.npz", label="digit"),
+        ),
+        budgets=(10, 100),
+        steps=1000,
     ),
 }  # fmt: skip
 

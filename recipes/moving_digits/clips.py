@@ -9,6 +9,12 @@ With --films the two stand in one file each, as a camera leaves them, and the re
     python recipes/moving_digits/clips.py mnist.npz fsdd/recordings.zip moving/ --films
     headwater pretrain moving/train.tsv --objective pair_contrast --pair video,audio --out runs/films
 
+The clips have their digits with them, and are used by themselves too (here 8,000 of them, and 1,000 for the test):
+
+    python recipes/moving_digits/clips.py mnist.npz fsdd/recordings.zip moving/ --train 8000 --test 1000
+    headwater pretrain moving/clips-train.npz --objective masked_tubelets --out runs/clips
+    headwater gain runs/clips moving/clips-train.npz --test moving/clips-test.npz --label digit --budgets 10,100
+
 A digit of 28 × 28 pixels moves over a dark square of 48 × 48 for eight frames, in a straight line, and comes back from
 the walls. Official parts of both sets: x_train with takes 5 and more, x_test with takes 0 to 4.
 """
@@ -93,11 +99,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         digits, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
         spoken = [str(takes[place]) for place in rng.integers(len(takes), size=int(getattr(chosen, part)))]
         clips: list[Pixels] = []
+        kinds: list[int] = []
         lines = ["file\tdigit" if chosen.films else "clip\twav\tdigit"]
         for row, name in enumerate(spoken):
             label = int(PurePosixPath(name).stem.split("_")[0])
             written = np.flatnonzero(labels == label)
             clips.append(moving(digits[int(rng.choice(written))], rng))
+            kinds.append(label)
             if chosen.films:
                 place = f"films-{part}/{row:04}.mkv"
                 (chosen.folder / place).parent.mkdir(exist_ok=True)
@@ -106,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             else:
                 lines.append(f"{row}\t{PurePosixPath(name).name}\t{label}")
         if not chosen.films:
-            np.savez_compressed(chosen.folder / f"clips-{part}.npz", frames=np.stack(clips))
+            np.savez_compressed(chosen.folder / f"clips-{part}.npz", frames=np.stack(clips), digit=kinds)
         (chosen.folder / f"{part}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         print(f"{part}: {len(clips):,} clips, each with a recording of its name")
     packed.close()
