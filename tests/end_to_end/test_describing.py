@@ -46,8 +46,8 @@ def sounds(workplace: Path) -> Path:
         lines = ["file\ttext"]
         for number in range(count):
             said = [str(word) for word in rng.choice(list(PITCHES), rng.integers(1, 4))]
-            parts = [np.sin(2 * np.pi * PITCHES[word] * np.arange(1600) / 8000) for word in said]
-            silence = np.zeros(800)
+            parts = [np.sin(2 * np.pi * PITCHES[word] * np.arange(800) / 8000) for word in said]
+            silence = np.zeros(400)
             samples = np.concatenate([silence, *(part for tone in parts for part in (tone, silence))])
             noisy = 9000 * samples + rng.normal(0, 100, len(samples))
             with wave.open(str(folder / f"{part}-{number}.wav"), "wb") as sound:
@@ -61,7 +61,12 @@ def sounds(workplace: Path) -> Path:
 @pytest.fixture(scope="module")
 def captions(workplace: Path, cache: object, sheets: Path) -> hw.Run:
     pretrained = hw.pretrain(
-        sheets / "train.tsv", out=workplace / "seen", size="nano", steps=20, assign=ASSIGN[:1], quiet=True
+        sheets / "train.tsv",
+        out=workplace / "seen",
+        size="nano",
+        steps=20,
+        assign=[ASSIGN[0], "training.batch_rows=16", "model.patch=4"],
+        quiet=True,
     )
     return hw.finetune(
         pretrained,
@@ -70,7 +75,7 @@ def captions(workplace: Path, cache: object, sheets: Path) -> hw.Run:
         task="captioning",
         label="caption",
         validation=sheets / "test.tsv",
-        steps=120,
+        steps=80,
         assign=ASSIGN,
         quiet=True,
     )
@@ -135,7 +140,7 @@ def test_speech_is_written_down_column_by_column(cache: object, sounds: Path, tm
         out=tmp_path / "spoken",
         task="speech_recognition",
         label="text",
-        steps=360,
+        steps=240,
         assign=[*ASSIGN, "training.batch_rows=16"],
         quiet=True,
     )

@@ -45,7 +45,7 @@ def shapes(workplace: Path) -> Path:
 @pytest.fixture(scope="module")
 def painter(workplace: Path, cache: object, shapes: Path) -> hw.Run:
     return hw.pretrain(
-        shapes, out=workplace / "shape-painter", size="nano", steps=40, assign=ASSIGN, quiet=True
+        shapes, out=workplace / "shape-painter", size="nano", steps=5, assign=ASSIGN, quiet=True
     )
 
 
@@ -53,7 +53,7 @@ def painter(workplace: Path, cache: object, shapes: Path) -> hw.Run:
 def sorter(workplace: Path, painter: hw.Run, shapes: Path) -> hw.Run:
     out = workplace / "sorter"
     return hw.finetune(
-        painter, shapes / "train", out=out, validation=shapes / "test", steps=80, assign=ASSIGN, quiet=True
+        painter, shapes / "train", out=out, validation=shapes / "test", steps=40, assign=ASSIGN, quiet=True
     )
 
 
@@ -70,10 +70,10 @@ def test_it_tells_discs_from_crosses(sorter: hw.Run, shapes: Path) -> None:
 def test_larger_pictures_are_read_by_a_model_of_smaller_ones(
     painter: hw.Run, shapes: Path, tmp_path: Path
 ) -> None:
-    large = [*ASSIGN, "data.side=24"]
-    run = hw.finetune(painter, shapes / "train", out=tmp_path / "sorter", steps=60, assign=large, quiet=True)
+    large = [*ASSIGN, "data.side=20"]
+    run = hw.finetune(painter, shapes / "train", out=tmp_path / "sorter", steps=20, assign=large, quiet=True)
     card = json.loads((run.path / "model" / "headwater.json").read_text())
-    assert card["length"] == 1 + 12 * 12
+    assert card["length"] == 1 + 10 * 10
     assert run.evaluate(shapes / "test").to_dict()["accuracy"]["value"] > 0.8
     further = hw.pretrain(
         shapes, start_from=painter.path, out=tmp_path / "further", steps=30, assign=large, quiet=True
@@ -84,6 +84,7 @@ def test_larger_pictures_are_read_by_a_model_of_smaller_ones(
         test=shapes / "test",
         budgets=[8],
         seeds=1,
+        rates=1,
         arms=["pretrained", "parent"],
         quiet=True,
         assign=[*ASSIGN[:2], "training.steps=5"],
@@ -173,7 +174,8 @@ def test_gain_of_pictures(painter: hw.Run, shapes: Path) -> None:
         test=shapes / "test",
         budgets="3",
         seeds=1,
-        assign=["training.steps=20", "machine.threads=1"],
+        rates=1,
+        assign=["training.steps=10", "machine.threads=1"],
         quiet=True,
     )
     found = result.to_dict()
@@ -201,7 +203,7 @@ def test_what_draws_is_a_classifier_too(shapes: Path, tmp_path: Path) -> None:
         assign=ASSIGN,
         quiet=True,
     )
-    sorter = hw.finetune(run, shapes / "train", out=tmp_path / "sorter", steps=40, assign=ASSIGN, quiet=True)
+    sorter = hw.finetune(run, shapes / "train", out=tmp_path / "sorter", steps=20, assign=ASSIGN, quiet=True)
     assert sorter.evaluate(shapes / "test").to_dict()["accuracy"]["value"] > 0.7
 
 
@@ -274,7 +276,7 @@ def test_pictures_of_five_channels_take_the_whole_way(
     seen = told("", "pretrain", train, "--out", tmp_path / "first", *options)
     assert "(16 × 16, 5 channels) to learn from" in seen.err
     assert list((tmp_path / "first" / "reports").glob("*.png"))
-    run = hw.finetune(tmp_path / "first", train, out=tmp_path / "run", steps=60, assign=ASSIGN, quiet=True)
+    run = hw.finetune(tmp_path / "first", train, out=tmp_path / "run", steps=15, assign=ASSIGN, quiet=True)
     assert run.evaluate(test).to_dict()["accuracy"]["value"] > 0.95
     with pytest.raises(hw.HeadwaterError, match="of other channels"):
         run.evaluate(of_other_channels(tmp_path / "other.npz"))

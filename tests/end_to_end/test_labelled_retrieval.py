@@ -47,7 +47,7 @@ def finder(workplace: Path, cache: object, figures: Path) -> hw.Run:
         size="nano",
         out=workplace / "figure-finder",
         validation=figures / "test",
-        steps=120,
+        steps=80,
         assign=ASSIGN,
         quiet=True,
     )

@@ -85,7 +85,7 @@ def test_a_table_keeps_its_test_rows_out_of_the_pool(listener: hw.Run) -> None:
 
 def test_a_model_of_recordings_tells_what_rises(listener: hw.Run, sirens: Path, workplace: Path) -> None:
     out = workplace / "siren-sorter"
-    sorter = hw.finetune(listener, sirens, label="moves", out=out, steps=100, assign=ASSIGN, quiet=True)
+    sorter = hw.finetune(listener, sirens, label="moves", out=out, steps=60, assign=ASSIGN, quiet=True)
     assert sorter.evaluate(sirens, label="moves").to_dict()["accuracy"]["value"] >= 0.9
     one = str(sirens / "wav" / "130.wav")
     (answer,) = sorter.predict([one])
@@ -103,7 +103,7 @@ def test_a_model_of_clips_tells_which_way_something_goes(
 ) -> None:
     assert facts_of(watcher)["modality"] == "video"
     out = workplace / "walk-sorter"
-    sorter = hw.finetune(watcher, walks / "train.npz", out=out, steps=120, assign=ASSIGN, quiet=True)
+    sorter = hw.finetune(watcher, walks / "train.npz", out=out, steps=60, assign=ASSIGN, quiet=True)
     assert sorter.evaluate(walks / "test.npz").to_dict()["accuracy"]["value"] >= 0.85
     frames = np.load(walks / "test.npz")["frames"]
     (answer,) = sorter.predict([frames[3]])
@@ -174,8 +174,9 @@ def test_their_gain_is_measured(
     run: hw.Run = request.getfixturevalue("listener" if data == "sirens" else "watcher")
     folder: Path = request.getfixturevalue(data)
     train, test = (folder, folder) if data == "sirens" else (folder / "train.npz", folder / "test.npz")
-    assign = [*ASSIGN[:2], "training.steps=20"]
-    found = hw.gain(run, train, test=test, label=label, budgets=[8], seeds=1, assign=assign, quiet=True)
+    choices: dict[str, Any] = {"budgets": [8], "seeds": 1, "rates": 1}
+    assign = [*ASSIGN[:2], "training.steps=10"]
+    found = hw.gain(run, train, test=test, label=label, **choices, assign=assign, quiet=True)
     told = found.to_dict()
     assert {cell["arm"] for cell in told["cells"]} >= {
         *("pretrained", "scratch", "recurrent", "convolutional", "floor"),

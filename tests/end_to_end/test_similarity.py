@@ -54,8 +54,8 @@ def judge(workplace: Path, pretrained: hw.Run, files: dict[str, Path]) -> hw.Run
         text=["first", "second"],
         out=workplace / "alike" / "judge",
         validation=files["valid"],
-        steps=150,
-        assign=["training.learning_rate=0.003"],
+        steps=130,
+        assign=["training.learning_rate=0.005", "training.micro_batches=1"],
         quiet=True,
     )
 
