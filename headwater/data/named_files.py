@@ -33,25 +33,32 @@ class NamedFiles:
         if not cell:
             return None
         name = cell.strip().replace("\\", "/")
+        leads = self._may_lead(name)
+        if not (leads or self._places):
+            return None
         last = PurePosixPath(name).name
         beside = (self._folder / name).as_posix()
         paths = dict.fromkeys([beside, Path(os.path.normpath(beside)).as_posix()])
         place = self._known([*paths, name])
-        if place is None:
+        if place is None and leads:
             place = self._led_to(*paths)
         if place is None:
             place = self._known(
                 [last, _folded(last)] if PurePosixPath(last).suffix or not endings else [last]
             )
-        return self._led_to(name) if place is None else place
+        return self._led_to(name) if place is None and leads else place
 
     def _known(self, names: Iterable[str]) -> int | None:
         return next((self._places[name] for name in names if name in self._places), None)
 
+    def _may_lead(self, name: str) -> bool:
+        """Whether cells of this table are followed, and this one ends as files of the modality do."""
+        if not self._leads or "." not in name:
+            return False
+        return kind_of(PurePosixPath(name), self._modality) not in (None, *MANY)
+
     def _led_to(self, *paths: str) -> int | None:
         """The place of a file that was not found around the table, but lies where a path says."""
-        if not self._leads or kind_of(PurePosixPath(paths[0]), self._modality) in (None, *MANY):
-            return None
         for path in filter(os.path.isfile, paths):
             if found := sources_of(path, self._modality):
                 self._places[path] = len(self.sources)

@@ -109,7 +109,9 @@ class StartingPoint:
 
     @property
     def length(self) -> int:
-        """Tokens of a text that the model was trained to read."""
+        """Tokens of a text that the model was trained to read; pictures are as long as they have patches."""
+        if isinstance(self.sequencer, Patches):
+            return self.sequencer.length
         return int(self.card.get("length") or DEFAULT_LENGTH)
 
     def without_weights(self) -> "StartingPoint":

@@ -60,7 +60,7 @@ def towers(workplace: Path, cache: object, sheets: Path) -> hw.Run:
         steps=100,
         text=["caption"],
         hold_out=sheets / "test.tsv",
-        assign=[*ASSIGN, LARGE, "training.length=16"],
+        assign=[*ASSIGN, LARGE],
         quiet=True,
     )
 
