@@ -41,7 +41,6 @@ DEMOS: Mapping[str, Demonstration] = {
     "audio": Demonstration(
         lambda folder, _: write_demo_recordings(folder),
         *(1.0, "4,16", 120, "view_contrast"),
-        ("training.batch_rows=64",),
         rates=1,
     ),
     "video": Demonstration(lambda folder, _: write_demo_clips(folder), 0.75, "4,16", 80, rates=1),
