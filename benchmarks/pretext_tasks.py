@@ -163,7 +163,9 @@ class Series:
                 out=out,
                 quiet=True,
             )
-        return json.loads((out / "gain.json").read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((out / "gain.json").read_text(encoding="utf-8"))
+        del found["report"]  # where it lies on this machine
+        return found
 
     def row(self, objective: str) -> dict[str, Any]:
         """Everything that is known of one pretext task."""
