@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from headwater.experiments.demo_corpus import DemoFiles
 
 RATE = 8_000
-_LONGEST = 0.3
-"""Seconds of a recording."""
+_SECONDS = 0.3
+"""How long a recording is."""
 SOUNDS = ("falling", "rising", "steady", "trembling", "twice")
 DIRECTIONS = ((1, 0), (0, -1), (0, 1), (-1, 0))
 """Down, left, right, up."""
@@ -55,7 +55,7 @@ def write_demo_recordings(folder: Path) -> DemoFiles:
                 file.setsampwidth(2)
                 file.setframerate(RATE)
                 file.writeframes((_tone(name, rng) * 32_767).astype("<i2").tobytes())
-    told = f"{_TRAIN:,} tones in noise, {_LONGEST} seconds each"
+    told = f"{_TRAIN:,} tones in noise, {_SECONDS} seconds each"
     return DemoFiles(
         folder / "train", folder / "test", None, SOUNDS, told, "how does the tone move", _TRAIN, _TEST
     )
@@ -84,15 +84,15 @@ def _drifting(digit: NDArray[np.uint8], step: tuple[int, int], rng: np.random.Ge
 
 
 def _tone(name: str, rng: np.random.Generator) -> NDArray[np.float64]:
-    times = np.arange(int(_LONGEST * RATE)) / RATE
-    base, length = rng.uniform(300, 1_500), rng.uniform(0.5, 0.9) * _LONGEST
-    start = rng.uniform(0, _LONGEST - length)
+    times = np.arange(int(_SECONDS * RATE)) / RATE
+    base, length = rng.uniform(300, 1_500), rng.uniform(0.5, 0.9) * _SECONDS
+    start = rng.uniform(0, _SECONDS - length)
     inside = (times >= start) & (times < start + length)
     share = np.clip((times - start) / length, 0, 1)
     bend = {
         "rising": share,
         "falling": 1 - share,
-        "trembling": 0.15 * np.sin(2 * np.pi * 6 * times / _LONGEST),
+        "trembling": 0.15 * np.sin(2 * np.pi * 6 * times / _SECONDS),
     }
     pitch = base * 2 ** bend.get(name, np.zeros(1))
     if name == "twice":

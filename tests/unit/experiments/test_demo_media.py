@@ -67,7 +67,7 @@ def test_a_tone_that_rises_rises(tmp_path: Path) -> None:
         assert row.pixels is not None
         loudness = row.pixels[:, :, 0].max(axis=0)
         inside = np.sort(
-            np.argsort(-loudness.astype(int), kind="stable")[:12]
+            np.argsort(-loudness.astype(int), kind="stable")[:14]
         )  # a tone lasts 15 columns or more
         loudest = row.pixels[:, inside, 0].astype(int).argmax(axis=0)
         bands[str(row.label)].append(loudest[7:].mean() - loudest[:7].mean())  # low bands stand below
