@@ -351,7 +351,7 @@ def _shown(pictures: Sequence[tuple[str, bytes]]) -> str:
         f"<figure>{inline_picture(content, name)}<figcaption>{clean(name)}</figcaption></figure>"
         for name, content in pictures
     ]
-    return section("What pre-training made of held-out pictures", *figures)
+    return section("What pre-training made of held-out data", *figures)
 
 
 def _examples(examples: Sequence[Example]) -> str:

@@ -53,7 +53,8 @@ class PartReport:
     def lines(self) -> Iterator[str]:
         """A few lines to read."""
         what = MODALITIES[self.modality]
-        yield f"{self.split or what}: {self.items:,} {what} in {self.files:,} files, {self.bytes:,} bytes"
+        files = "one file" if self.files == 1 else f"{self.files:,} files"
+        yield f"{self.split or what}: {self.items:,} {what} in {files}, {self.bytes:,} bytes"
         if self.sampled:
             yield f"  sampled: all figures are of the first {EXAMINED:,} {what}"
         if self.sides:
